@@ -1,0 +1,122 @@
+//! Everything that can go wrong in runner itself, each with a stable kind, an exit code and a way out.
+//!
+//! What a job does wrong is no error of ours: that is an `Outcome`. Messages are fragments that name the thing.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::model::envelope::{Details, ErrorBody, ErrorCode};
+use crate::model::exit_code;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of runner's own.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An option, variable or file content that makes no sense. `argument` is what to look at.
+    #[error("{message}")]
+    Invalid { argument: Option<String>, message: String, remediation: String },
+    /// A file or folder that was named and cannot be used.
+    #[error("cannot {action} {}: {}", path.display(), plain(source))]
+    Path { action: &'static str, path: PathBuf, source: io::Error, remediation: String },
+    /// The program of the job does not exist.
+    #[error("{message}")]
+    CommandNotFound { message: String, remediation: String },
+    /// The program of the job exists and cannot be executed.
+    #[error("{message}")]
+    CannotRun { message: String, remediation: String },
+    /// The operating system refused something that we need.
+    #[error("failed to {action}: {}", plain(source))]
+    System { action: &'static str, source: io::Error },
+    /// A promise that we made to ourselves was broken.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// For `map_err`: the operating system refused `action`.
+    pub fn system<E: Into<io::Error>>(action: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::System { action, source: source.into() }
+    }
+
+    /// For `map_err`: `action` on `path` failed, and `remediation` is what helps.
+    pub fn path<E: Into<io::Error>>(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        remediation: impl Into<String>,
+    ) -> impl FnOnce(E) -> Self {
+        move |source| Self::Path { action, path: path.into(), source: source.into(), remediation: remediation.into() }
+    }
+
+    /// The kind that programs may rely on.
+    pub fn kind(&self) -> ErrorCode {
+        match self {
+            Self::Invalid { .. } => ErrorCode::ValidationError,
+            Self::CommandNotFound { .. } => ErrorCode::NotFound,
+            Self::CannotRun { .. } => ErrorCode::AuthorizationDenied,
+            Self::Path { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => ErrorCode::NotFound,
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorCode::AuthorizationDenied,
+                _ => ErrorCode::ValidationError,
+            },
+            Self::System { source, .. } => match source.raw_os_error() {
+                Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => ErrorCode::ServiceUnavailable,
+                _ => ErrorCode::InternalError,
+            },
+            Self::Internal(_) => ErrorCode::InternalError,
+        }
+    }
+
+    /// The exit code of `exec` and its kin.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Self::CommandNotFound { .. } => exit_code::NOT_FOUND,
+            Self::CannotRun { .. } => exit_code::CANNOT_RUN,
+            _ => exit_code::RUNNER_FAILED,
+        }
+    }
+
+    /// What to do next.
+    pub fn remediation(&self) -> String {
+        match self {
+            Self::Invalid { remediation, .. }
+            | Self::Path { remediation, .. }
+            | Self::CommandNotFound { remediation, .. }
+            | Self::CannotRun { remediation, .. } => remediation.clone(),
+            Self::System { source, .. } => match source.raw_os_error() {
+                Some(libc::EMFILE | libc::ENFILE) => {
+                    "Raise the limit of open files (ulimit -n) and try again".to_owned()
+                }
+                Some(libc::EAGAIN | libc::ENOMEM) => {
+                    "The machine is out of processes or memory; try again when there is room".to_owned()
+                }
+                _ => "This is a limit of the system that runner runs on; see the message".to_owned(),
+            },
+            Self::Internal(_) => "This is a bug in runner; please report it with the command line".to_owned(),
+        }
+    }
+
+    /// The error as it stands in an envelope.
+    pub fn body(&self) -> ErrorBody {
+        let mut details = Details::default();
+        match self {
+            Self::Invalid { argument, .. } => details.argument.clone_from(argument),
+            Self::Path { path, source, .. } => {
+                details.argument = Some(path.display().to_string());
+                details.os_error = Some(plain(source));
+            }
+            Self::System { source, .. } => details.os_error = Some(plain(source)),
+            Self::CommandNotFound { .. } | Self::CannotRun { .. } | Self::Internal(_) => {}
+        }
+        ErrorBody { code: self.kind(), message: self.to_string(), details, remediation: self.remediation() }
+    }
+}
+
+/// The error of the system without Rust's "(os error 2)".
+pub fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}

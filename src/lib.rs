@@ -1,0 +1,20 @@
+//! `runner` runs a command under a watchdog and always answers: on time, with nothing left behind, with all output
+//! kept, and with the reason in one JSON envelope.
+//!
+//! This crate is the program's inside; `main` only parses, calls [`app`] and exits. Modules import downwards only, and
+//! a test holds them to this table:
+//!
+//! | module | may import |
+//! | --- | --- |
+//! | `model`, `time` | nothing of ours |
+//! | `error` | `model` |
+//! | `platform` | `model`, `error` |
+//! | `capture` | `model`, `platform`, `error` |
+//! | `supervise` | `model`, `time`, `platform`, `capture`, `error` |
+//! | `backend` | `model`, `supervise`, `error` |
+//! | `render` | `model` |
+//! | `app` | everything above |
+//! | `cli` | `model`, `time`, `app`, `error`, names from the registries |
+
+pub mod error;
+pub mod model;

@@ -1,0 +1,346 @@
+//! Turns an outcome into the envelope that answers for it: code, message, details, remediation.
+//!
+//! Pure: the same outcome always gives the same words. Every verb answers through here.
+
+use std::time::Duration;
+
+use base64::Engine;
+
+use crate::model::envelope::{
+    API_VERSION, CommandData, Details, Envelope, ErrorBody, ErrorCode, Metadata, OutputRecord, Status, Termination,
+};
+use crate::model::outcome::{Cause, End, Outcome, StartStep, StreamRecord, TimeoutReason};
+use crate::model::quantity::Seconds;
+use crate::model::signal::Signal;
+
+/// How much of each stream an answer repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All that was kept.
+    Kept,
+    /// At most the last so many bytes: the rest went by already.
+    Last(usize),
+}
+
+/// Facts about the request that the outcome does not know.
+#[derive(Clone, Debug)]
+pub struct RequestInfo {
+    pub request_id: String,
+    /// RFC 3339, UTC.
+    pub timestamp: String,
+    pub duration: Duration,
+    pub name: Option<String>,
+}
+
+/// The answer for an attempt that came to an end. `command` is the program as the user named it.
+pub fn of_outcome(outcome: &Outcome, command: &str, extent: Extent, request: &RequestInfo) -> Envelope {
+    match error_body(outcome, command, extent) {
+        Some(error) => of_error(error, request),
+        None => Envelope {
+            status: Status::Success,
+            data: Some(CommandData {
+                exit_code: 0,
+                output: output_record(outcome, extent),
+                usage: outcome.usage,
+                leftovers: outcome.leftovers.clone(),
+            }),
+            error: None,
+            metadata: metadata(request),
+        },
+    }
+}
+
+/// The answer for an error.
+pub fn of_error(error: ErrorBody, request: &RequestInfo) -> Envelope {
+    Envelope { status: Status::Error, data: None, error: Some(error), metadata: metadata(request) }
+}
+
+fn metadata(request: &RequestInfo) -> Metadata {
+    Metadata {
+        request_id: request.request_id.clone(),
+        timestamp: request.timestamp.clone(),
+        duration_ms: (request.duration.as_secs_f64() * 1e4).round() / 10.0,
+        api_version: API_VERSION.to_owned(),
+        name: request.name.clone(),
+    }
+}
+
+/// What went wrong, or nothing where the job succeeded.
+fn error_body(outcome: &Outcome, command: &str, extent: Extent) -> Option<ErrorBody> {
+    let partial_result = Some(output_record(outcome, extent));
+    let elapsed_seconds = Some((outcome.elapsed.as_secs_f64() * 1e3).round() / 1e3);
+    let leftovers = (!outcome.leftovers.is_empty()).then(|| outcome.leftovers.clone());
+    let stopped = Details {
+        elapsed_seconds,
+        partial_result: partial_result.clone(),
+        termination: Some(termination(outcome)),
+        processes: Some(outcome.processes.clone()),
+        usage: Some(outcome.usage),
+        ..Details::default()
+    };
+    let ended =
+        Details { elapsed_seconds, partial_result, usage: Some(outcome.usage), leftovers, ..Details::default() };
+    match (&outcome.cause, &outcome.end) {
+        (Some(Cause::Timeout { reason, limit }), _) => Some(ErrorBody {
+            code: ErrorCode::Timeout,
+            message: timeout_message(*reason, *limit),
+            details: Details { timeout_seconds: Some(Seconds(*limit)), reason: Some(*reason), ..stopped },
+            remediation: timeout_remediation(outcome, *reason, *limit),
+        }),
+        (Some(Cause::Cancelled { signal }), _) => Some(ErrorBody {
+            code: ErrorCode::Cancelled,
+            message: format!("Operation was cancelled by SIG{signal}"),
+            details: Details { signal: Some(*signal), ..stopped },
+            remediation: "Run the command again when it may run to its end".to_owned(),
+        }),
+        (None, End::NotStarted(failure)) => Some(not_started(failure, command)),
+        (None, End::Exited(0)) if outcome.troubles.is_empty() => None,
+        (None, End::Exited(0)) => Some(ErrorBody {
+            code: ErrorCode::InternalError,
+            message: format!("The command succeeded, but {}", outcome.troubles.join("; ")),
+            details: Details { exit_code: Some(0), ..ended },
+            remediation: "Make room for the output or send it elsewhere, then run the command again".to_owned(),
+        }),
+        (None, End::Exited(code)) => Some(ErrorBody {
+            code: ErrorCode::CommandFailed,
+            message: format!("{command} exited with code {code}"),
+            details: Details { exit_code: Some(*code), ..ended },
+            remediation: exit_remediation(*code).to_owned(),
+        }),
+        (None, End::Signaled { signal, core_dumped }) => Some(ErrorBody {
+            code: ErrorCode::CommandFailed,
+            message: format!("{command} was killed by SIG{signal}"),
+            details: Details { signal: Some(*signal), core_dumped: core_dumped.then_some(true), ..ended },
+            remediation: signal_remediation(*signal).to_owned(),
+        }),
+        (None, End::Unknown) => Some(ErrorBody {
+            code: ErrorCode::InternalError,
+            message: format!("{command} could not be waited for"),
+            details: stopped,
+            remediation: "Look at the processes named in the answer and end them by hand".to_owned(),
+        }),
+    }
+}
+
+fn timeout_message(reason: TimeoutReason, limit: Duration) -> String {
+    let limit = Seconds(limit);
+    let unit = if limit.0 == Duration::from_secs(1) { "second" } else { "seconds" };
+    match reason {
+        TimeoutReason::Total => format!("Operation exceeded timeout of {limit} {unit}"),
+        TimeoutReason::Idle => format!("Operation was idle for {limit} {unit}: no output and no CPU time"),
+        TimeoutReason::TotalBudget => format!("All attempts together exceeded {limit} {unit}"),
+        TimeoutReason::ParentDeadline => {
+            format!("The runner above this one allows no more time than {limit} {unit}")
+        }
+    }
+}
+
+/// What to do about a timeout: the most telling fact first.
+fn timeout_remediation(outcome: &Outcome, reason: TimeoutReason, limit: Duration) -> String {
+    match outcome.stopped_by {
+        Some(Signal::TTIN) => {
+            return "The command was stopped because it read from the terminal in the background; run it in the \
+                    foreground, or give it other input with --stdin null or --stdin FILE"
+                .to_owned();
+        }
+        Some(Signal::TTOU) => {
+            return "The command was stopped because it wrote to the terminal in the background; run it in the \
+                    foreground, or redirect its output"
+                .to_owned();
+        }
+        Some(signal) => {
+            return format!(
+                "The command had stopped itself on SIG{signal} and nothing continued it; find out what stops it"
+            );
+        }
+        None => {}
+    }
+    if outcome.reader_gone {
+        return "The reader of the output went away; check what follows in the pipe".to_owned();
+    }
+    match reason {
+        TimeoutReason::Total => "Try breaking the operation into smaller chunks or increase timeout".to_owned(),
+        TimeoutReason::Idle => format!(
+            "It was silent for at least {} seconds; see in processes what it waits for, or increase --idle-timeout",
+            Seconds(limit)
+        ),
+        TimeoutReason::TotalBudget => "Increase --total-timeout or allow fewer attempts".to_owned(),
+        TimeoutReason::ParentDeadline => "Increase the timeout of the runner above this one".to_owned(),
+    }
+}
+
+fn exit_remediation(code: i32) -> &'static str {
+    match code {
+        126 | 127 => "The command itself reports that it could not run a program; check the programs that it calls",
+        _ => "See the output of the command for the reason",
+    }
+}
+
+fn signal_remediation(signal: Signal) -> &'static str {
+    match signal {
+        Signal::KILL => "Something outside runner killed it; look for the out-of-memory killer in the system's log",
+        Signal::PIPE => "It wrote to a pipe that nobody reads any more",
+        _ => "See the output of the command, or a core dump, for the reason",
+    }
+}
+
+fn not_started(failure: &crate::model::outcome::StartFailure, command: &str) -> ErrorBody {
+    let reason = os_text(failure.os_error);
+    let (code, message, remediation) = match (failure.step, failure.os_error) {
+        (StartStep::Exec, libc::ENOENT) => (
+            ErrorCode::NotFound,
+            format!("cannot run {command}: the program, or the interpreter that it names, does not exist"),
+            "Check the spelling, the PATH, and the first line of the script",
+        ),
+        (StartStep::Exec, libc::EACCES | libc::EPERM) => (
+            ErrorCode::AuthorizationDenied,
+            format!("cannot run {command}: {reason}"),
+            "Make the file executable (chmod +x), or check the mount for noexec",
+        ),
+        (StartStep::Exec, libc::E2BIG) => (
+            ErrorCode::ValidationError,
+            format!("cannot run {command}: {reason}"),
+            "Pass fewer or shorter arguments, or put them into a file",
+        ),
+        (StartStep::Exec, _) => (
+            ErrorCode::ValidationError,
+            format!("cannot run {command}: {reason}"),
+            "Check that the file is a program for this machine",
+        ),
+        (StartStep::Chdir, libc::EACCES) => (
+            ErrorCode::AuthorizationDenied,
+            format!("cannot enter the working directory of {command}: {reason}"),
+            "Check --cwd and the permissions of that folder",
+        ),
+        (StartStep::Chdir, _) => {
+            (ErrorCode::NotFound, format!("cannot enter the working directory of {command}: {reason}"), "Check --cwd")
+        }
+        (StartStep::Spawn, _) => (
+            ErrorCode::ServiceUnavailable,
+            format!("cannot make a process for {command}: {reason}"),
+            "The machine is out of processes or memory; try again when there is room",
+        ),
+    };
+    let details = Details { os_error: Some(reason), ..Details::default() };
+    ErrorBody { code, message, details, remediation: remediation.to_owned() }
+}
+
+fn termination(outcome: &Outcome) -> Termination {
+    let (exit_code, signal) = match outcome.end {
+        End::Exited(code) => (Some(code), None),
+        End::Signaled { signal, .. } => (None, Some(signal)),
+        End::NotStarted(_) | End::Unknown => (None, None),
+    };
+    Termination {
+        signals: outcome.signals.clone(),
+        exit_code,
+        signal,
+        containment: outcome.containment,
+        survivors: outcome.survivors.clone(),
+    }
+}
+
+fn output_record(outcome: &Outcome, extent: Extent) -> OutputRecord {
+    let stdout = Shown::of(&outcome.stdout, extent);
+    let stderr = Shown::of(&outcome.stderr, extent);
+    let handed_over: Vec<String> = [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)]
+        .into_iter()
+        .filter(|(_, record)| !record.captured)
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    OutputRecord {
+        stdout: stdout.text,
+        stderr: stderr.text,
+        stdout_base64: stdout.base64,
+        stderr_base64: stderr.base64,
+        stdout_bytes: outcome.stdout.total,
+        stderr_bytes: outcome.stderr.total,
+        stdout_omitted_bytes: stdout.omitted,
+        stderr_omitted_bytes: stderr.omitted,
+        stdout_undelivered_bytes: outcome.stdout.undelivered,
+        stderr_undelivered_bytes: outcome.stderr.undelivered,
+        merged: outcome.merged,
+        captured: handed_over.is_empty(),
+        not_captured: if handed_over.len() == 2 { Vec::new() } else { handed_over },
+    }
+}
+
+/// One stream as it stands in an answer.
+struct Shown {
+    text: String,
+    base64: Option<String>,
+    omitted: u64,
+}
+
+impl Shown {
+    fn of(record: &StreamRecord, extent: Extent) -> Self {
+        let kept = record.head.len() + record.tail.len();
+        let (head, tail, omitted) = match extent {
+            Extent::Last(limit) if kept > limit => {
+                let from_tail = record.tail.len().min(limit);
+                let tail = &record.tail[record.tail.len() - from_tail..];
+                // Only a stream of which nothing was omitted may have its last bytes in both parts.
+                if record.omitted == 0 && from_tail < limit {
+                    let from_head = limit - from_tail;
+                    let mut joined = record.head[record.head.len() - from_head..].to_vec();
+                    joined.extend_from_slice(tail);
+                    return Self::cut(&[], &joined, record.total - limit as u64);
+                }
+                (&[][..], tail, record.total - from_tail as u64)
+            }
+            _ => (&record.head[..], &record.tail[..], record.omitted),
+        };
+        if omitted == 0 {
+            let mut whole = head.to_vec();
+            whole.extend_from_slice(tail);
+            let base64 = std::str::from_utf8(&whole).is_err().then(|| encode(&whole));
+            return Self { text: String::from_utf8_lossy(&whole).into_owned(), base64, omitted };
+        }
+        Self::cut(head, tail, omitted)
+    }
+
+    /// Head and tail with a marker line between them. A character that our own cut broke is left out on both sides.
+    fn cut(head: &[u8], tail: &[u8], omitted: u64) -> Self {
+        let whole_head = &head[..head.len() - broken_end(head)];
+        let whole_tail = &tail[broken_start(tail)..];
+        let kept = head.len() + tail.len();
+        let (head, tail) = match (std::str::from_utf8(whole_head), std::str::from_utf8(whole_tail)) {
+            (Ok(_), Ok(_)) => (whole_head, whole_tail),
+            _ => (head, tail),
+        };
+        let omitted = omitted + (kept - head.len() - tail.len()) as u64;
+        let mut exact = head.to_vec();
+        exact.extend_from_slice(tail);
+        let base64 = (std::str::from_utf8(head).is_err() || std::str::from_utf8(tail).is_err()).then(|| encode(&exact));
+        let newline = if head.is_empty() || head.ends_with(b"\n") { "" } else { "\n" };
+        let text = format!(
+            "{}{newline}[... {omitted} bytes omitted ...]\n{}",
+            String::from_utf8_lossy(head),
+            String::from_utf8_lossy(tail)
+        );
+        Self { text, base64, omitted }
+    }
+}
+
+/// How many bytes at the end begin a character that is not complete.
+fn broken_end(bytes: &[u8]) -> usize {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => bytes.len() - error.valid_up_to(),
+        _ => 0,
+    }
+}
+
+/// How many bytes at the start continue a character that began earlier; at most three.
+fn broken_start(bytes: &[u8]) -> usize {
+    bytes.iter().take(3).take_while(|byte| **byte & 0xC0 == 0x80).count()
+}
+
+fn encode(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+/// The operating system's words for an error number.
+fn os_text(number: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(number).to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}

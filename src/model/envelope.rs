@@ -1,0 +1,178 @@
+//! The envelope: the one JSON object in which runner answers, and the types that its schema is derived from.
+//!
+//! Field order is the order of declaration. A field that is new must be optional, so that an envelope of an older
+//! version keeps loading.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::outcome::{Containment, Leftover, ProcessRow, TimeoutReason, Usage};
+use crate::model::quantity::Seconds;
+use crate::model::signal::Signal;
+
+/// One answer. `data` stands with success and pending, `error` with error, `metadata` always.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Envelope {
+    pub status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<CommandData>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorBody>,
+    pub metadata: Metadata,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Success,
+    Error,
+    Pending,
+}
+
+/// What a command that succeeded gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CommandData {
+    pub exit_code: i32,
+    #[serde(flatten)]
+    pub output: OutputRecord,
+    pub usage: Usage,
+    pub leftovers: Vec<Leftover>,
+}
+
+/// What was kept of both streams. The middle of a long stream is left out: one marker line stands for it in the text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OutputRecord {
+    pub stdout: String,
+    pub stderr: String,
+    /// The kept bytes exactly, without a marker, where they are not valid UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout_base64: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr_base64: Option<String>,
+    pub stdout_bytes: u64,
+    pub stderr_bytes: u64,
+    pub stdout_omitted_bytes: u64,
+    pub stderr_omitted_bytes: u64,
+    /// Bytes that were kept and that our reader never took.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stdout_undelivered_bytes: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stderr_undelivered_bytes: u64,
+    /// One pipe served both streams, so that their order holds; it is recorded as `stdout`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub merged: bool,
+    /// False where a stream was handed to the job as it is; then nothing of it is kept.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub captured: bool,
+    /// The streams that were handed over, where it was not both.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_captured: Vec<String>,
+}
+
+/// What went wrong and what to do next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorBody {
+    pub code: ErrorCode,
+    pub message: String,
+    pub details: Details,
+    pub remediation: String,
+}
+
+/// What kind of error it is; stable, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ErrorCode {
+    ValidationError,
+    NotFound,
+    AuthorizationDenied,
+    Conflict,
+    Timeout,
+    Cancelled,
+    CommandFailed,
+    DependencyError,
+    ServiceUnavailable,
+    InternalError,
+}
+
+/// Facts about the error. Which ones stand depends on the code.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Details {
+    /// The timeout that struck.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<Seconds>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<TimeoutReason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_seconds: Option<f64>,
+    /// The code that the command ended with by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The signal that ended the command by itself, or that runner was told to stop by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Signal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core_dumped: Option<bool>,
+    /// The option, file, field or variable that is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argument: Option<String>,
+    /// The error of the operating system, as a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os_error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial_result: Option<OutputRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub termination: Option<Termination>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<Vec<ProcessRow>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leftovers: Option<Vec<Leftover>>,
+}
+
+/// How the job was ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Termination {
+    /// Signals sent to the tree, in order.
+    pub signals: Vec<Signal>,
+    /// The leader's exit code, where it exited.
+    pub exit_code: Option<i32>,
+    /// The signal that the leader died of, where it did.
+    pub signal: Option<Signal>,
+    pub containment: Containment,
+    /// Processes that outlived a kill.
+    pub survivors: Vec<ProcessRow>,
+}
+
+/// Facts about the answer itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Metadata {
+    /// `req_` and a UUID; unlike any other.
+    pub request_id: String,
+    /// When the request began: RFC 3339, UTC, with milliseconds.
+    pub timestamp: String,
+    /// From the start of the request to the answer.
+    pub duration_ms: f64,
+    pub api_version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// The version that every envelope names.
+pub const API_VERSION: &str = "v1";
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,126 @@
+//! What to run and under which limits: the whole of a job, as plain data.
+//!
+//! The command line, and later job files and the queue, build one; the supervisor runs it and reads nothing else.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::signal::Signal;
+
+/// A job: one command with its surroundings and limits.
+#[derive(Clone, Debug)]
+pub struct JobSpec {
+    pub command: Command,
+    /// What people call it; only shown.
+    pub name: Option<String>,
+    pub limits: Limits,
+    pub surroundings: Surroundings,
+    pub leftovers: Leftovers,
+    /// Bytes kept of each stream that we own, head and tail together.
+    pub capture_limit: u64,
+    /// Every byte of both streams goes here too, as it comes.
+    pub log: Option<PathBuf>,
+}
+
+/// What is executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A program and its arguments, passed on as they are. Never empty.
+    Argv(Vec<OsString>),
+    /// One line for a shell, run as `SHELL -c LINE`.
+    Shell { shell: OsString, line: OsString },
+}
+
+impl Command {
+    /// Program and arguments as they are executed.
+    pub fn argv(&self) -> Vec<OsString> {
+        match self {
+            Self::Argv(argv) => argv.clone(),
+            Self::Shell { shell, line } => vec![shell.clone(), "-c".into(), line.clone()],
+        }
+    }
+}
+
+/// Deadlines and the ladder. Every duration counts from the start of the attempt unless said otherwise.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Wall time of the attempt, or no limit.
+    pub timeout: Option<Duration>,
+    /// What the wall time may never exceed, whatever extends it.
+    pub max_timeout: Option<Duration>,
+    /// The deadline of a runner that we run under, where that comes first; its reason is told apart.
+    pub parent_timeout: Option<Duration>,
+    /// How long the job may neither write nor use CPU.
+    pub idle_timeout: Option<Duration>,
+    /// One warning after so long.
+    pub warn_after: Option<Duration>,
+    /// Sent to the job with the warning.
+    pub warn_signal: Option<Signal>,
+    /// The first rung of the ladder.
+    pub stop_signal: Signal,
+    /// From the stop signal to SIGKILL. None: the job may take as long as it likes to end.
+    pub grace: Option<Duration>,
+    /// Whom signals reach.
+    pub scope: Scope,
+}
+
+impl Limits {
+    /// The wall time that holds: the smallest of what was given, with the reason to name when it strikes.
+    pub fn wall(&self) -> Option<(Duration, crate::model::outcome::TimeoutReason)> {
+        use crate::model::outcome::TimeoutReason::{ParentDeadline, Total};
+        let own = match (self.timeout, self.max_timeout) {
+            (Some(timeout), Some(max)) => Some(timeout.min(max)),
+            (timeout, max) => timeout.or(max),
+        };
+        match (own, self.parent_timeout) {
+            (Some(own), Some(parent)) if parent < own => Some((parent, ParentDeadline)),
+            (Some(own), _) => Some((own, Total)),
+            (None, parent) => parent.map(|parent| (parent, ParentDeadline)),
+        }
+    }
+}
+
+/// Whom the ladder reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every process of the tree.
+    Tree,
+    /// The leader alone, as `timeout --foreground` promises.
+    Leader,
+}
+
+/// Where the job runs and what it inherits.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Working directory; ours if none.
+    pub cwd: Option<PathBuf>,
+    /// Variables set for the job, later ones winning.
+    pub env: Vec<(OsString, OsString)>,
+    /// Start from an empty environment.
+    pub env_clear: bool,
+    pub stdin: Stdin,
+}
+
+/// The job's standard input.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stdin {
+    #[default]
+    Inherit,
+    Null,
+    File(PathBuf),
+}
+
+/// What happens to processes that live after the leader ended by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leftovers {
+    /// Name them and let them be.
+    #[default]
+    Report,
+    /// End them as after a timeout.
+    Kill,
+    /// Wait until the tree is empty, deadlines held.
+    Wait,
+    /// Do not look: the answer comes with the end of the leader, as timeout(1) has it.
+    Ignore,
+}

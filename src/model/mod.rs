@@ -1,0 +1,13 @@
+//! Plain data, shared by every layer: jobs, outcomes, events, the envelope and the exit codes.
+//!
+//! Nothing here starts, reads or writes anything.
+
+pub mod answer;
+pub mod envelope;
+pub mod event;
+pub mod exit_code;
+pub mod job;
+pub mod outcome;
+pub mod quantity;
+pub mod request;
+pub mod signal;

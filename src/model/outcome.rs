@@ -1,0 +1,172 @@
+//! What became of an attempt: how it ended, why we acted, and what we saw.
+//!
+//! `end` (what the kernel said) and `cause` (why we acted) are kept apart, so that a timeout never hides an exit code.
+//! The supervisor fills it in; `answer` turns it into an envelope.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::quantity::Seconds;
+use crate::model::signal::Signal;
+
+/// Everything known about a finished attempt.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What the kernel said of the leader.
+    pub end: End,
+    /// Why we acted, where we did.
+    pub cause: Option<Cause>,
+    /// From the start of the attempt, time stopped by job control left out.
+    pub elapsed: Duration,
+    pub stdout: StreamRecord,
+    pub stderr: StreamRecord,
+    /// One pipe served both streams; its bytes are in `stdout`.
+    pub merged: bool,
+    /// Signals sent to end it, in order, each once.
+    pub signals: Vec<Signal>,
+    pub containment: Containment,
+    /// Processes that outlived a kill.
+    pub survivors: Vec<ProcessRow>,
+    /// The tree as it stood just before the stop signal; at most 64 rows.
+    pub processes: Vec<ProcessRow>,
+    /// Processes that live after the leader ended by itself.
+    pub leftovers: Vec<Leftover>,
+    pub usage: Usage,
+    /// The leader had stopped itself on this signal when we acted: TTIN and TTOU are the terminal's.
+    pub stopped_by: Option<Signal>,
+    /// Our reader went away before the job ended.
+    pub reader_gone: bool,
+    /// Things that went wrong beside the job and cost it nothing, each a whole sentence.
+    pub troubles: Vec<String>,
+}
+
+/// What the kernel, or the spawn, said of the leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It never ran.
+    NotStarted(StartFailure),
+    Exited(i32),
+    Signaled {
+        signal: Signal,
+        core_dumped: bool,
+    },
+    /// It outlived a kill; the kernel has not said anything yet.
+    Unknown,
+}
+
+/// Why the command could not be run. `os_error` is an errno.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartFailure {
+    pub step: StartStep,
+    pub os_error: i32,
+}
+
+/// What was being done when the start failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartStep {
+    /// Making the process itself.
+    Spawn,
+    /// Changing to its working directory.
+    Chdir,
+    /// Executing the program.
+    Exec,
+}
+
+/// Why we acted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A deadline passed. `limit` is the timeout that was set.
+    Timeout { reason: TimeoutReason, limit: Duration },
+    /// We were told to stop, by this signal.
+    Cancelled { signal: Signal },
+}
+
+/// Which deadline it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeoutReason {
+    /// Wall time of the attempt.
+    Total,
+    /// Neither output nor CPU time for too long.
+    Idle,
+    /// The time for all attempts together.
+    TotalBudget,
+    /// The deadline of the runner that we run under.
+    ParentDeadline,
+}
+
+/// Which mechanism held the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Containment {
+    /// A control group of its own, ended by one write.
+    Cgroup,
+    /// A subreaper, and a walk over its descendants until none is left.
+    Walk,
+}
+
+/// What was kept of one stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamRecord {
+    /// False: it was handed to the job as it is, and nothing is known of it.
+    pub captured: bool,
+    /// First bytes, up to a quarter of the limit.
+    pub head: Vec<u8>,
+    /// Last bytes; they follow the head directly where nothing was omitted.
+    pub tail: Vec<u8>,
+    /// Bytes the job wrote.
+    pub total: u64,
+    /// Bytes between head and tail that were not kept.
+    pub omitted: u64,
+    /// Bytes that our reader never took.
+    pub undelivered: u64,
+}
+
+/// One process of the tree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessRow {
+    pub pid: i32,
+    pub ppid: i32,
+    /// One letter, as in proc(5): R, S, D, T, Z and so on.
+    pub state: String,
+    /// The command line, or the name in brackets where there is none; at most 200 bytes.
+    pub command: String,
+    pub cpu_seconds: f64,
+    pub rss_bytes: u64,
+    /// The kernel function it sleeps in, where that may be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_in: Option<String>,
+    /// Its real user id; named for survivors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+}
+
+/// A process that lives after the leader ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Leftover {
+    pub pid: i32,
+    pub command: String,
+    /// It still has the write end of an output pipe open.
+    pub holds_output: bool,
+}
+
+/// Resources of the whole tree as far as it was waited for, from wait4(2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Usage {
+    pub user_seconds: f64,
+    pub system_seconds: f64,
+    /// The largest resident size of a single process.
+    pub max_rss_bytes: u64,
+}
+
+impl Cause {
+    /// The timeout that struck, for messages.
+    pub fn limit(&self) -> Option<Seconds> {
+        match self {
+            Self::Timeout { limit, .. } => Some(Seconds(*limit)),
+            Self::Cancelled { .. } => None,
+        }
+    }
+}

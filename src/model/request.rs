@@ -1,0 +1,77 @@
+//! What a verb was asked to do, beyond the job itself: where answers go and how much is said.
+//!
+//! The command line builds these after defaults are merged in; `app` carries them out.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::job::JobSpec;
+use crate::model::signal::Signal;
+
+/// `runner exec`, complete.
+#[derive(Clone, Debug)]
+pub struct ExecRequest {
+    pub job: JobSpec,
+    pub answer: AnswerOptions,
+}
+
+/// Where the answer goes and how much is said beside it.
+#[derive(Clone, Debug, Default)]
+pub struct AnswerOptions {
+    /// One envelope on stdout in place of the job's output.
+    pub json: bool,
+    /// The envelope goes to this file too.
+    pub report: Option<PathBuf>,
+    pub progress: Progress,
+    /// How an error is shown on stderr; by what stderr is where nothing is said.
+    pub error_format: Option<ErrorFormat>,
+    pub quiet: bool,
+    /// How often `-v` was given.
+    pub verbose: u8,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Progress {
+    #[default]
+    Auto,
+    Bar,
+    Lines,
+    Json,
+    None,
+}
+
+/// The form of an error on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorFormat {
+    Text,
+    Json,
+}
+
+/// `runner timeout`, complete: the words of timeout(1).
+#[derive(Clone, Debug)]
+pub struct TimeoutRequest {
+    /// None: switched off.
+    pub duration: Option<Duration>,
+    pub kill_after: Option<Duration>,
+    pub signal: Signal,
+    pub foreground: bool,
+    pub preserve_status: bool,
+    pub verbose: bool,
+    pub command: Vec<std::ffi::OsString>,
+}
+
+/// Defaults of a job's limits and formats, from the environment or a configuration file. Durations are not yet checked
+/// against each other.
+#[derive(Clone, Debug, Default)]
+pub struct Defaults {
+    /// `Some(None)` is the word `none`.
+    pub timeout: Option<Option<Duration>>,
+    pub idle_timeout: Option<Option<Duration>>,
+    pub max_timeout: Option<Option<Duration>>,
+    pub grace: Option<Duration>,
+    pub signal: Option<Signal>,
+    pub capture_limit: Option<u64>,
+    pub progress: Option<Progress>,
+    pub error_format: Option<ErrorFormat>,
+}

@@ -1,0 +1,3 @@
+//! A misbehaving program with many modes, for tests only.
+
+fn main() {}
