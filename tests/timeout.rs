@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use terminal_support::leash::Leash;
 use terminal_support::peer::{Pair, both, gnu};
-use terminal_support::process::{Setup, Streams, kill, start, start_with};
+use terminal_support::process::{Setup, Streams, kill, start, start_with, state};
 use terminal_support::pty::Terminal;
 use terminal_support::{Scratch, Stopwatch};
 
@@ -369,12 +369,14 @@ fn every_stream_may_be_closed() {
 #[test]
 fn descriptors_of_the_caller_are_inherited_and_none_of_ours() {
     let scratch = Scratch::new();
-    let line = "exec 7</dev/null; exec runner timeout 5 sh -c 'for fd in /proc/$$/fd/*; do echo ${fd##*/}; done'";
-    let ended = start(&mut scratch.shell(line)).ended();
-    let mut descriptors: Vec<String> = ended.out().lines().map(str::to_owned).collect();
-    // The folder that the shell lists may show itself as one more.
-    descriptors.retain(|fd| ["0", "1", "2", "7"].contains(&fd.as_str()) || fd.parse::<i32>().is_ok_and(|fd| fd != 3));
-    assert_eq!(descriptors, ["0", "1", "2", "7"], "{}", ended.out());
+    // Whatever started the tests may have left more of them open: the shell says what there was.
+    let list = "ls /proc/self/fd";
+    let ended =
+        start(&mut scratch.shell(&format!("exec 7</dev/null; {list}; echo; exec runner timeout 5 {list}"))).ended();
+    let out = ended.out();
+    let (before, within) = out.split_once("\n\n").expect("two lists");
+    assert!(before.lines().any(|fd| fd == "7"), "{before}");
+    assert_eq!(within.trim(), before.trim());
 }
 
 #[test]
@@ -428,7 +430,7 @@ fn a_background_process_is_left_alone_at_a_normal_end_and_not_waited_for() {
     let mut found = 0;
     for end in [Some(&mut ends.ours), ends.theirs.as_mut()].into_iter().flatten() {
         let pid: i32 = end.out().trim().parse().expect("a process id");
-        assert_eq!(terminal_support::process::state(pid), Some('S'), "{pid} lives on");
+        assert!(!matches!(state(pid), None | Some('Z')), "{pid} lives on");
         assert!(end.elapsed < Duration::from_secs(10), "{:?}", end.elapsed);
         kill(pid);
         found += 1;
