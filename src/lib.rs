@@ -16,5 +16,12 @@
 //! | `app` | everything above |
 //! | `cli` | `model`, `time`, `app`, `error`, names from the registries |
 
+pub mod app;
+pub mod backend;
+pub mod capture;
 pub mod error;
 pub mod model;
+pub mod platform;
+pub mod render;
+pub mod supervise;
+pub mod time;
