@@ -6,6 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
+use crate::backend::local::JOB_ID;
 use crate::model::job::Surroundings;
 use crate::platform::process;
 use crate::platform::procfs::Identity;
@@ -15,7 +16,6 @@ use crate::time::clock::unix_time;
 pub const DEADLINE: &str = "RUNNER_DEADLINE_UNIX_MS";
 /// Who will stop it: pid and start time, with a colon between.
 pub const DEADLINE_OWNER: &str = "RUNNER_DEADLINE_OWNER";
-pub const JOB_ID: &str = "RUNNER_JOB_ID";
 pub const ATTEMPT: &str = "RUNNER_ATTEMPT";
 /// What a nested runner leaves to the one above it, beside its own grace.
 const MARGIN: Duration = Duration::from_millis(250);

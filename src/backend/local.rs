@@ -14,6 +14,7 @@ use crate::model::job::Stdin;
 use crate::platform::cgroup::Home;
 use crate::platform::command::PreparedCommand;
 use crate::platform::descriptors;
+use crate::platform::process;
 use crate::platform::signals::{self, Arrivals, Inherited};
 use crate::platform::tree::TreeSpec;
 use crate::platform::tty::Terminal;
@@ -22,6 +23,9 @@ use crate::supervise::watchdog::{Submission, Watchdog};
 
 /// Events that may wait for a slow listener. More than that are dropped, but never the last one.
 const QUEUE: usize = 1024;
+
+/// The variable that tells a job who it is.
+pub const JOB_ID: &str = "RUNNER_JOB_ID";
 
 /// Which containment may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +58,7 @@ impl Backend for Local {
         let shares_group = terminal.as_ref().is_some_and(Terminal::is_ours);
         let tree = tree_spec(&assignment, !shares_group, self.manners)?;
         let home = self.home()?;
+        process::adopt_orphans();
         let arrivals = self.watch_signals()?;
         let (sender, events) = sync_channel(QUEUE);
         let submission = Submission {
@@ -159,7 +164,7 @@ fn was_killed(event: &Event) -> bool {
 fn tree_spec(assignment: &Assignment, own_group: bool, manners: Manners) -> Result<TreeSpec> {
     let surroundings = &assignment.spec.surroundings;
     let argv = assignment.spec.command.argv();
-    let command = PreparedCommand::new(&argv, assignment.env.clone(), surroundings.cwd.as_deref())?;
+    let command = PreparedCommand::new(&argv, assignment.env.clone(), surroundings.cwd.as_deref(), JOB_ID)?;
     let stdin: Option<OwnedFd> = match &surroundings.stdin {
         Stdin::Inherit => None,
         Stdin::Null => Some(descriptors::null_input()?),

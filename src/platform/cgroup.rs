@@ -216,7 +216,7 @@ fn remove(parent: BorrowedFd<'_>, name: &CStr, directory: BorrowedFd<'_>) {
                 }
             }
         }
-        let _ = rustix::thread::nanosleep(&rustix::thread::Timespec { tv_sec: 0, tv_nsec: 1_000_000 });
+        process::nap(Duration::from_millis(1));
     }
 }
 

@@ -20,17 +20,21 @@ pub struct PreparedCommand {
     envp: StringList,
     shell_argv: StringList,
     cwd: Option<CString>,
+    mark: Vec<u8>,
 }
 
 impl PreparedCommand {
     /// Prepares `argv` with the environment `env`. The program is looked for in the job's own PATH, as env(1) does.
-    pub fn new(argv: &[OsString], env: Vec<(OsString, OsString)>, cwd: Option<&Path>) -> Result<Self> {
+    /// `mark` names a variable whose value no other job has.
+    pub fn new(argv: &[OsString], env: Vec<(OsString, OsString)>, cwd: Option<&Path>, mark: &str) -> Result<Self> {
         let program = argv.first().ok_or_else(|| Error::Internal("no command to run".to_owned()))?;
         let prepared_argv = StringList::new(argv.iter().cloned())?;
         let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
         let candidates = candidates(program, path, cwd)?;
         let mut shell_argv: Vec<OsString> = vec!["/bin/sh".into(), "".into()];
         shell_argv.extend(argv.iter().skip(1).cloned());
+        let marked = env.iter().find(|(name, _)| name == mark);
+        let mark = marked.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).unwrap_or_default();
         let envp = env.into_iter().map(|(name, value)| {
             let mut entry = name;
             entry.push("=");
@@ -43,7 +47,13 @@ impl PreparedCommand {
             envp: StringList::new(envp)?,
             shell_argv: StringList::new(shell_argv)?,
             cwd: cwd.map(|cwd| c_string(cwd.as_os_str().to_owned())).transpose()?,
+            mark,
         })
+    }
+
+    /// The variable that marks the job's processes, as NAME=VALUE; empty where there is none.
+    pub(super) fn mark(&self) -> &[u8] {
+        &self.mark
     }
 
     pub(super) fn candidates(&self) -> *const *const c_char {
@@ -170,7 +180,7 @@ mod tests {
     use crate::error::Error;
 
     fn prepare(program: &str, path: &str) -> Result<PreparedCommand, Error> {
-        PreparedCommand::new(&[program.into()], vec![("PATH".into(), path.into())], None)
+        PreparedCommand::new(&[program.into()], vec![("PATH".into(), path.into())], None, "")
     }
 
     #[test]

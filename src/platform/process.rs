@@ -1,7 +1,9 @@
 //! Single processes: their handles, and signals that can never reach a stranger who got the same pid.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal as KernelSignal, WaitId, WaitIdOptions};
 
 use super::procfs::{self, Identity};
@@ -21,6 +23,17 @@ pub fn own_identity() -> Option<Identity> {
 pub fn is_our_ancestor(identity: Identity) -> bool {
     procfs::stat(identity.pid).is_some_and(|stat| stat.identity() == identity && !stat.is_dead())
         && procfs::is_below(own_pid(), identity.pid)
+}
+
+/// Orphans from below us become our children, in case that a guard is killed.
+pub fn adopt_orphans() {
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+/// Pauses this thread. Only for the short waits of a repeated kill.
+pub(super) fn nap(duration: Duration) {
+    let pause = Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) };
+    let _ = rustix::thread::nanosleep(&pause);
 }
 
 /// What became of a signal.
@@ -64,6 +77,12 @@ pub(super) struct Child {
 impl Child {
     pub(super) fn kill(&self) {
         send_to(self.handle.as_fd(), Signal::KILL);
+    }
+
+    /// Waits until it has ended, or for so long.
+    pub(super) fn await_end(&self, limit: Duration) {
+        let timeout = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
+        let _ = rustix::event::poll(&mut [PollFd::new(&self.handle, PollFlags::IN)], Some(&timeout));
     }
 
     /// Waits until it is gone. Only for a child that has ended or was killed.

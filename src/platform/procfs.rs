@@ -174,6 +174,12 @@ pub fn owner(pid: i32) -> Option<u32> {
     fs::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
 }
 
+/// True where the process was started with this variable, as NAME=VALUE.
+pub fn has_variable(pid: i32, variable: &[u8]) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    !variable.is_empty() && environment.split(|byte| *byte == 0).any(|entry| entry == variable)
+}
+
 /// One row of an answer.
 pub fn row(stat: &Stat) -> ProcessRow {
     let waiting_in = fs::read_to_string(format!("/proc/{}/wchan", stat.pid))

@@ -24,6 +24,11 @@ use crate::model::signal::Signal;
 
 /// Rows of a black box.
 const ROW_LIMIT: usize = 64;
+/// What a killed guard held is looked for so often, with a pause in between.
+const STRAY_ROUNDS: u32 = 100;
+const STRAY_PAUSE: Duration = Duration::from_millis(5);
+/// How long a tree that nobody released may take to die.
+const EMERGENCY_LIMIT: Duration = Duration::from_secs(2);
 /// The kill of a tree looks at it so often in a row before it lets the event loop go on.
 const KILL_ROUNDS: u32 = 8;
 
@@ -39,7 +44,7 @@ pub struct TreeSpec {
     pub keep_ignored_pipe: bool,
 }
 
-/// A started tree. Dropping it lets go of what still lives.
+/// A started tree. Dropping it ends it, unless it was released.
 #[derive(Debug)]
 pub struct Tree {
     /// Read and written by the guard until it is gone.
@@ -50,10 +55,11 @@ pub struct Tree {
     doorbell: Doorbell,
     cgroup: Option<Cgroup>,
     // Read by the new processes until the leader executes its program.
-    _command: PreparedCommand,
+    command: PreparedCommand,
     descriptors: [Option<OwnedFd>; 3],
     _stacks: [Stack; 2],
     guard_gone: bool,
+    released: bool,
 }
 
 /// What is new with a tree.
@@ -99,10 +105,11 @@ impl Tree {
             leader: None,
             doorbell,
             cgroup,
-            _command: spec.command,
+            command: spec.command,
             descriptors: spec.descriptors,
             _stacks: stacks,
             guard_gone: false,
+            released: false,
         })
     }
 
@@ -165,15 +172,38 @@ impl Tree {
         }
     }
 
-    /// The guard was killed by somebody else: what it held is ours now, and is ended. Gives the leader's end.
+    /// The guard was killed by somebody else: the kernel ends the leader with it, and what the guard held has come to
+    /// us. Ends that, too, and gives the leader's end.
     pub fn guard_lost(&mut self) -> End {
         self.guard_gone = true;
+        let started = procfs::stat(self.guard_pid).map_or(0, |stat| stat.start_time);
         self.guard.reap();
-        // The leader dies with its guard; its status went to whoever adopted it.
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();
         }
+        for _ in 0..STRAY_ROUNDS {
+            let strays = self.strays(started);
+            if strays.is_empty() {
+                break;
+            }
+            for stray in strays {
+                process::send(stray, Signal::KILL);
+            }
+            process::nap(STRAY_PAUSE);
+        }
+        // Its status went to whoever adopted it.
         End::Signaled { signal: Signal::KILL, core_dumped: false }
+    }
+
+    /// Processes below us that can only be of this tree: younger than its guard, and in the leader's group or marked.
+    fn strays(&self, since: u64) -> Vec<Identity> {
+        let leader = self.leader_pid();
+        procfs::descendants(process::own_pid())
+            .iter()
+            .filter(|stat| !stat.is_dead() && stat.start_time >= since)
+            .filter(|stat| stat.group == leader || procfs::has_variable(stat.pid, self.command.mark()))
+            .map(Stat::identity)
+            .collect()
     }
 
     /// The signal that the leader is stopped on, where it is.
@@ -298,13 +328,34 @@ impl Tree {
     }
 }
 
+impl Tree {
+    /// The tree is over, or what is left of it may live on: lets go of it.
+    pub fn release(mut self) {
+        self.released = true;
+        if let Some(cgroup) = &self.cgroup
+            && !self.is_empty()
+        {
+            cgroup.move_out();
+        }
+    }
+
+    /// Leaves the kill that was begun to the guard, which goes on with it when this process ends. To be called only when
+    /// it ends now: the guard needs our memory as it is.
+    pub fn leave_to_guard(self) {
+        std::mem::forget(self);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.plan.shared.tree_empty.load(Ordering::Acquire) == 1
+    }
+}
+
+/// A tree that nobody released is ended: something went wrong, and nothing may be left behind.
 impl Drop for Tree {
     fn drop(&mut self) {
-        if let Some(cgroup) = &self.cgroup {
-            // What is left lives on without the group; an empty group moves nothing.
-            if self.plan.shared.tree_empty.load(Ordering::Acquire) == 0 {
-                cgroup.move_out();
-            }
+        if !self.released && !self.guard_gone {
+            self.kill();
+            self.guard.await_end(EMERGENCY_LIMIT);
         }
         if !self.guard_gone {
             // It shares memory that is about to go. Killed, it lets go of its children without a word.

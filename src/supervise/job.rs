@@ -19,7 +19,8 @@ use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
 use crate::platform::signals::Inherited;
 use crate::platform::tree::{Tree, TreeSpec};
-use crate::supervise::machine::{Effect, Input, Machine, Policy, Timer};
+use crate::supervise::machine::{Effect, Input, Machine, Timer};
+use crate::supervise::policy::Policy;
 use crate::time::clock::Moment;
 use crate::time::deadlines::Deadlines;
 
@@ -163,6 +164,15 @@ impl Job {
 
     fn key(&self, kind: usize) -> usize {
         self.id * KEYS + kind
+    }
+
+    /// Lets go of a job that is done.
+    pub(super) fn release(self) {
+        if self.machine.is_abandoned() {
+            self.tree.leave_to_guard();
+        } else {
+            self.tree.release();
+        }
     }
 
     pub(super) fn is_done(&self) -> bool {

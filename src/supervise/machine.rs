@@ -5,21 +5,11 @@
 
 use std::time::Duration;
 
-use crate::model::job::{Leftovers, Limits, Scope};
+use crate::model::job::{Leftovers, Scope};
 use crate::model::outcome::{Cause, TimeoutReason};
 use crate::model::signal::Signal;
+use crate::supervise::policy::{DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, Policy, REAP_LIMIT, REST_GRACE};
 use crate::time::clock::Moment;
-
-/// How long the end of the writers is awaited after the end of the leader.
-pub const DRAIN_LIMIT: Duration = Duration::from_millis(500);
-/// How long a killed tree may take to be gone.
-pub const REAP_LIMIT: Duration = Duration::from_secs(2);
-/// How often a kill is repeated until then.
-pub const KILL_PERIOD: Duration = Duration::from_millis(50);
-/// How long our reader has to take what is left after a stop.
-pub const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
-/// What the rest of a tree gets after the leader's end where no grace was set.
-pub const REST_GRACE: Duration = Duration::from_secs(1);
 
 /// A deadline of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,34 +111,6 @@ pub enum State {
     Done,
 }
 
-/// The limits that the machine holds a job to.
-#[derive(Clone, Copy, Debug)]
-pub struct Policy {
-    pub wall: Option<(Duration, TimeoutReason)>,
-    pub idle: Option<Duration>,
-    pub warn: Option<Duration>,
-    pub warn_signal: Option<Signal>,
-    pub stop_signal: Signal,
-    pub grace: Option<Duration>,
-    pub scope: Scope,
-    pub leftovers: Leftovers,
-}
-
-impl Policy {
-    pub fn of(limits: &Limits, leftovers: Leftovers) -> Self {
-        Self {
-            wall: limits.wall(),
-            idle: limits.idle_timeout,
-            warn: limits.warn_after,
-            warn_signal: limits.warn_signal,
-            stop_signal: limits.stop_signal,
-            grace: limits.grace,
-            scope: limits.scope,
-            leftovers,
-        }
-    }
-}
-
 /// The state machine of one attempt.
 #[derive(Debug)]
 pub struct Machine {
@@ -161,6 +123,7 @@ pub struct Machine {
     eof: bool,
     leftovers_found: bool,
     forwarded: bool,
+    abandoned: bool,
     last_byte: Moment,
     cpu: Duration,
     /// Since when the CPU time has not grown enough to count.
@@ -181,6 +144,7 @@ impl Machine {
             eof: false,
             leftovers_found: false,
             forwarded: false,
+            abandoned: false,
             last_byte: now,
             cpu: Duration::ZERO,
             cpu_quiet_since: now,
@@ -204,6 +168,11 @@ impl Machine {
     /// Why we acted, where we did.
     pub fn cause(&self) -> Option<Cause> {
         self.cause
+    }
+
+    /// It ended before the effect of its kill was seen.
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned
     }
 
     /// The signals that were sent to end it, in order, each once.
@@ -375,6 +344,7 @@ impl Machine {
     fn stop(&mut self, cause: Cause, rung: Rung, heard: bool, now: Moment) {
         if rung == Rung::Abandon {
             self.cause.get_or_insert(cause);
+            self.abandoned = !self.tree_empty;
             self.send(Signal::KILL);
             self.finish();
             return;
@@ -474,16 +444,6 @@ impl Machine {
     fn disarm_limits(&mut self) {
         for timer in [Timer::Wall, Timer::Idle, Timer::Warn] {
             self.disarm(timer);
-        }
-    }
-}
-
-impl Policy {
-    /// An interrupt is passed on as one; every other cause uses the stop signal of the job.
-    fn stop_signal_for(&self, cause: Cause) -> Signal {
-        match cause {
-            Cause::Cancelled { signal: Signal::INT | Signal::QUIT } => Signal::INT,
-            Cause::Cancelled { .. } | Cause::Timeout { .. } => self.stop_signal,
         }
     }
 }

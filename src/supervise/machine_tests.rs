@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 
-use super::{
-    DELIVERY_LIMIT, DRAIN_LIMIT, Effect, Input, KILL_PERIOD, Machine, Policy, REAP_LIMIT, REST_GRACE, Rung, State,
-    TIMERS, Timer,
-};
+use super::{Effect, Input, Machine, Rung, State, TIMERS, Timer};
 use crate::model::job::{Leftovers, Scope};
 use crate::model::outcome::{Cause, TimeoutReason};
 use crate::model::signal::Signal;
+use crate::supervise::policy::{DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, Policy, REAP_LIMIT, REST_GRACE};
 use crate::time::clock::{Clock, ManualClock, Moment};
 use crate::time::deadlines::Deadlines;
 

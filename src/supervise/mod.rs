@@ -3,4 +3,5 @@
 mod job;
 pub mod machine;
 pub mod orders;
+pub mod policy;
 pub mod watchdog;

@@ -119,7 +119,9 @@ impl Watchdog {
     }
 
     fn remove_done(&mut self) {
-        self.jobs.retain(|_, job| !job.is_done());
+        for (_, job) in self.jobs.extract_if(.., |_, job| job.is_done()) {
+            job.release();
+        }
     }
 
     /// Reads the signals that came, and does what they order.
