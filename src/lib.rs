@@ -16,6 +16,7 @@
 //! | `app` | everything above |
 //! | `cli` | `model`, `time`, `app`, `error`, names from the registries |
 
+pub mod app;
 pub mod error;
 pub mod model;
 pub mod time;
