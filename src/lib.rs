@@ -17,6 +17,7 @@
 //! | `cli` | `model`, `time`, `app`, `error`, names from the registries |
 
 pub mod app;
+pub mod cli;
 pub mod error;
 pub mod model;
 pub mod time;

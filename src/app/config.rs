@@ -218,8 +218,8 @@ pub fn parse_progress(text: &str) -> std::result::Result<Progress, String> {
     }
 }
 
-/// Reads a size that is above zero or zero.
-pub(crate) fn parse_size(text: &str) -> std::result::Result<u64, String> {
+/// Reads the value of `--capture-limit`; zero keeps nothing.
+pub fn parse_size(text: &str) -> std::result::Result<u64, String> {
     text.parse::<ByteSize>().map(|size| size.0).map_err(|error| error.to_string())
 }
 
