@@ -14,8 +14,12 @@ use crate::model::signal::Signal;
 use crate::platform::signals::{self, Inherited};
 use crate::supervise::orders::Manners;
 
-/// Runs the command under the time limit and says how to leave. `name` is the name that messages begin with.
-pub fn run(request: TimeoutRequest, name: &str) -> Exit {
+/// Messages begin with this name, as scripts know it.
+const NAME: &str = "timeout";
+
+/// Runs the command under the time limit and says how to leave.
+pub fn run(request: TimeoutRequest) -> Exit {
+    let name = NAME;
     let inherited = Inherited::read();
     signals::set_own_dispositions();
     signals::unblock_all();

@@ -2,3 +2,5 @@
 
 pub mod clock;
 pub mod deadlines;
+pub mod duration;
+pub mod gnu;
