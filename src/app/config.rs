@@ -168,16 +168,16 @@ pub fn error_format() -> Option<ErrorFormat> {
 fn environment(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Layer> {
     let mut layer = Layer::default();
     let defaults = &mut layer.defaults;
-    if let Some(timeout) = read(variable, "RUNNER_TIMEOUT", |text| duration::parse_timeout(text))? {
+    if let Some(timeout) = read(variable, "RUNNER_TIMEOUT", duration::parse_timeout)? {
         defaults.timeout = Some(timeout);
         layer.timeout_origin = Some(Origin::Variable("RUNNER_TIMEOUT"));
     }
-    if let Some(timeout) = read(variable, "RUNNER_MAX_TIMEOUT", |text| duration::parse_timeout(text))? {
+    if let Some(timeout) = read(variable, "RUNNER_MAX_TIMEOUT", duration::parse_timeout)? {
         defaults.max_timeout = Some(timeout);
         layer.max_timeout_origin = Some(Origin::Variable("RUNNER_MAX_TIMEOUT"));
     }
-    defaults.idle_timeout = read(variable, "RUNNER_IDLE_TIMEOUT", |text| duration::parse_timeout(text))?;
-    defaults.grace = read(variable, "RUNNER_GRACE", |text| duration::parse(text))?;
+    defaults.idle_timeout = read(variable, "RUNNER_IDLE_TIMEOUT", duration::parse_timeout)?;
+    defaults.grace = read(variable, "RUNNER_GRACE", duration::parse)?;
     defaults.progress = read(variable, "RUNNER_PROGRESS", parse_progress)?;
     defaults.error_format = read(variable, "RUNNER_ERROR_FORMAT", parse_error_format)?;
     Ok(layer)

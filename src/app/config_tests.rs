@@ -226,7 +226,7 @@ fn what_cannot_be_read_is_an_error_that_names_it() {
 
 fn make_unreadable(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0)).expect("it is ours");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o000)).expect("it is ours");
 }
 
 #[test]

@@ -33,6 +33,9 @@ const FILES_REST: &str = "Both hold a table [defaults] with any of the keys time
     signal, capture-limit and progress, with the values of the options of these names. An option is stronger than the \
     environment, which is stronger than the file of the project, which is stronger than that of the user.";
 
+/// Defines the apostrophe that the parts of a page use.
+const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
+
 /// One man page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -43,7 +46,10 @@ pub struct Page {
 }
 
 /// All pages: the program's own, then one for each verb.
-pub fn pages(mut command: Command) -> Result<Vec<Page>> {
+pub fn pages(command: Command) -> Result<Vec<Page>> {
+    // An option that short help leaves out would stand in the page without a word about it.
+    let shown = |command: Command| command.mut_args(|arg| arg.hide_short_help(false));
+    let mut command = shown(command).mut_subcommands(shown);
     // Building gives the verbs their full names.
     command.build();
     let program = command.get_name().to_owned();
@@ -88,17 +94,19 @@ fn page(name: &str, command: Command, with_configuration: bool) -> Result<Page> 
     let rest = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
     let has_verbs = command.get_subcommands().next().is_some();
     let has_options = command.get_arguments().next().is_some();
-    let man = Man::new(command).title(name.to_uppercase()).source(format!("runner {version}")).manual("User Commands");
+    let man = Man::new(command);
     let mut roff = Vec::new();
     let rendered = man
-        .render_title(&mut roff)
-        .and_then(|()| man.render_name_section(&mut roff))
+        .render_name_section(&mut roff)
         .and_then(|()| man.render_synopsis_section(&mut roff))
         .and_then(|()| man.render_description_section(&mut roff))
         .and_then(|()| if has_options { man.render_options_section(&mut roff) } else { Ok(()) })
         .and_then(|()| if has_verbs { man.render_subcommands_section(&mut roff) } else { Ok(()) });
     rendered.map_err(|error| Error::Internal(format!("failed to write a man page: {error}")))?;
-    let mut text = String::from_utf8_lossy(&roff).into_owned();
+    // Each part repeats what makes an apostrophe plain; once at the head is enough.
+    let parts = String::from_utf8_lossy(&roff).replace(APOSTROPHE, "");
+    let title = name.to_uppercase().replace('-', "\\-");
+    let mut text = format!("{APOSTROPHE}.TH {title} 1 \"\" \"runner {version}\" \"User Commands\"\n{parts}");
     let mut examples = String::new();
     for (heading, body) in sections(&rest) {
         let section = section(heading, &body);

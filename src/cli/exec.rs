@@ -26,7 +26,7 @@ pub struct ExecOptions {
     #[arg(short = 'c', value_name = "LINE", allow_hyphen_values = true, help_heading = "Job")]
     pub line: Option<OsString>,
     /// The shell for -c: sh, bash, or a path [default: sh]
-    #[arg(long, value_name = "SHELL", requires = "line", help_heading = "Job", hide_short_help = true,
+    #[arg(long, value_name = "SHELL", conflicts_with = "command", help_heading = "Job", hide_short_help = true,
         value_parser = OsStringValueParser::new().try_map(parse_shell))]
     pub shell: Option<OsString>,
     #[command(flatten)]
@@ -65,11 +65,11 @@ impl ExecOptions {
 pub(crate) fn definition() -> Definition {
     let verb = Definition::new("exec")
         .bin_name("runner exec")
-        .about("Run one command under a watchdog")
         .override_usage("runner exec [OPTIONS] [--] COMMAND [ARG]...\n       runner exec [OPTIONS] -c LINE")
         .disable_help_flag(true)
         .args_override_self(true);
-    ExecOptions::augment_args(verb)
+    // The text of the type's own comment would take the place of an earlier one.
+    ExecOptions::augment_args(verb).about("Run one command under a watchdog").long_about(None)
 }
 
 fn parse_shell(text: OsString) -> std::result::Result<OsString, &'static str> {

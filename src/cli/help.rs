@@ -10,8 +10,8 @@ use clap::Command;
 use crate::cli::{self, verbs};
 use crate::model::exit_code;
 
-/// Help that is wider is hard to read.
-const WIDEST: usize = 100;
+/// The width of help, however wide the terminal is: longer lines are hard to read.
+const WIDEST: usize = 80;
 
 const RUNNER_ABOUT: &str = "\
 Run commands under a watchdog that always answers.
@@ -120,13 +120,12 @@ fn sized(command: Command) -> Command {
 /// The table of exit codes, with long meanings continued below themselves.
 fn exit_codes() -> String {
     const INDENT: usize = 17;
-    const WIDTH: usize = 80;
     let mut text = String::from("Exit codes:\n");
     for (code, meaning) in exit_code::TABLE {
         text.push_str(&format!("  {code:<width$}", width = INDENT - 2));
         let mut column = INDENT;
         for (at, word) in meaning.split(' ').enumerate() {
-            if at > 0 && column + 1 + word.len() >= WIDTH {
+            if at > 0 && column + 1 + word.len() > WIDEST {
                 text.push_str(&format!("\n{:INDENT$}", ""));
                 column = INDENT;
             } else if at > 0 {

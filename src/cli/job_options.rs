@@ -11,7 +11,7 @@ use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, Ty
 use clap::{ArgAction, Args, ValueHint};
 
 use crate::app::config::{self, Config, Origin};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::job::{Leftovers, Limits, Scope, Stdin, Surroundings};
 use crate::model::request::{AnswerOptions, Progress};
 use crate::model::signal::Signal;
@@ -58,38 +58,39 @@ pub struct PlaceOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitOptions {
-    /// Stop the job after so long [default: none]
+    /// Stop the job after so long
     ///
     /// A duration is a number of seconds such as 60 or 1.5, or has units from large to small, each at most once: 90s,
     /// 500ms, 2m, 1h30m, 1d. The word none takes a default of the environment or of a configuration file back.
     #[arg(short, long, value_name = "DUR|none", value_parser = parse_limit, allow_hyphen_values = true)]
     pub timeout: Option<Limit>,
-    /// Let nothing extend the job beyond so long [default: none]
+    /// Let nothing extend the job beyond so long
     ///
     /// A timeout past it is an error; where no timeout is given, this one holds.
-    #[arg(long, value_name = "DUR|none", value_parser = parse_limit, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DUR", value_parser = parse_limit, allow_hyphen_values = true)]
     pub max_timeout: Option<Limit>,
-    /// Stop a job that neither writes nor uses CPU for so long [default: none]
+    /// Stop it after so long without output or CPU use
     ///
     /// The whole tree of the job counts. It is stopped after one to two silent windows, never before one.
-    #[arg(long, value_name = "DUR|none", value_parser = parse_limit, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DUR", value_parser = parse_limit, allow_hyphen_values = true)]
     pub idle_timeout: Option<Limit>,
-    /// Time between the stop signal and KILL, 0 for KILL at once [default: 5s]
+    /// Time from the stop signal to KILL [default: 5s]
+    ///
+    /// It belongs to the whole tree of the job. 0 means KILL at once.
     #[arg(long, value_name = "DUR", value_parser = duration::parse, allow_hyphen_values = true)]
     pub grace: Option<Duration>,
-    /// The stop signal, a name or a number [default: TERM]
+    /// The stop signal, name or number [default: TERM]
     #[arg(long, value_name = "SIG", value_parser = parse_signal, allow_hyphen_values = true)]
     pub signal: Option<Signal>,
     /// Warn once after so long, in a line on standard error
     #[arg(long, value_name = "DUR", value_parser = duration::parse, allow_hyphen_values = true, hide_short_help = true)]
     pub warn_after: Option<Duration>,
     /// Send this signal to the job with the warning
-    #[arg(long, value_name = "SIG", value_parser = parse_signal, allow_hyphen_values = true, hide_short_help = true,
-        requires = "warn_after")]
+    #[arg(long, value_name = "SIG", value_parser = parse_signal, allow_hyphen_values = true, hide_short_help = true)]
     pub warn_signal: Option<Signal>,
-    /// Processes that outlive a normal end: report, kill or wait [default: report]
+    /// What outlives the job: report (default), kill, wait
     ///
-    /// report names them and lets them be; kill ends them as after a timeout; wait waits until all have ended, with
+    /// This is about processes that live after the command ended by itself. report names them and lets them be; kill ends them as after a timeout; wait waits until all have ended, with
     /// output passed on and deadlines held.
     #[arg(long, value_name = "WHAT", hide_possible_values = true,
         value_parser = PossibleValuesParser::new(["report", "kill", "wait"]).map(leftovers))]
@@ -121,7 +122,7 @@ pub struct OutputOptions {
     #[arg(long, value_name = "FORM", value_parser = ProgressParser, hide_short_help = true, hide_possible_values = true)]
     pub progress: Option<Progress>,
     /// Say nothing beside the answer
-    #[arg(short, long, conflicts_with = "verbose")]
+    #[arg(short, long, hide_short_help = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Say more, such as which configuration files were read
     #[arg(short, long, action = ArgAction::Count)]
@@ -150,6 +151,13 @@ impl LimitOptions {
         let (max_timeout, max_origin) =
             stronger(self.max_timeout, "--max-timeout", defaults.max_timeout, config.max_timeout_origin.as_ref());
         config::check_maximum(timeout, timeout_origin.as_ref(), max_timeout, max_origin.as_ref())?;
+        if self.warn_signal.is_some() && self.warn_after.is_none() {
+            return Err(Error::Invalid {
+                argument: Some("--warn-signal".to_owned()),
+                message: "--warn-signal says nothing about when to send it".to_owned(),
+                remediation: "Give --warn-after too, as in: --warn-after 30s --warn-signal USR1".to_owned(),
+            });
+        }
         Ok(Limits {
             timeout,
             max_timeout,

@@ -84,7 +84,7 @@ fn exec(args: Vec<OsString>) -> Parsed {
             told(help::exec().no_binary_name(true).try_get_matches_from(&args).err().unwrap_or(error))
         }
         Err(error) => Parsed::Wrong {
-            error: usage::wrong(&error, "runner exec"),
+            error: usage::wrong(&error, "runner exec", &args),
             answer: AnswerOptions { error_format: config::error_format(), ..usage::asked_for(&definition, &args) },
         },
     }
@@ -108,7 +108,7 @@ fn other(args: Vec<OsString>) -> Parsed {
                 None => "runner".to_owned(),
             };
             let answer = AnswerOptions { error_format: config::error_format(), ..AnswerOptions::default() };
-            Parsed::Wrong { error: usage::wrong(&error, &verb), answer }
+            Parsed::Wrong { error: usage::wrong(&error, &verb, &args), answer }
         }
     }
 }

@@ -176,11 +176,23 @@ fn signal(text: &OsStr) -> Option<Signal> {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         let number: i32 = text.parse().ok()?;
         let number = number & if number >= 0xff { 0xff } else { 0x7f };
-        // The C library keeps the numbers between the standard and the real-time signals to itself: signal(7).
-        return Signal::from_number(number).filter(|_| number <= 31 || number >= libc::SIGRTMIN());
+        return numbered(number);
     }
-    // Signals elsewhere may have space around them.
-    if text.contains(char::is_whitespace) { None } else { text.parse().ok() }
+    // Elsewhere signals may have space around them.
+    if text.contains(char::is_whitespace) {
+        return None;
+    }
+    // Coreutils takes a number behind the prefix, too, and only as it is.
+    let number = text.get(..3).filter(|prefix| prefix.eq_ignore_ascii_case("SIG")).map(|_| &text[3..]);
+    match number.filter(|number| number.bytes().all(|byte| byte.is_ascii_digit())) {
+        Some(number) => numbered(number.parse().ok()?),
+        None => text.parse().ok(),
+    }
+}
+
+/// The signal with this number, unless the C library keeps it to itself: signal(7).
+fn numbered(number: i32) -> Option<Signal> {
+    Signal::from_number(number).filter(|_| number <= libc::SIGSYS || number >= libc::SIGRTMIN())
 }
 
 /// A text in quotes, with what is not printable escaped as in the C language.

@@ -15,8 +15,8 @@ use crate::model::request::AnswerOptions;
 
 const EXAMPLE: &str = "runner exec --timeout 60 -- make test";
 
-/// The error for a wrong command line. `verb` is how the user called us, such as `runner exec`.
-pub(crate) fn wrong(error: &clap::Error, verb: &str) -> Error {
+/// The error for a wrong command line. `verb` is how the user called us, such as `runner exec`, `args` what followed.
+pub(crate) fn wrong(error: &clap::Error, verb: &str, args: &[OsString]) -> Error {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         Some(ContextValue::Strings(texts)) => texts.first().cloned(),
@@ -77,7 +77,11 @@ pub(crate) fn wrong(error: &clap::Error, verb: &str) -> Error {
             return config::invalid(&name, &name, &problem, &name);
         }
         ErrorKind::InvalidUtf8 => (
-            "a value that must be text is not valid UTF-8".to_owned(),
+            // The parser does not say which one it was; the first that could not be read is.
+            match args.iter().find(|arg| arg.to_str().is_none()) {
+                Some(arg) => format!("'{}' is not valid UTF-8", arg.display()),
+                None => "a value that must be text is not valid UTF-8".to_owned(),
+            },
             "Only files, directories, variables, and the command with its arguments may hold any byte".to_owned(),
         ),
         _ => (first_line(error), see),
@@ -91,7 +95,12 @@ fn conflict(error: &clap::Error, name: &str, see: &str) -> Error {
         Some(ContextValue::Strings(others)) => others.first().map(|other| bare(other).to_owned()).unwrap_or_default(),
         _ => "another option".to_owned(),
     };
-    let (message, remediation) = if name == "COMMAND" || other == "COMMAND" {
+    let (message, remediation) = if name == "--shell" || other == "--shell" {
+        (
+            "--shell goes with -c LINE, and a command runs without a shell".to_owned(),
+            "Leave --shell out, or give -c 'LINE' in place of the command".to_owned(),
+        )
+    } else if name == "COMMAND" || other == "COMMAND" {
         (
             "both a line for the shell (-c) and a command were given".to_owned(),
             "Give one of them; words behind -c LINE do not become part of the line, so quote it as a whole".to_owned(),
@@ -99,7 +108,7 @@ fn conflict(error: &clap::Error, name: &str, see: &str) -> Error {
     } else {
         (format!("{name} and {other} cannot be used together"), format!("Leave one of them out; {see}"))
     };
-    let argument = if name == "COMMAND" { "-c" } else { name };
+    let argument = if name == "COMMAND" { other.as_str() } else { name };
     Error::Invalid { argument: Some(argument.to_owned()), message, remediation }
 }
 

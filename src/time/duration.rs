@@ -127,7 +127,7 @@ fn scaled(whole: &str, fraction: Option<&str>, length: u128) -> Result<u128, Str
         let numerator: u128 = kept.parse::<u64>().map_err(|_| junk())?.into();
         let denominator = 10_u128.pow(kept.len() as u32);
         let product = numerator * length;
-        let inexact = product % denominator != 0 || dropped.bytes().any(|digit| digit != b'0');
+        let inexact = !product.is_multiple_of(denominator) || dropped.bytes().any(|digit| digit != b'0');
         nanos += product / denominator + u128::from(inexact);
     }
     Ok(nanos)
