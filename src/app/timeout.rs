@@ -27,17 +27,7 @@ pub fn run(request: TimeoutRequest) -> Exit {
     match supervise(&request, &program, name, inherited) {
         Ok(outcome) => exit_of(&request, &outcome, &program, name),
         Err(error) => {
-            let reason = match &error {
-                Error::CommandNotFound { .. } => "No such file or directory".to_owned(),
-                Error::CannotRun { message, .. } if message.contains("permission denied") => {
-                    "Permission denied".to_owned()
-                }
-                Error::CannotRun { message, .. } if message.contains("is a directory") => {
-                    "Permission denied".to_owned()
-                }
-                other => other.to_string(),
-            };
-            say(name, &format!("failed to run command '{program}': {reason}"));
+            say(name, &error.to_string());
             Exit::Code(error.exit_code())
         }
     }
@@ -69,7 +59,8 @@ fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inh
     let assignment = Assignment { spec, streams, env: std::env::vars_os().collect(), log: None };
     let mut outcome = None;
     backend.run(assignment, &mut |event| match event {
-        Event::StopBegun { signal, .. } if request.verbose => {
+        Event::StopBegun { signal, .. } | Event::SignalForwarded(signal) if request.verbose => {
+            let signal = if signal == Signal::NULL { "EXIT".to_owned() } else { signal.to_string() };
             say(name, &format!("sending signal {signal} to command '{program}'"));
         }
         Event::JobFinished(finished) => outcome = Some(*finished),

@@ -12,6 +12,7 @@ use crate::model::signal::Signal;
 use crate::platform::cgroup::Home;
 use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
+use crate::platform::process;
 use crate::platform::signals::{self, Arrivals, Inherited};
 pub use crate::supervise::job::Submission;
 use crate::supervise::job::{Job, JobId, KEYS, Surface};
@@ -128,7 +129,10 @@ impl Watchdog {
     fn obey(&mut self) {
         self.arrivals.doorbell().clear();
         while let Some(arrival) = self.arrivals.next() {
-            let from_inside = arrival.sender.is_some_and(|sender| self.jobs.values().any(|job| job.contains(sender)));
+            // Our own broken pipe is no order either.
+            let from_inside = arrival.sender.is_some_and(|sender| {
+                sender == process::own_pid() || self.jobs.values().any(|job| job.contains(sender))
+            });
             let shares_group = self.jobs.values().all(Job::shares_group);
             match self.orders.read(arrival, from_inside, shares_group) {
                 Order::ToJobs(input) => self.with_each(|job, surface| job.step(input, surface)),
