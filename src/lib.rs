@@ -11,10 +11,18 @@
 //! | `platform` | `model`, `error` |
 //! | `capture` | `model`, `platform`, `error` |
 //! | `supervise` | `model`, `time`, `platform`, `capture`, `error` |
-//! | `backend` | `model`, `supervise`, `error` |
+//! | `backend` | `model`, `platform`, `supervise`, `error` |
 //! | `render` | `model` |
 //! | `app` | everything above |
 //! | `cli` | `model`, `time`, `app`, `error`, names from the registries |
 
+pub mod app;
+pub mod backend;
+pub mod capture;
+pub mod cli;
 pub mod error;
 pub mod model;
+pub mod platform;
+pub mod render;
+pub mod supervise;
+pub mod time;

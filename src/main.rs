@@ -1,3 +1,94 @@
 //! Parses, calls the app, exits by the table. The only place where the process ends.
 
-fn main() {}
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Mutex;
+
+use runner::app;
+use runner::app::answer::{self, Request};
+use runner::cli::{self, ExecOptions, Invocation, Parsed};
+use runner::error::{Error, Result};
+use runner::model::exit_code::Exit;
+use runner::model::request::AnswerOptions;
+use runner::platform::signals;
+
+/// What a panic said, instead of a trace that nobody can use.
+static PANIC: Mutex<String> = Mutex::new(String::new());
+
+fn main() {
+    panic::set_hook(Box::new(|info| {
+        if let Ok(mut text) = PANIC.lock() {
+            *text = info.to_string().replace('\n', " ");
+        }
+    }));
+    let exit = panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        let text = PANIC.lock().map(|text| text.clone()).unwrap_or_default();
+        fail(&Error::Internal(format!("runner failed: {text}")), &AnswerOptions::default())
+    });
+    leave(exit);
+}
+
+fn run() -> Exit {
+    match cli::parse(std::env::args_os()) {
+        Parsed::Run(invocation) => carry_out(invocation),
+        Parsed::Say { text, to_stderr: true, exit } => {
+            answer::say(text.trim_end());
+            Exit::Code(exit)
+        }
+        Parsed::Say { text, to_stderr: false, exit } => printed(Ok(text), exit),
+        Parsed::Wrong { error, answer } => fail(&error, &answer),
+    }
+}
+
+fn carry_out(invocation: Invocation) -> Exit {
+    match invocation {
+        Invocation::Exec(options) => exec(*options),
+        Invocation::Timeout(request) => app::timeout::run(request),
+        Invocation::Completions { shell } => printed(Ok(app::completions::script(cli::command(), shell)), 0),
+        Invocation::Man { dir: Some(dir), .. } => {
+            printed(app::man::write(cli::command(), &dir).map(|()| String::new()), 0)
+        }
+        Invocation::Man { dir: None, page } => printed(app::man::one(cli::command(), page.as_deref()), 0),
+        Invocation::Schema => printed(app::schema::text(), 0),
+    }
+}
+
+fn exec(options: ExecOptions) -> Exit {
+    let answer = options.answer();
+    let resolved = app::config::load().and_then(|config| {
+        if answer.verbose > 0 {
+            for file in &config.files {
+                answer::say(&format!("runner: read {}", file.display()));
+            }
+        }
+        options.resolve(&config)
+    });
+    match resolved {
+        Ok(request) => app::exec::run(request),
+        Err(error) => fail(&error, &answer),
+    }
+}
+
+/// Prints a text, or the error that there is in place of one.
+fn printed(text: Result<String>, exit: i32) -> Exit {
+    match text.and_then(|text| answer::print(&text)) {
+        Ok(()) => Exit::Code(exit),
+        Err(error) => fail(&error, &AnswerOptions::default()),
+    }
+}
+
+fn fail(error: &Error, options: &AnswerOptions) -> Exit {
+    let name = None;
+    answer::deliver_error(error, options, &Request::begin(name));
+    Exit::Code(error.exit_code())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the only exit")]
+fn leave(exit: Exit) -> ! {
+    match exit {
+        Exit::Code(code) => std::process::exit(code),
+        Exit::Signal(signal) => {
+            signals::die_by(signal);
+            std::process::exit(runner::model::exit_code::SIGNAL_BASE + signal.number())
+        }
+    }
+}

@@ -124,3 +124,23 @@ pub enum Leftovers {
     /// Do not look: the answer comes with the end of the leader, as timeout(1) has it.
     Ignore,
 }
+
+/// What becomes of the job's output streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Streams {
+    pub stdout: Route,
+    pub stderr: Route,
+}
+
+/// What becomes of one output stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The job gets ours as it is; nothing of it is known.
+    Inherit,
+    /// Kept for the answer alone.
+    Keep,
+    /// Copied to ours, byte for byte, and kept.
+    PassThrough,
+    /// For stderr: the same pipe as stdout, so that their order holds.
+    WithStdout,
+}

@@ -1,0 +1,70 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_runner_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_runner_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_runner_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_runner_using_subcommand
+    set -l cmd (__fish_runner_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c runner -n "__fish_runner_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c runner -n "__fish_runner_needs_command" -s V -l version -d 'Print version'
+complete -c runner -n "__fish_runner_needs_command" -f -a "exec" -d 'Run one command under a watchdog'
+complete -c runner -n "__fish_runner_needs_command" -f -a "timeout" -d 'Run a command with a time limit, as timeout(1) does'
+complete -c runner -n "__fish_runner_needs_command" -f -a "completions" -d 'Print the completions for a shell: bash, zsh or fish'
+complete -c runner -n "__fish_runner_needs_command" -f -a "man" -d 'Print a man page, or write all of them into a directory'
+complete -c runner -n "__fish_runner_needs_command" -f -a "schema" -d 'Print the JSON Schema of the answer'
+complete -c runner -n "__fish_runner_using_subcommand exec" -s c -d 'Run one line through a shell in place of a command' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l shell -d 'The shell for -c: sh, bash, or a path [default: sh]' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l cwd -d 'Run in this directory' -r -f -a "(__fish_complete_directories)"
+complete -c runner -n "__fish_runner_using_subcommand exec" -l env -d 'Set a variable for the job; may be repeated, later ones win' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l stdin -d 'Standard input: inherit, null, or a file to read [default: inherit]' -r -F
+complete -c runner -n "__fish_runner_using_subcommand exec" -l name -d 'What to call the job in answers' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -s t -l timeout -d 'Stop the job after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l max-timeout -d 'Let nothing extend the job beyond so long' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l signal -d 'The stop signal, name or number [default: TERM]' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l warn-signal -d 'Send this signal to the job with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l leftovers -d 'What outlives the job: report (default), kill, wait' -r -f -a "report\t''
+kill\t''
+wait\t''"
+complete -c runner -n "__fish_runner_using_subcommand exec" -l report -d 'Also write the JSON answer to this file' -r -F
+complete -c runner -n "__fish_runner_using_subcommand exec" -l capture-limit -d 'Keep so much of each stream for the answer [default: 256K]' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l log -d 'Also write every byte of both streams to this file, as it comes' -r -F
+complete -c runner -n "__fish_runner_using_subcommand exec" -l progress -d 'How progress is shown: auto or none [default: auto]' -r -f -a "auto\t''
+none\t''"
+complete -c runner -n "__fish_runner_using_subcommand exec" -l env-clear -d 'Start the job with an empty environment, plus --env'
+complete -c runner -n "__fish_runner_using_subcommand exec" -l json -d 'Print one JSON answer in place of the job\'s output'
+complete -c runner -n "__fish_runner_using_subcommand exec" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand exec" -s v -l verbose -d 'Say more, such as which configuration files were read'
+complete -c runner -n "__fish_runner_using_subcommand exec" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand timeout" -s k -l kill-after -d 'Send KILL too, if the command still runs so long after the first signal' -r
+complete -c runner -n "__fish_runner_using_subcommand timeout" -s s -l signal -d 'Send this signal at the timeout, a name or a number [default: TERM]' -r
+complete -c runner -n "__fish_runner_using_subcommand timeout" -s f -l foreground -d 'Signal the command alone, and leave it in our process group'
+complete -c runner -n "__fish_runner_using_subcommand timeout" -s p -l preserve-status -d 'Exit with the status of the command, even after a timeout'
+complete -c runner -n "__fish_runner_using_subcommand timeout" -s v -l verbose -d 'Say on standard error which signals are sent'
+complete -c runner -n "__fish_runner_using_subcommand timeout" -l help -d 'Print help'
+complete -c runner -n "__fish_runner_using_subcommand timeout" -l version -d 'Print the version'
+complete -c runner -n "__fish_runner_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c runner -n "__fish_runner_using_subcommand man" -l dir -d 'Write all pages into this directory' -r -f -a "(__fish_complete_directories)"
+complete -c runner -n "__fish_runner_using_subcommand man" -s h -l help -d 'Print help'
+complete -c runner -n "__fish_runner_using_subcommand schema" -s h -l help -d 'Print help'

@@ -1,0 +1,144 @@
+//! Where an answer goes: stdout, stderr, the report file, or nowhere.
+//!
+//! Called once at the end of a verb. An answer that cannot be delivered never changes what it says.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Error, Result, plain};
+use crate::model::answer::RequestInfo;
+use crate::model::envelope::Envelope;
+use crate::model::request::{AnswerOptions, ErrorFormat};
+use crate::platform::descriptors::{self, Moved};
+use crate::platform::files;
+use crate::platform::tty;
+use crate::render::{Format, Style, json::Json, text::Text};
+use crate::time::clock::{Clock, SystemClock, rfc3339, unix_time};
+
+/// After a stop, a reader of stderr that takes nothing for so long is given up.
+const STDERR_PATIENCE: Duration = Duration::from_secs(1);
+/// The same for the answer itself on stdout: whoever asked for it may have to start first.
+const STDOUT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// One request, from its start to its answer.
+#[derive(Debug)]
+pub struct Request {
+    clock: SystemClock,
+    timestamp: Duration,
+    id: uuid::Uuid,
+    name: Option<String>,
+}
+
+impl Request {
+    /// A request that begins now.
+    pub fn begin(name: Option<String>) -> Self {
+        Self { clock: SystemClock::start(), timestamp: unix_time(), id: uuid::Uuid::now_v7(), name }
+    }
+
+    /// Identifies the job of this request.
+    pub fn job_id(&self) -> String {
+        self.id.to_string()
+    }
+
+    /// What an envelope made now says of it.
+    pub fn info(&self) -> RequestInfo {
+        RequestInfo {
+            request_id: format!("req_{}", self.id.simple()),
+            timestamp: rfc3339(self.timestamp),
+            duration: self.clock.now() - crate::time::clock::Moment::default(),
+            name: self.name.clone(),
+        }
+    }
+}
+
+/// Writes the answer to stdout. `stopped`: a reader that never reads must not delay it for ever.
+pub fn to_stdout(envelope: &Envelope, stopped: bool) -> io::Result<()> {
+    let style = Style { colour: false, terminal: tty::is_terminal(descriptors::stdout()) };
+    let bytes = Json.render(envelope, style).into_bytes();
+    let written = if stopped {
+        descriptors::write_patiently(descriptors::stdout(), &bytes, STDOUT_PATIENCE)
+    } else {
+        descriptors::write_all(descriptors::stdout(), &bytes)
+    };
+    // A reader that left has all that it wanted.
+    written.map(drop)
+}
+
+/// Writes the error to stderr, as text for people or as a line of JSON. `fresh_line`: it stands at the start of a line.
+pub fn to_stderr(envelope: &Envelope, format: Option<ErrorFormat>, fresh_line: bool) {
+    let terminal = tty::is_terminal(descriptors::stderr());
+    let format = format.unwrap_or(if terminal { ErrorFormat::Text } else { ErrorFormat::Json });
+    let colour = terminal && !no_colour();
+    let mut text = match format {
+        ErrorFormat::Text => Text.render(envelope, Style { colour, terminal }),
+        // One line even at a terminal: it is a line among others.
+        ErrorFormat::Json => Json.render(envelope, Style::default()),
+    };
+    if !fresh_line {
+        text.insert(0, '\n');
+    }
+    let _ = descriptors::write_patiently(descriptors::stderr(), text.as_bytes(), STDERR_PATIENCE);
+}
+
+/// Writes one line of runner's own to stderr.
+pub fn say(line: &str) {
+    let _ = descriptors::write_patiently(descriptors::stderr(), format!("{line}\n").as_bytes(), STDERR_PATIENCE);
+}
+
+fn no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|value| value == "dumb")
+}
+
+/// A report file that was looked at before the job started.
+#[derive(Debug)]
+pub struct Report {
+    path: PathBuf,
+}
+
+impl Report {
+    /// Fails where the report can certainly not be written.
+    pub fn check(path: &Path) -> Result<Self> {
+        let help = "Check --report: its folder must exist and be writable";
+        files::check_writable(path).map_err(Error::path("write the report", path, help))?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Writes it. Whatever goes wrong now is said and costs nothing else.
+    pub fn write(&self, envelope: &Envelope) {
+        let bytes = Json.render(envelope, Style::default()).into_bytes();
+        if let Err(error) = files::replace(&self.path, &bytes) {
+            say(&format!("runner: cannot write the report {}: {}", self.path.display(), plain(&error)));
+        }
+    }
+}
+
+/// Delivers an error of runner's own, before or instead of a job's answer.
+pub fn deliver_error(error: &Error, options: &AnswerOptions, request: &Request) {
+    let envelope = crate::model::answer::of_error(error.body(), &request.info());
+    if options.json {
+        let _ = to_stdout(&envelope, false);
+    } else {
+        to_stderr(&envelope, options.error_format, true);
+    }
+    if let Some(path) = &options.report
+        && let Ok(report) = Report::check(path)
+    {
+        report.write(&envelope);
+    }
+}
+
+/// True where bytes that end so leave the cursor at the start of a line.
+pub fn ends_line(moved: Option<&u8>) -> bool {
+    moved.is_none_or(|byte| *byte == b'\n')
+}
+
+/// Writes `text` to stdout. A reader that left has all that it wanted.
+pub fn print(text: &str) -> Result<()> {
+    match descriptors::write_all(descriptors::stdout().as_fd(), text.as_bytes()) {
+        Ok(Moved::Bytes(_) | Moved::Broken | Moved::WouldBlock) => Ok(()),
+        Err(source) => Err(Error::System { action: "write to stdout", source }),
+    }
+}

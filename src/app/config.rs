@@ -1,0 +1,236 @@
+//! The defaults that stand behind the options: environment, project file, user file, in that order of precedence.
+//!
+//! Called by `main` before a job is resolved, and by nothing that runs one. `runner timeout` never comes here. It reads
+//! limits and formats only, never a command, and costs a few system calls where no file exists.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use etcetera::BaseStrategy;
+
+use crate::app::config_file;
+use crate::error::{Error, Result};
+use crate::model::quantity::{ByteSize, Seconds};
+use crate::model::request::{Defaults, ErrorFormat, Progress};
+use crate::time::duration;
+
+/// The variables that runner obeys, with what each one means. Every other `RUNNER_*` is ignored, since other programs
+/// set some.
+pub const VARIABLES: &[(&str, &str)] = &[
+    ("RUNNER_TIMEOUT", "wall time of one attempt, a duration or none; stands in for --timeout"),
+    ("RUNNER_IDLE_TIMEOUT", "limit of silence, a duration or none; stands in for --idle-timeout"),
+    ("RUNNER_MAX_TIMEOUT", "what no attempt may exceed, a duration or none; stands in for --max-timeout"),
+    ("RUNNER_GRACE", "time between stop signal and KILL, a duration; stands in for --grace"),
+    ("RUNNER_PROGRESS", "how progress is shown, auto or none; stands in for --progress"),
+    ("RUNNER_ERROR_FORMAT", "form of an error on stderr, text or json; by what stderr is where unset"),
+    ("RUNNER_STATE_DIR", "the directory for what runner keeps between calls"),
+];
+
+/// Where defaults are looked for. Tests make their own.
+pub struct Sources<'a> {
+    /// Looks a variable up.
+    pub variable: &'a dyn Fn(&str) -> Option<OsString>,
+    /// Where the search for a project file begins, if there is such a place.
+    pub directory: Option<PathBuf>,
+    /// Where that search ends at the latest.
+    pub home: Option<PathBuf>,
+    /// The user's own file, whether it exists or not.
+    pub user_file: Option<PathBuf>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    pub defaults: Defaults,
+    /// Who set `defaults.timeout` and `defaults.max_timeout`.
+    pub timeout_origin: Option<Origin>,
+    pub max_timeout_origin: Option<Origin>,
+    /// Files that were read, the strongest first.
+    pub files: Vec<PathBuf>,
+    /// Project files that were found and not read, because neither we nor root own them.
+    pub skipped: Vec<PathBuf>,
+}
+
+/// Who gave a value, for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Option(&'static str),
+    Variable(&'static str),
+    File { path: PathBuf, line: usize },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Option(name) | Self::Variable(name) => f.write_str(name),
+            Self::File { path, line } => write!(f, "{} line {line}", path.display()),
+        }
+    }
+}
+
+/// The defaults of one source, with who set the two limits that are checked against each other.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Layer {
+    pub(crate) defaults: Defaults,
+    pub(crate) timeout_origin: Option<Origin>,
+    pub(crate) max_timeout_origin: Option<Origin>,
+}
+
+/// The defaults of this process: its environment, its directory, its user.
+pub fn load() -> Result<Config> {
+    // Without a home there is no user file, and the search for a project file ends at the root.
+    let base = etcetera::base_strategy::Xdg::new().ok();
+    load_from(&Sources {
+        variable: &|name| std::env::var_os(name),
+        directory: std::env::current_dir().ok(),
+        home: base.as_ref().map(|base| base.home_dir().to_owned()),
+        user_file: base.as_ref().map(|base| base.config_dir().join("runner/config.toml")),
+    })
+}
+
+/// The defaults of these sources.
+pub fn load_from(sources: &Sources<'_>) -> Result<Config> {
+    let mut config = Config::default();
+    config.add(environment(sources.variable)?);
+    if let Some(directory) = &sources.directory {
+        let found = config_file::read_project(directory, sources.home.as_deref())?;
+        config.skipped = found.skipped;
+        config.add_file(found.file);
+    }
+    if let Some(path) = &sources.user_file {
+        config.add_file(config_file::read_user(path)?);
+    }
+    Ok(config)
+}
+
+impl Config {
+    fn add_file(&mut self, file: Option<(PathBuf, Layer)>) {
+        if let Some((path, layer)) = file {
+            self.files.push(path);
+            self.add(layer);
+        }
+    }
+
+    /// Fills in what no stronger layer has said.
+    fn add(&mut self, weaker: Layer) {
+        let Layer { defaults: other, timeout_origin, max_timeout_origin } = weaker;
+        let own = &mut self.defaults;
+        if own.timeout.is_none() {
+            own.timeout = other.timeout;
+            self.timeout_origin = timeout_origin;
+        }
+        if own.max_timeout.is_none() {
+            own.max_timeout = other.max_timeout;
+            self.max_timeout_origin = max_timeout_origin;
+        }
+        own.idle_timeout = own.idle_timeout.or(other.idle_timeout);
+        own.grace = own.grace.or(other.grace);
+        own.signal = own.signal.or(other.signal);
+        own.capture_limit = own.capture_limit.or(other.capture_limit);
+        own.progress = own.progress.or(other.progress);
+        own.error_format = own.error_format.or(other.error_format);
+    }
+}
+
+/// Refuses a timeout past the maximum, naming both and who gave them.
+pub fn check_maximum(
+    timeout: Option<Duration>,
+    timeout_origin: Option<&Origin>,
+    maximum: Option<Duration>,
+    maximum_origin: Option<&Origin>,
+) -> Result<()> {
+    let (Some(timeout), Some(maximum)) = (timeout, maximum) else { return Ok(()) };
+    if timeout <= maximum {
+        return Ok(());
+    }
+    let from = |origin: Option<&Origin>| origin.map_or_else(String::new, |origin| format!(" (from {origin})"));
+    Err(Error::Invalid {
+        argument: timeout_origin.map(ToString::to_string),
+        message: format!(
+            "timeout of {} seconds{} is past the maximum of {} seconds{}",
+            Seconds(timeout),
+            from(timeout_origin),
+            Seconds(maximum),
+            from(maximum_origin)
+        ),
+        remediation: format!("Give --timeout {} or less, or raise the maximum", Seconds(maximum)),
+    })
+}
+
+/// The form of errors that the environment asks for. A wrong word is as good as none here, since this serves messages
+/// about other things.
+pub fn error_format() -> Option<ErrorFormat> {
+    std::env::var("RUNNER_ERROR_FORMAT").ok().and_then(|text| parse_error_format(&text).ok())
+}
+
+fn environment(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Layer> {
+    let mut layer = Layer::default();
+    let defaults = &mut layer.defaults;
+    if let Some(timeout) = read(variable, "RUNNER_TIMEOUT", duration::parse_timeout)? {
+        defaults.timeout = Some(timeout);
+        layer.timeout_origin = Some(Origin::Variable("RUNNER_TIMEOUT"));
+    }
+    if let Some(timeout) = read(variable, "RUNNER_MAX_TIMEOUT", duration::parse_timeout)? {
+        defaults.max_timeout = Some(timeout);
+        layer.max_timeout_origin = Some(Origin::Variable("RUNNER_MAX_TIMEOUT"));
+    }
+    defaults.idle_timeout = read(variable, "RUNNER_IDLE_TIMEOUT", duration::parse_timeout)?;
+    defaults.grace = read(variable, "RUNNER_GRACE", duration::parse)?;
+    defaults.progress = read(variable, "RUNNER_PROGRESS", parse_progress)?;
+    defaults.error_format = read(variable, "RUNNER_ERROR_FORMAT", parse_error_format)?;
+    Ok(layer)
+}
+
+/// One variable. An empty one counts as unset.
+fn read<T, E: fmt::Display>(
+    variable: &dyn Fn(&str) -> Option<OsString>,
+    name: &'static str,
+    parse: impl Fn(&str) -> std::result::Result<T, E>,
+) -> Result<Option<T>> {
+    let Some(value) = variable(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+    // A text that is not UTF-8 is no value of any of them; its replacement characters see to the error.
+    match parse(&value.to_string_lossy()) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => Err(invalid(name, name, &error.to_string(), &format!("the environment variable {name}"))),
+    }
+}
+
+/// The error for a wrong value. Errors of parsers say what is wrong and, after `: give `, what would be right.
+///
+/// `place` is what the message begins with, `argument` what the envelope names, `what` the thing to be changed.
+pub fn invalid(argument: &str, place: &str, problem: &str, what: &str) -> Error {
+    let (problem, remediation) = match problem.rsplit_once(": give ") {
+        Some((problem, remedy)) => (problem, format!("Give {what} {remedy}")),
+        None => (problem, format!("Correct {what}")),
+    };
+    Error::Invalid { argument: Some(argument.to_owned()), message: format!("{place}: {problem}"), remediation }
+}
+
+/// Reads the value of `--progress`. Forms that cannot be drawn are told from words that are none.
+pub fn parse_progress(text: &str) -> std::result::Result<Progress, String> {
+    match text {
+        "auto" => Ok(Progress::Auto),
+        "none" => Ok(Progress::None),
+        "bar" | "lines" | "json" => Err(format!("'{text}' is not available in this version: give auto or none")),
+        _ => Err(format!("'{text}' is not a form of progress: give auto or none")),
+    }
+}
+
+/// Reads the value of `--capture-limit`; zero keeps nothing.
+pub fn parse_size(text: &str) -> std::result::Result<u64, String> {
+    text.parse::<ByteSize>().map(|size| size.0).map_err(|error| error.to_string())
+}
+
+fn parse_error_format(text: &str) -> std::result::Result<ErrorFormat, String> {
+    match text {
+        "text" => Ok(ErrorFormat::Text),
+        "json" => Ok(ErrorFormat::Json),
+        _ => Err(format!("'{text}' is not a form of errors: give text or json")),
+    }
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

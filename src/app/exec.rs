@@ -1,0 +1,164 @@
+//! `runner exec`: one command under the watchdog, answered.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use crate::app::answer::{self, Report, Request};
+use crate::app::environment;
+use crate::backend::local::{Local, Rungs};
+use crate::backend::{Assignment, Backend};
+use crate::error::{Error, Result};
+use crate::model::answer::{Extent, of_outcome};
+use crate::model::event::Event;
+use crate::model::exit_code::{self, Exit};
+use crate::model::job::{Command, Route, Streams};
+use crate::model::outcome::{End, Outcome};
+use crate::model::request::{AnswerOptions, ExecRequest};
+use crate::model::signal::Signal;
+use crate::platform::descriptors;
+use crate::platform::signals::{self, Inherited};
+use crate::platform::tty;
+use crate::render::lines;
+use crate::supervise::orders::Manners;
+
+/// On stderr, after pass-through, at most so much of each stream is repeated.
+const REPEATED: usize = 16 * 1024;
+
+/// Forces one kind of containment; for tests.
+const CONTAINMENT: &str = "RUNNER_TEST_CONTAINMENT";
+
+/// Runs the command, answers, and says how to leave.
+pub fn run(request: ExecRequest) -> Exit {
+    let begun = Request::begin(request.job.name.clone());
+    let options = request.answer.clone();
+    match supervise(request, &begun) {
+        Ok(exit) => exit,
+        Err(error) => {
+            answer::deliver_error(&error, &options, &begun);
+            Exit::Code(error.exit_code())
+        }
+    }
+}
+
+fn supervise(mut request: ExecRequest, begun: &Request) -> Result<Exit> {
+    let inherited = Inherited::read();
+    signals::set_own_dispositions();
+    signals::unblock_all();
+    let options = &request.answer;
+    let report = options.report.as_deref().map(Report::check).transpose()?;
+    let log_help = "Check --log: its folder must exist and be writable";
+    let log = request.job.log.as_deref().map(|path| descriptors::output(path, log_help)).transpose()?;
+    if let Some(cwd) = &request.job.surroundings.cwd {
+        check_directory(cwd)?;
+    }
+    let limits = &mut request.job.limits;
+    limits.parent_timeout = environment::parent_timeout(limits.grace.unwrap_or_default());
+    let wall = limits.wall().map(|(wall, _)| wall);
+    let env = environment::for_job(&request.job.surroundings, &begun.job_id(), wall);
+    let streams = streams(&request);
+    let command = shown(&request.job.command);
+    let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
+    let mut outcome = None;
+    let assignment = Assignment { spec: request.job, streams, env, log };
+    backend.run(assignment, &mut |event| {
+        if let Some(line) = lines::line(&event, options.verbose).filter(|_| !options.quiet) {
+            answer::say(&line);
+        }
+        if let Event::JobFinished(finished) = event {
+            outcome = Some(*finished);
+        }
+    })?;
+    let outcome = outcome.ok_or_else(|| Error::Internal("the watchdog gave no outcome".to_owned()))?;
+    Ok(deliver(&outcome, &command, streams, options, report.as_ref(), begun))
+}
+
+/// Sends the answer where it belongs and says how to leave.
+fn deliver(
+    outcome: &Outcome,
+    command: &str,
+    streams: Streams,
+    options: &AnswerOptions,
+    report: Option<&Report>,
+    begun: &Request,
+) -> Exit {
+    let info = begun.info();
+    let exit = exit_code::of_outcome(outcome);
+    let stopped = outcome.cause.is_some();
+    if let Some(report) = report {
+        report.write(&of_outcome(outcome, command, Extent::Kept, &info));
+    }
+    if options.json {
+        if let Err(error) = answer::to_stdout(&of_outcome(outcome, command, Extent::Kept, &info), stopped) {
+            answer::say(&format!("runner: cannot write the answer: {}", crate::error::plain(&error)));
+            return Exit::Code(exit_code::RUNNER_FAILED);
+        }
+    } else if says_something(outcome) {
+        let envelope = of_outcome(outcome, command, Extent::Last(REPEATED), &info);
+        answer::to_stderr(&envelope, options.error_format, stands_at_line_start(outcome, streams));
+    }
+    exit
+}
+
+/// Nothing is said of a job that ended by itself; nor of one that only lost its reader, as `cat` would.
+fn says_something(outcome: &Outcome) -> bool {
+    let lost_reader = outcome.reader_gone
+        && matches!(outcome.end, End::Signaled { signal: Signal::PIPE, .. })
+        && outcome.cause.is_none();
+    let by_itself = outcome.cause.is_none() && outcome.troubles.is_empty() && matches!(outcome.end, End::Exited(_));
+    !by_itself && !lost_reader
+}
+
+/// Whether stderr stands at the start of a line, as far as that can be known.
+fn stands_at_line_start(outcome: &Outcome, streams: Streams) -> bool {
+    let terminal = tty::is_terminal(descriptors::stderr());
+    let last =
+        |record: &crate::model::outcome::StreamRecord| answer::ends_line(record.tail.last().or(record.head.last()));
+    match streams.stderr {
+        // Whatever the job wrote there went by unseen.
+        Route::Inherit => !terminal || matches!(outcome.end, End::NotStarted(_)),
+        Route::WithStdout => last(&outcome.stdout),
+        Route::PassThrough | Route::Keep => last(&outcome.stderr),
+    }
+}
+
+/// What becomes of each output stream. A terminal is handed over as it is, unless its output is needed.
+fn streams(request: &ExecRequest) -> Streams {
+    if request.answer.json {
+        return Streams { stdout: Route::Keep, stderr: Route::Keep };
+    }
+    let needed =
+        request.answer.report.is_some() || request.job.log.is_some() || request.job.limits.idle_timeout.is_some();
+    let route = |stream| if tty::is_terminal(stream) && !needed { Route::Inherit } else { Route::PassThrough };
+    let (stdout, stderr) = (route(descriptors::stdout()), route(descriptors::stderr()));
+    let both = stdout == Route::PassThrough && stderr == Route::PassThrough;
+    if both && descriptors::are_same(descriptors::stdout(), descriptors::stderr()) {
+        return Streams { stdout, stderr: Route::WithStdout };
+    }
+    Streams { stdout, stderr }
+}
+
+fn check_directory(cwd: &Path) -> Result<()> {
+    let help = "Check --cwd: it must name an existing folder that may be entered";
+    let metadata = std::fs::metadata(cwd).map_err(Error::path("enter", cwd, help))?;
+    if !metadata.is_dir() {
+        let error = std::io::Error::from(std::io::ErrorKind::NotADirectory);
+        return Err(Error::path("enter", cwd, help)(error));
+    }
+    Ok(())
+}
+
+/// The command as an answer names it.
+fn shown(command: &Command) -> String {
+    match command {
+        Command::Argv(argv) => argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default(),
+        Command::Shell { line, .. } => line.to_string_lossy().into_owned(),
+    }
+}
+
+fn rungs() -> Rungs {
+    match std::env::var_os(CONTAINMENT) {
+        Some(value) if value == OsStr::new("cgroup") => Rungs::Cgroup,
+        Some(value) if value == OsStr::new("walk") => Rungs::Walk,
+        _ => Rungs::Best,
+    }
+}

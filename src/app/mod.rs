@@ -1,0 +1,13 @@
+//! One file for each verb: it wires the parts, and says how the program leaves.
+//!
+//! Called by `main` with what the command line was parsed into. Nothing here knows the command line's types.
+
+pub mod answer;
+pub mod completions;
+pub mod config;
+mod config_file;
+pub mod environment;
+pub mod exec;
+pub mod man;
+pub mod schema;
+pub mod timeout;

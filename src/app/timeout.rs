@@ -1,0 +1,118 @@
+//! `runner timeout`: timeout(1) on the same supervisor. Streams are inherited, nothing is read from the environment, and
+//! there is no envelope; what it adds is that nothing escapes.
+
+use crate::app::answer;
+use crate::backend::local::{Local, Rungs};
+use crate::backend::{Assignment, Backend};
+use crate::error::{Error, Result};
+use crate::model::event::Event;
+use crate::model::exit_code::{self, Exit};
+use crate::model::job::{Command, JobSpec, Leftovers, Limits, Route, Scope, Stdin, Streams, Surroundings};
+use crate::model::outcome::{Cause, End, Outcome, StartStep};
+use crate::model::request::TimeoutRequest;
+use crate::model::signal::Signal;
+use crate::platform::signals::{self, Inherited};
+use crate::supervise::orders::Manners;
+
+/// Messages begin with this name, as scripts know it.
+const NAME: &str = "timeout";
+
+/// Runs the command under the time limit and says how to leave.
+pub fn run(request: TimeoutRequest) -> Exit {
+    let name = NAME;
+    let inherited = Inherited::read();
+    signals::set_own_dispositions();
+    signals::unblock_all();
+    let program = request.command.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+    match supervise(&request, &program, name, inherited) {
+        Ok(outcome) => exit_of(&request, &outcome, &program, name),
+        Err(error) => {
+            let reason = match &error {
+                Error::CommandNotFound { .. } => "No such file or directory".to_owned(),
+                Error::CannotRun { message, .. } if message.contains("permission denied") => {
+                    "Permission denied".to_owned()
+                }
+                Error::CannotRun { message, .. } if message.contains("is a directory") => {
+                    "Permission denied".to_owned()
+                }
+                other => other.to_string(),
+            };
+            say(name, &format!("failed to run command '{program}': {reason}"));
+            Exit::Code(error.exit_code())
+        }
+    }
+}
+
+fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inherited) -> Result<Outcome> {
+    let limits = Limits {
+        timeout: request.duration,
+        max_timeout: None,
+        parent_timeout: None,
+        idle_timeout: None,
+        warn_after: None,
+        warn_signal: None,
+        stop_signal: request.signal,
+        grace: request.kill_after,
+        scope: if request.foreground { Scope::Leader } else { Scope::Tree },
+    };
+    let spec = JobSpec {
+        command: Command::Argv(request.command.clone()),
+        name: None,
+        limits,
+        surroundings: Surroundings { stdin: Stdin::Inherit, ..Surroundings::default() },
+        leftovers: Leftovers::Ignore,
+        capture_limit: 0,
+        log: None,
+    };
+    let backend = Local { manners: Manners::PassOn, rungs: Rungs::Best, inherited };
+    let streams = Streams { stdout: Route::Inherit, stderr: Route::Inherit };
+    let assignment = Assignment { spec, streams, env: std::env::vars_os().collect(), log: None };
+    let mut outcome = None;
+    backend.run(assignment, &mut |event| match event {
+        Event::StopBegun { signal, .. } if request.verbose => {
+            say(name, &format!("sending signal {signal} to command '{program}'"));
+        }
+        Event::JobFinished(finished) => outcome = Some(*finished),
+        _ => {}
+    })?;
+    outcome.ok_or_else(|| Error::Internal("the watchdog gave no outcome".to_owned()))
+}
+
+/// The exit of timeout(1): 124 for a timeout, 137 where it took a KILL, else what the command did.
+fn exit_of(request: &TimeoutRequest, outcome: &Outcome, program: &str, name: &str) -> Exit {
+    let timed_out = matches!(outcome.cause, Some(Cause::Timeout { .. }));
+    let killed = outcome.signals.contains(&Signal::KILL);
+    match &outcome.end {
+        End::NotStarted(failure) => {
+            let reason = std::io::Error::from_raw_os_error(failure.os_error);
+            say(name, &format!("failed to run command '{program}': {}", crate::error::plain(&reason)));
+            Exit::Code(match (failure.step, failure.os_error) {
+                (StartStep::Exec, libc::ENOENT) => exit_code::NOT_FOUND,
+                (StartStep::Exec, _) => exit_code::CANNOT_RUN,
+                _ => exit_code::RUNNER_FAILED,
+            })
+        }
+        End::Exited(code) if timed_out && !request.preserve_status => {
+            let _ = code;
+            Exit::Code(exit_code::TIMED_OUT)
+        }
+        End::Exited(code) => Exit::Code(*code),
+        End::Signaled { signal, core_dumped } => {
+            if *core_dumped {
+                say(name, "the monitored command dumped core");
+            }
+            let of_signal = Exit::Code(exit_code::SIGNAL_BASE + signal.number());
+            match (timed_out, *signal) {
+                (false, signal) => Exit::Signal(signal),
+                (true, Signal::KILL) if killed => of_signal,
+                (true, _) if request.preserve_status => of_signal,
+                (true, _) => Exit::Code(exit_code::TIMED_OUT),
+            }
+        }
+        End::Unknown => Exit::Code(exit_code::SIGNAL_BASE + Signal::KILL.number()),
+    }
+}
+
+fn say(name: &str, message: &str) {
+    answer::say(&format!("{name}: {message}"));
+}

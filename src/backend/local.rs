@@ -1,0 +1,174 @@
+//! Runs jobs on this machine, as processes below this one.
+//!
+//! The watchdog has a thread of its own; whoever called hears of events through a bounded queue, so that a slow listener
+//! delays no deadline.
+
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use crate::backend::{Assignment, Backend};
+use crate::error::{Error, Result};
+use crate::model::event::Event;
+use crate::model::job::Stdin;
+use crate::platform::cgroup::Home;
+use crate::platform::command::PreparedCommand;
+use crate::platform::descriptors;
+use crate::platform::process;
+use crate::platform::signals::{self, Arrivals, Inherited};
+use crate::platform::tree::TreeSpec;
+use crate::platform::tty::Terminal;
+use crate::supervise::orders::{Manners, Orders};
+use crate::supervise::watchdog::{Submission, Watchdog};
+
+/// Events that may wait for a slow listener. More than that are dropped, but never the last one.
+const QUEUE: usize = 1024;
+
+/// The variable that tells a job who it is.
+pub const JOB_ID: &str = "RUNNER_JOB_ID";
+
+/// Which containment may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rungs {
+    /// A control group where one can be made, and the walk.
+    #[default]
+    Best,
+    /// A control group, or an error.
+    Cgroup,
+    /// The walk alone.
+    Walk,
+}
+
+/// This machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Local {
+    pub manners: Manners,
+    pub rungs: Rungs,
+    /// What we inherited, read before any handler was installed.
+    pub inherited: Inherited,
+}
+
+impl Backend for Local {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    fn run(&self, assignment: Assignment, listener: &mut dyn FnMut(Event)) -> Result<()> {
+        let terminal = Terminal::open();
+        let shares_group = terminal.as_ref().is_some_and(Terminal::is_ours);
+        let tree = tree_spec(&assignment, !shares_group, self.manners)?;
+        let home = self.home()?;
+        process::adopt_orphans();
+        let arrivals = self.watch_signals()?;
+        let (sender, events) = sync_channel(QUEUE);
+        let submission = Submission {
+            spec: assignment.spec,
+            streams: assignment.streams,
+            tree,
+            log: assignment.log,
+            listener: Box::new(move |event| send(&sender, event)),
+        };
+        let mut watchdog = Watchdog::new(arrivals, Orders::new(self.manners), home, self.inherited)?;
+        let ended = match self.manners {
+            // The thread that starts a guard must live as long as it does: this one waits for events until the end.
+            Manners::Cancel => on_a_thread(watchdog, submission, events, listener),
+            Manners::PassOn => {
+                watchdog.submit(submission)?;
+                watchdog.run()?;
+                let mut killed = false;
+                for event in events.try_iter() {
+                    killed |= was_killed(&event);
+                    listener(event);
+                }
+                Ok(killed)
+            }
+        };
+        if let (Ok(true) | Err(_), Some(terminal)) = (&ended, terminal) {
+            terminal.restore();
+        }
+        ended.map(drop)
+    }
+}
+
+impl Local {
+    fn home(&self) -> Result<Option<Home>> {
+        let home = if self.rungs == Rungs::Walk { None } else { Home::find() };
+        if home.is_none() && self.rungs == Rungs::Cgroup {
+            return Err(Error::Invalid {
+                argument: None,
+                message: "no control group can be made here".to_owned(),
+                remediation: "Run where version 2 control groups are mounted and may be written".to_owned(),
+            });
+        }
+        Ok(home)
+    }
+
+    fn watch_signals(&self) -> Result<Arrivals> {
+        let mut watched = Orders::signals(self.manners);
+        watched.retain(|signal| !self.inherited.ignores(*signal));
+        if self.manners == Manners::Cancel && watched.contains(&crate::model::signal::Signal::INT) {
+            signals::take_interrupts()?;
+        }
+        Arrivals::watch(&watched)
+    }
+}
+
+/// Runs the watchdog on a thread and hands its events on here. True where the job was killed.
+fn on_a_thread(
+    mut watchdog: Watchdog,
+    submission: Submission,
+    events: Receiver<Event>,
+    listener: &mut dyn FnMut(Event),
+) -> Result<bool> {
+    let thread = thread::Builder::new()
+        .name("watchdog".to_owned())
+        .spawn(move || {
+            watchdog.submit(submission)?;
+            watchdog.run()
+        })
+        .map_err(Error::system("start a thread"))?;
+    let mut killed = false;
+    for event in events {
+        killed |= was_killed(&event);
+        let is_last = matches!(event, Event::JobFinished(_));
+        listener(event);
+        if is_last {
+            // The watchdog lets go of the job meanwhile: its group is removed, its guard gone.
+            break;
+        }
+    }
+    match thread.join() {
+        Ok(result) => result.map(|()| killed),
+        Err(_) => Err(Error::Internal("the watchdog failed".to_owned())),
+    }
+}
+
+/// Hands an event to the listener's queue. The outcome waits for room, anything else does not.
+fn send(sender: &SyncSender<Event>, event: Event) {
+    if matches!(event, Event::JobFinished(_)) {
+        let _ = sender.send(event);
+    } else {
+        let _ = sender.try_send(event);
+    }
+}
+
+fn was_killed(event: &Event) -> bool {
+    match event {
+        Event::JobFinished(outcome) => {
+            !outcome.signals.is_empty() || matches!(outcome.end, crate::model::outcome::End::Signaled { .. })
+        }
+        _ => false,
+    }
+}
+
+fn tree_spec(assignment: &Assignment, own_group: bool, manners: Manners) -> Result<TreeSpec> {
+    let surroundings = &assignment.spec.surroundings;
+    let argv = assignment.spec.command.argv();
+    let command = PreparedCommand::new(&argv, assignment.env.clone(), surroundings.cwd.as_deref(), JOB_ID)?;
+    let stdin: Option<OwnedFd> = match &surroundings.stdin {
+        Stdin::Inherit => None,
+        Stdin::Null => Some(descriptors::null_input()?),
+        Stdin::File(path) => Some(descriptors::input(path)?),
+    };
+    Ok(TreeSpec { command, descriptors: [stdin, None, None], own_group, keep_ignored_pipe: manners == Manners::PassOn })
+}

@@ -1,0 +1,29 @@
+//! Where a job runs: a trait, one file for each place, and the registry of places.
+
+use std::os::fd::OwnedFd;
+
+use crate::error::Result;
+use crate::model::event::Event;
+use crate::model::job::{JobSpec, Streams};
+
+pub mod local;
+
+/// A job with all that was opened for it.
+pub struct Assignment {
+    pub spec: JobSpec,
+    pub streams: Streams,
+    /// The job's whole environment.
+    pub env: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+    /// The open log, where one is wanted.
+    pub log: Option<OwnedFd>,
+}
+
+/// A place where jobs run.
+pub trait Backend {
+    /// The name by which it is chosen.
+    fn name(&self) -> &'static str;
+
+    /// Runs one job to its end and tells `listener` what happens, on the calling thread. The last event is
+    /// `JobFinished`; without it there is an error, and nothing runs.
+    fn run(&self, assignment: Assignment, listener: &mut dyn FnMut(Event)) -> Result<()>;
+}

@@ -1,0 +1,203 @@
+//! Where output goes on to: our reader, or a log file, none of which may ever delay a deadline.
+//!
+//! A pipe, a socket and a regular file are written from the event loop without waiting; everything else by a thread of
+//! its own that may wait as long as it likes.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::error::{Result, plain};
+use crate::platform::descriptors::{self, Kind, Moved};
+use crate::platform::doorbell::Doorbell;
+
+/// One place that bytes go on to. At most one portion is under way: while it is, no more is taken from the job.
+#[derive(Debug)]
+pub struct Outlet {
+    target: Arc<OwnedFd>,
+    kind: Kind,
+    relay: Option<Relay>,
+    /// What a socket did not take yet.
+    pending: Vec<u8>,
+    state: State,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The reader is gone.
+    Broken,
+    /// Writing failed for another reason.
+    Failed(String),
+}
+
+/// A thread that writes where writing may take forever.
+#[derive(Debug)]
+struct Relay {
+    portions: Sender<Vec<u8>>,
+    shared: Arc<RelayShared>,
+}
+
+#[derive(Debug)]
+struct RelayShared {
+    /// Bytes handed over and not written; the thread is clear when there are none.
+    unwritten: AtomicU64,
+    failure: Mutex<Option<State>>,
+}
+
+impl Outlet {
+    /// An outlet to `target`. `doorbell` is rung when a thread of it has room again.
+    pub fn new(target: OwnedFd, doorbell: &Arc<Doorbell>) -> Result<Self> {
+        let kind = descriptors::kind(target.as_fd());
+        let target = Arc::new(target);
+        let relay = (kind == Kind::Slow).then(|| Relay::start(&target, doorbell));
+        Ok(Self { target, kind, relay, pending: Vec::new(), state: State::Open })
+    }
+
+    /// The same for a log: its pipe takes bytes that are in no pipe any more.
+    pub fn for_log(target: OwnedFd, doorbell: &Arc<Doorbell>) -> Result<Self> {
+        let mut outlet = Self::new(target, doorbell)?;
+        if outlet.kind == Kind::Pipe {
+            outlet.kind = Kind::Slow;
+            outlet.relay = Some(Relay::start(&outlet.target, doorbell));
+        }
+        Ok(outlet)
+    }
+
+    pub fn target(&self) -> BorrowedFd<'_> {
+        self.target.as_fd()
+    }
+
+    /// The pipe that bytes can be copied into without passing through memory.
+    pub fn as_pipe(&self) -> Option<BorrowedFd<'_>> {
+        (self.kind == Kind::Pipe && self.is_open()).then(|| self.target.as_fd())
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// The reader went away.
+    pub fn is_broken(&self) -> bool {
+        self.state == State::Broken
+    }
+
+    pub fn mark_broken(&mut self) {
+        self.state = State::Broken;
+    }
+
+    /// A pipe that bytes cannot be copied into is written by a thread.
+    pub fn write_by_thread(&mut self, doorbell: &Arc<Doorbell>) {
+        self.kind = Kind::Slow;
+        self.relay = Some(Relay::start(&self.target, doorbell));
+    }
+
+    /// Why writing failed, where it did.
+    pub fn failure(&self) -> Option<&str> {
+        match &self.state {
+            State::Failed(reason) => Some(reason),
+            State::Open | State::Broken => None,
+        }
+    }
+
+    /// Waiting for room is a matter of the descriptor itself, not of a thread.
+    pub fn waits_on_descriptor(&self) -> bool {
+        self.relay.is_none()
+    }
+
+    /// True once everything given to it has gone on.
+    pub fn is_clear(&mut self) -> bool {
+        self.flush();
+        if !self.is_open() {
+            return true;
+        }
+        self.pending.is_empty()
+            && self.relay.as_ref().is_none_or(|relay| relay.shared.unwritten.load(Ordering::Acquire) == 0)
+    }
+
+    /// Bytes given to it that did not go on.
+    pub fn unwritten(&self) -> u64 {
+        let in_thread = self.relay.as_ref().map_or(0, |relay| relay.shared.unwritten.load(Ordering::Acquire));
+        self.pending.len() as u64 + in_thread
+    }
+
+    /// Gives bytes to it. Only when it is clear.
+    pub fn put(&mut self, bytes: &[u8]) {
+        if !self.is_open() {
+            return;
+        }
+        match (&self.relay, self.kind) {
+            (Some(relay), _) => relay.put(bytes),
+            (None, Kind::Socket) => {
+                self.pending.extend_from_slice(bytes);
+                self.flush();
+            }
+            (None, _) => {
+                let result = descriptors::write_all(self.target.as_fd(), bytes);
+                self.note(result);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(failure) = self.relay.as_ref().and_then(Relay::failure) {
+            self.state = failure;
+        }
+        while self.is_open() && !self.pending.is_empty() {
+            match descriptors::send(self.target.as_fd(), &self.pending) {
+                Ok(Moved::Bytes(length)) => drop(self.pending.drain(..length)),
+                Ok(Moved::WouldBlock) => return,
+                other => self.note(other),
+            }
+        }
+    }
+
+    fn note(&mut self, result: io::Result<Moved>) {
+        if let Some(failure) = failure_of(result) {
+            self.state = failure;
+        }
+    }
+}
+
+fn failure_of(result: io::Result<Moved>) -> Option<State> {
+    match result {
+        Ok(Moved::Broken) => Some(State::Broken),
+        Ok(Moved::Bytes(_) | Moved::WouldBlock) => None,
+        Err(error) => Some(State::Failed(plain(&error))),
+    }
+}
+
+impl Relay {
+    fn start(target: &Arc<OwnedFd>, doorbell: &Arc<Doorbell>) -> Self {
+        let (portions, incoming) = channel::<Vec<u8>>();
+        let shared = Arc::new(RelayShared { unwritten: AtomicU64::new(0), failure: Mutex::new(None) });
+        let (target, doorbell, theirs) = (Arc::clone(target), Arc::clone(doorbell), Arc::clone(&shared));
+        // Detached: one that waits for its reader forever ends with the process.
+        thread::spawn(move || {
+            for portion in incoming {
+                if let Some(failure) = failure_of(descriptors::write_all(target.as_fd(), &portion))
+                    && let Ok(mut slot) = theirs.failure.lock()
+                {
+                    *slot = Some(failure);
+                } else {
+                    theirs.unwritten.fetch_sub(portion.len() as u64, Ordering::AcqRel);
+                }
+                doorbell.ring();
+            }
+        });
+        Self { portions, shared }
+    }
+
+    fn put(&self, bytes: &[u8]) {
+        self.shared.unwritten.fetch_add(bytes.len() as u64, Ordering::AcqRel);
+        // The thread lives as long as the sender does.
+        let _ = self.portions.send(bytes.to_vec());
+    }
+
+    fn failure(&self) -> Option<State> {
+        self.shared.failure.lock().ok()?.take()
+    }
+}

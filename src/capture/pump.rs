@@ -1,0 +1,296 @@
+//! Moves one stream of a job: from its pipe to our reader, to the log and into the window, without ever waiting.
+//!
+//! The event loop calls it when there may be something to do and asks what to wait for next. Where our reader is a pipe
+//! too, the kernel copies the pages; what the reader does not take stays in the job's pipe, so that the job itself waits,
+//! as it would without us.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use crate::capture::outlet::Outlet;
+use crate::capture::window::Window;
+use crate::model::outcome::StreamRecord;
+use crate::platform::descriptors::{self, Moved};
+use crate::platform::doorbell::Doorbell;
+
+/// At most so much is moved before the event loop looks at its deadlines again.
+const PORTION: u64 = 4 << 20;
+/// At most so much is copied from pipe to pipe at once.
+const COPY_SIZE: usize = 1 << 20;
+/// A writer that fills the first pipe gets one of this size.
+const WIDE_PIPE: usize = 1 << 20;
+/// So many bytes make a fast writer.
+const FAST_WRITER: u64 = 256 * 1024;
+
+/// What a stream waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Bytes from the job.
+    ForJob,
+    /// Room at our reader.
+    ForReader,
+    /// Room at a thread, which rings.
+    ForThread,
+    /// Nothing: it is over.
+    Ended,
+}
+
+/// One stream of a job.
+#[derive(Debug)]
+pub struct Pump {
+    /// Gone once nothing more is read.
+    source: Option<OwnedFd>,
+    inode: u64,
+    window: Window,
+    reader: Option<Outlet>,
+    log: Option<Outlet>,
+    doorbell: Arc<Doorbell>,
+    /// Bytes that may still be read, once the stream was closed by us.
+    remaining: Option<u64>,
+    wide: bool,
+    undelivered: u64,
+    reader_gone: bool,
+    dropping: bool,
+    trouble: Option<String>,
+}
+
+impl Pump {
+    /// A stream that keeps at most `limit` bytes. `doorbell` wakes the event loop.
+    pub fn new(
+        source: OwnedFd,
+        limit: usize,
+        reader: Option<Outlet>,
+        log: Option<Outlet>,
+        doorbell: Arc<Doorbell>,
+    ) -> Self {
+        let inode = descriptors::inode(source.as_fd());
+        Self {
+            source: Some(source),
+            inode,
+            window: Window::new(limit),
+            reader,
+            log,
+            doorbell,
+            remaining: None,
+            wide: false,
+            undelivered: 0,
+            reader_gone: false,
+            dropping: false,
+            trouble: None,
+        }
+    }
+
+    /// The job's pipe, while it is read.
+    pub fn source(&self) -> Option<BorrowedFd<'_>> {
+        self.source.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Our reader's descriptor, for waiting until it has room.
+    pub fn reader(&self) -> Option<BorrowedFd<'_>> {
+        self.reader.as_ref().map(Outlet::target)
+    }
+
+    /// The number by which /proc names the job's pipe.
+    pub fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// The reader went away while the job wrote.
+    pub fn reader_gone(&self) -> bool {
+        self.reader_gone
+    }
+
+    /// Bytes the job wrote so far.
+    pub fn total(&self) -> u64 {
+        self.window.total()
+    }
+
+    /// What went wrong with writing, as a sentence's end.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// What was kept.
+    pub fn record(&self) -> StreamRecord {
+        self.window.record(self.undelivered)
+    }
+
+    /// Moves what can be moved now, and says what to wait for next.
+    pub fn advance(&mut self) -> Waiting {
+        let start = self.window.total();
+        loop {
+            if let Some(waiting) = self.waits_for_outlets() {
+                return waiting;
+            }
+            if self.source.is_none() {
+                return Waiting::Ended;
+            }
+            if self.remaining == Some(0) {
+                self.source = None;
+                continue;
+            }
+            if self.window.total() - start >= PORTION {
+                return Waiting::ForJob;
+            }
+            if let Some(waiting) = self.move_some() {
+                return waiting;
+            }
+        }
+    }
+
+    /// True once nothing more will be read, and everything has gone on.
+    pub fn is_ended(&mut self) -> bool {
+        self.source.is_none() && self.waits_for_outlets().is_none()
+    }
+
+    /// Takes what is in the pipe now, and nothing that is written after it.
+    pub fn close_input(&mut self) {
+        if let Some(source) = &self.source {
+            self.remaining.get_or_insert(descriptors::waiting(source.as_fd()));
+        }
+    }
+
+    /// Gives up on our reader: takes the rest for the window alone and counts it.
+    pub fn drop_undelivered(&mut self) {
+        self.close_input();
+        if let Some(reader) = self.reader.take() {
+            self.undelivered += if reader.is_open() { reader.unwritten() } else { 0 };
+        }
+        self.log = None;
+        self.dropping = true;
+        while self.advance() == Waiting::ForJob && self.remaining.is_some_and(|remaining| remaining > 0) {
+            // Only a full portion leaves something to take.
+            if self.source.as_ref().is_none_or(|source| descriptors::waiting(source.as_fd()) == 0) {
+                break;
+            }
+        }
+        self.source = None;
+    }
+
+    /// Waits for what was given to the outlets, and takes note of one that failed.
+    fn waits_for_outlets(&mut self) -> Option<Waiting> {
+        let mut waiting = None;
+        for (name, outlet) in [("the output", &mut self.reader), ("the log", &mut self.log)] {
+            let Some(open) = outlet else { continue };
+            if !open.is_clear() {
+                waiting = Some(if open.waits_on_descriptor() { Waiting::ForReader } else { Waiting::ForThread });
+                continue;
+            }
+            if let Some(reason) = open.failure() {
+                self.trouble.get_or_insert(format!("{name} could not be written: {reason}"));
+                self.dropping |= name == "the output";
+                *outlet = None;
+            } else if open.is_broken() {
+                *outlet = None;
+                // The job learns of it as it would without us: by SIGPIPE at its next write.
+                self.reader_gone |= name == "the output";
+                if name == "the output" {
+                    self.source = None;
+                }
+            }
+        }
+        waiting
+    }
+
+    /// Moves one portion. Gives what to wait for where nothing could be moved.
+    fn move_some(&mut self) -> Option<Waiting> {
+        let Some(source) = &self.source else { return Some(Waiting::Ended) };
+        let limit = usize::try_from(self.remaining.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+        let pipe = self.reader.as_ref().and_then(Outlet::as_pipe);
+        let Some(pipe) = pipe else {
+            let space = self.window.space();
+            let length = space.len().min(limit);
+            return match descriptors::read(source.as_fd(), &mut space[..length]) {
+                Ok(Moved::Bytes(0)) | Ok(Moved::Broken) | Err(_) => {
+                    self.source = None;
+                    None
+                }
+                Ok(Moved::WouldBlock) => Some(Waiting::ForJob),
+                Ok(Moved::Bytes(length)) => {
+                    self.take(length);
+                    None
+                }
+            };
+        };
+        // A log gets one portion at a time, so that it never holds more than one.
+        let limit = if self.log.is_some() { limit.min(self.window.space().len()) } else { limit };
+        match descriptors::copy_between_pipes(source.as_fd(), pipe, limit.min(COPY_SIZE)) {
+            Ok(Moved::Bytes(0)) => {
+                self.source = None;
+                None
+            }
+            Ok(Moved::Bytes(copied)) => {
+                self.read_copied(copied);
+                None
+            }
+            Ok(Moved::WouldBlock) if descriptors::waiting(source.as_fd()) == 0 => Some(Waiting::ForJob),
+            Ok(Moved::WouldBlock) => Some(Waiting::ForReader),
+            Ok(Moved::Broken) => {
+                if let Some(reader) = &mut self.reader {
+                    reader.mark_broken();
+                }
+                None
+            }
+            Err(_) => {
+                if let Some(reader) = &mut self.reader {
+                    reader.write_by_thread(&self.doorbell);
+                }
+                None
+            }
+        }
+    }
+
+    /// Reads what our reader has got already.
+    fn read_copied(&mut self, copied: usize) {
+        let mut left = copied;
+        while left > 0 {
+            let Some(source) = &self.source else { return };
+            let space = self.window.space();
+            let length = space.len().min(left);
+            match descriptors::read(source.as_fd(), &mut space[..length]) {
+                Ok(Moved::Bytes(length)) if length > 0 => {
+                    left -= length;
+                    self.keep(length);
+                }
+                // The bytes are in the pipe and nobody else reads it.
+                _ => return,
+            }
+        }
+    }
+
+    /// `length` bytes were read and have to go on to the reader and the log.
+    fn take(&mut self, length: usize) {
+        let bytes = self.window.fill(length);
+        if let Some(reader) = &mut self.reader {
+            reader.put(bytes);
+        }
+        if let Some(log) = &mut self.log {
+            log.put(bytes);
+        }
+        self.count(length);
+    }
+
+    /// `length` bytes were read that the reader has already.
+    fn keep(&mut self, length: usize) {
+        let bytes = self.window.fill(length);
+        if let Some(log) = &mut self.log {
+            log.put(bytes);
+        }
+        self.count(length);
+    }
+
+    fn count(&mut self, length: usize) {
+        if let Some(remaining) = &mut self.remaining {
+            *remaining -= length as u64;
+        }
+        if self.dropping {
+            self.undelivered += length as u64;
+        }
+        if !self.wide && self.window.total() >= FAST_WRITER {
+            self.wide = true;
+            if let Some(source) = &self.source {
+                descriptors::widen(source.as_fd(), WIDE_PIPE);
+            }
+        }
+    }
+}

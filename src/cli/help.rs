@@ -1,0 +1,141 @@
+//! What help teaches beyond the options: examples, exit codes, and where the answer goes.
+//!
+//! Called when help, a man page or completions are asked for, and never on the way to a job: building these texts would
+//! cost every start. Sections begin with a heading at the margin that ends in a colon; the man pages rely on that.
+
+use std::io::IsTerminal;
+
+use clap::Command;
+
+use crate::cli::{self, verbs};
+use crate::model::exit_code;
+
+/// The width of help, however wide the terminal is: longer lines are hard to read.
+const WIDEST: usize = 80;
+
+const RUNNER_ABOUT: &str = "\
+Run commands under a watchdog that always answers.
+
+A job ends by its deadline, plus the grace period, plus a moment, whatever it does. No process of it is left behind, \
+its output is kept, and where it did not end by itself one JSON answer says why.";
+
+const RUNNER_EXAMPLES: &str = "\
+Examples:
+  runner exec --timeout 60 -- make test
+  runner exec --timeout 5m --idle-timeout 30s --json -- ./crawl > answer.json
+  runner exec -t 10 -c 'sort words | uniq -c'
+  runner timeout -k 5 60 make test
+";
+
+const EXEC_ABOUT: &str = "\
+Run one command under a watchdog.
+
+The command gets its arguments as they are, without a shell, and its output passes through unchanged. When a limit \
+strikes, the whole tree of its processes gets the stop signal, and after the grace period a KILL; nothing of it survives.";
+
+const EXEC_EXAMPLES: &str = "\
+Examples:
+  runner exec --timeout 60 -- make test
+  runner exec -t 1m30s --grace 10s --signal INT -- ./server --port 80
+  runner exec --idle-timeout 30s --json -- ./crawl > answer.json
+  runner exec -t 10 -c 'sort words | uniq -c'
+  runner exec -t 5m --report answer.json --leftovers kill -- ./deploy
+";
+
+const EXEC_ANSWER: &str = "\
+The answer:
+  One JSON object says how the job ended and why. With --json it stands on
+  standard output in place of the job's output; with --report it is written to
+  a file too. Without --json it goes to standard error, and only when the job
+  did not end by itself: as text on a terminal, else as one line of JSON.
+  RUNNER_ERROR_FORMAT=text or json decides otherwise.
+";
+
+const TIMEOUT_ABOUT: &str = "\
+Run a command with a time limit, as timeout(1) of GNU coreutils does.
+
+Options, messages and exit codes are those of timeout(1). Beyond it, no process of the command escapes the limit. No \
+configuration is read. The program behaves in this way too when it is called by the name timeout.";
+
+const TIMEOUT_REST: &str = "\
+Durations:
+  A duration is a floating-point number, decimal or hexadecimal, with s for
+  seconds (the default), m, h or d behind it. 0 switches the limit off.
+
+Examples:
+  timeout 60 make test
+  timeout -k 5 -s INT 1.5m ./server
+  timeout --preserve-status 10 ./job
+
+Exit codes:
+  124            the command timed out, and --preserve-status was not given
+  125            timeout itself failed, or was called wrongly
+  126            the command was found and could not be run
+  127            the command was not found
+  137            the command, or timeout itself, was ended by KILL
+  any other      the command's own
+";
+
+/// `runner` with all its verbs, documented, for help, man pages and completions.
+pub fn command() -> Command {
+    let runner = verbs::definition().mut_subcommands(|verb| match verb.get_name() {
+        "exec" => documented_exec(verb),
+        "timeout" => documented_timeout(verb),
+        _ => verb,
+    });
+    sized(runner.long_about(RUNNER_ABOUT).after_long_help(format!("{RUNNER_EXAMPLES}\n{}", exit_codes())))
+}
+
+/// `runner exec`, documented.
+pub(crate) fn exec() -> Command {
+    sized(documented_exec(cli::exec::definition()))
+}
+
+/// What `timeout --help` prints.
+pub(crate) fn timeout() -> String {
+    let mut verb = sized(documented_timeout(cli::timeout::definition()));
+    shown(&verb.render_long_help(), false)
+}
+
+/// Help as the stream that it goes to can take it: with styles on a terminal, unless the user wants none.
+pub(crate) fn shown(text: &clap::builder::StyledStr, to_stderr: bool) -> String {
+    let terminal = if to_stderr { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    if terminal && !plain { text.ansi().to_string() } else { text.to_string() }
+}
+
+fn documented_exec(verb: Command) -> Command {
+    verb.long_about(EXEC_ABOUT).after_long_help(format!("{EXEC_EXAMPLES}\n{}\n{EXEC_ANSWER}", exit_codes()))
+}
+
+fn documented_timeout(verb: Command) -> Command {
+    verb.long_about(TIMEOUT_ABOUT).after_long_help(TIMEOUT_REST)
+}
+
+fn sized(command: Command) -> Command {
+    command.max_term_width(WIDEST)
+}
+
+/// The table of exit codes, with long meanings continued below themselves.
+fn exit_codes() -> String {
+    const INDENT: usize = 17;
+    let mut text = String::from("Exit codes:\n");
+    for (code, meaning) in exit_code::TABLE {
+        text.push_str(&format!("  {code:<width$}", width = INDENT - 2));
+        let mut column = INDENT;
+        for (at, word) in meaning.split(' ').enumerate() {
+            if at > 0 && column + 1 + word.len() > WIDEST {
+                text.push_str(&format!("\n{:INDENT$}", ""));
+                column = INDENT;
+            } else if at > 0 {
+                text.push(' ');
+                column += 1;
+            }
+            text.push_str(word);
+            column += word.len();
+        }
+        text.push('\n');
+    }
+    text
+}

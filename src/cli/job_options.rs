@@ -1,0 +1,274 @@
+//! The options that every job has, whichever verb starts it.
+//!
+//! Flattened into the options of `exec`. What an option means is said here once, for help, man page and completions;
+//! values are merged with the configuration by `resolve`, and nothing is acted upon.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args, ValueHint};
+
+use crate::app::config::{self, Config, Origin};
+use crate::error::{Error, Result};
+use crate::model::job::{Leftovers, Limits, Scope, Stdin, Surroundings};
+use crate::model::request::{AnswerOptions, Progress};
+use crate::model::signal::Signal;
+use crate::time::duration;
+
+/// From the stop signal to SIGKILL, where nobody said otherwise.
+const GRACE: Duration = Duration::from_secs(5);
+/// Kept of each stream, where nobody said otherwise.
+const CAPTURE_LIMIT: u64 = 256 << 10;
+
+#[derive(Args, Clone, Debug)]
+pub struct JobOptions {
+    #[command(flatten)]
+    pub place: PlaceOptions,
+    #[command(flatten)]
+    pub limits: LimitOptions,
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// Where the job runs and what it inherits.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Job")]
+pub struct PlaceOptions {
+    /// Run in this directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub cwd: Option<PathBuf>,
+    /// Set a variable for the job; may be repeated, later ones win
+    #[arg(long, value_name = "K=V", value_parser = OsStringValueParser::new().try_map(parse_variable))]
+    pub env: Vec<(OsString, OsString)>,
+    /// Start the job with an empty environment, plus --env
+    #[arg(long, hide_short_help = true)]
+    pub env_clear: bool,
+    /// Standard input: inherit, null, or a file to read [default: inherit]
+    #[arg(long, value_name = "inherit|null|FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
+        value_parser = OsStringValueParser::new().try_map(parse_stdin))]
+    pub stdin: Option<Stdin>,
+    /// What to call the job in answers
+    #[arg(long, value_name = "TEXT", hide_short_help = true)]
+    pub name: Option<String>,
+}
+
+/// Deadlines, and what happens when one strikes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitOptions {
+    /// Stop the job after so long
+    ///
+    /// A duration is a number of seconds such as 60 or 1.5, or has units from large to small, each at most once: 90s,
+    /// 500ms, 2m, 1h30m, 1d. The word none takes a default of the environment or of a configuration file back.
+    #[arg(short, long, value_name = "DUR|none", value_parser = parse_limit, allow_hyphen_values = true)]
+    pub timeout: Option<Limit>,
+    /// Let nothing extend the job beyond so long
+    ///
+    /// A timeout past it is an error; where no timeout is given, this one holds.
+    #[arg(long, value_name = "DUR", value_parser = parse_limit, allow_hyphen_values = true)]
+    pub max_timeout: Option<Limit>,
+    /// Stop it after so long without output or CPU use
+    ///
+    /// The whole tree of the job counts. It is stopped after one to two silent windows, never before one.
+    #[arg(long, value_name = "DUR", value_parser = parse_limit, allow_hyphen_values = true)]
+    pub idle_timeout: Option<Limit>,
+    /// Time from the stop signal to KILL [default: 5s]
+    ///
+    /// It belongs to the whole tree of the job. 0 means KILL at once.
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, allow_hyphen_values = true)]
+    pub grace: Option<Duration>,
+    /// The stop signal, name or number [default: TERM]
+    #[arg(long, value_name = "SIG", value_parser = parse_signal, allow_hyphen_values = true)]
+    pub signal: Option<Signal>,
+    /// Warn once after so long, in a line on standard error
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, allow_hyphen_values = true, hide_short_help = true)]
+    pub warn_after: Option<Duration>,
+    /// Send this signal to the job with the warning
+    #[arg(long, value_name = "SIG", value_parser = parse_signal, allow_hyphen_values = true, hide_short_help = true)]
+    pub warn_signal: Option<Signal>,
+    /// What outlives the job: report (default), kill, wait
+    ///
+    /// This is about processes that live after the command ended by itself. report names them and lets them be; kill ends them as after a timeout; wait waits until all have ended, with
+    /// output passed on and deadlines held.
+    #[arg(long, value_name = "WHAT", hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(["report", "kill", "wait"]).map(leftovers))]
+    pub leftovers: Option<Leftovers>,
+}
+
+/// Where output and the answer go.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct OutputOptions {
+    /// Print one JSON answer in place of the job's output
+    #[arg(long)]
+    pub json: bool,
+    /// Also write the JSON answer to this file
+    ///
+    /// A regular file is replaced as a whole, or left as it was; anything else, such as /dev/fd/3, is written to.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub report: Option<PathBuf>,
+    /// Keep so much of each stream for the answer [default: 256K]
+    ///
+    /// A quarter is kept from the head and the rest from the tail. Sizes are bytes, or have a K, M, G or T behind them,
+    /// in powers of 1024.
+    #[arg(long, value_name = "SIZE", value_parser = config::parse_size, allow_hyphen_values = true, hide_short_help = true)]
+    pub capture_limit: Option<u64>,
+    /// Also write every byte of both streams to this file, as it comes
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
+    pub log: Option<PathBuf>,
+    /// How progress is shown: auto or none [default: auto]
+    #[arg(long, value_name = "FORM", value_parser = ProgressParser, hide_short_help = true, hide_possible_values = true)]
+    pub progress: Option<Progress>,
+    /// Say nothing beside the answer
+    #[arg(short, long, hide_short_help = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more, such as which configuration files were read
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Print help: -h fits a screen, --help explains all options
+    #[arg(short, long, action = ArgAction::Help)]
+    help: Option<bool>,
+}
+
+/// A limit, or the word that takes one away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(pub Option<Duration>);
+
+impl PlaceOptions {
+    pub(crate) fn into_surroundings(self) -> Surroundings {
+        Surroundings { cwd: self.cwd, env: self.env, env_clear: self.env_clear, stdin: self.stdin.unwrap_or_default() }
+    }
+}
+
+impl LimitOptions {
+    /// The limits that hold, options before defaults.
+    pub(crate) fn resolve(&self, config: &Config) -> Result<Limits> {
+        let defaults = &config.defaults;
+        let (timeout, timeout_origin) =
+            stronger(self.timeout, "--timeout", defaults.timeout, config.timeout_origin.as_ref());
+        let (max_timeout, max_origin) =
+            stronger(self.max_timeout, "--max-timeout", defaults.max_timeout, config.max_timeout_origin.as_ref());
+        config::check_maximum(timeout, timeout_origin.as_ref(), max_timeout, max_origin.as_ref())?;
+        if self.warn_signal.is_some() && self.warn_after.is_none() {
+            return Err(Error::Invalid {
+                argument: Some("--warn-signal".to_owned()),
+                message: "--warn-signal says nothing about when to send it".to_owned(),
+                remediation: "Give --warn-after too, as in: --warn-after 30s --warn-signal USR1".to_owned(),
+            });
+        }
+        Ok(Limits {
+            timeout,
+            max_timeout,
+            parent_timeout: None,
+            idle_timeout: self.idle_timeout.map_or(defaults.idle_timeout.flatten(), |limit| limit.0),
+            warn_after: self.warn_after,
+            warn_signal: self.warn_signal,
+            stop_signal: self.signal.or(defaults.signal).unwrap_or(Signal::TERM),
+            grace: Some(self.grace.or(defaults.grace).unwrap_or(GRACE)),
+            scope: Scope::Tree,
+        })
+    }
+}
+
+impl OutputOptions {
+    /// Where the answer goes, as far as the options say.
+    pub(crate) fn answer(&self) -> AnswerOptions {
+        AnswerOptions {
+            json: self.json,
+            report: self.report.clone(),
+            progress: self.progress.unwrap_or_default(),
+            error_format: None,
+            quiet: self.quiet,
+            verbose: self.verbose,
+        }
+    }
+
+    /// Where the answer goes, options before defaults.
+    pub(crate) fn resolve(&self, config: &Config) -> AnswerOptions {
+        AnswerOptions {
+            progress: self.progress.or(config.defaults.progress).unwrap_or_default(),
+            error_format: config.defaults.error_format,
+            ..self.answer()
+        }
+    }
+
+    pub(crate) fn capture_limit(&self, config: &Config) -> u64 {
+        self.capture_limit.or(config.defaults.capture_limit).unwrap_or(CAPTURE_LIMIT)
+    }
+}
+
+/// An option before a default, with who gave it.
+fn stronger(
+    option: Option<Limit>,
+    name: &'static str,
+    default: Option<Option<Duration>>,
+    origin: Option<&Origin>,
+) -> (Option<Duration>, Option<Origin>) {
+    match option {
+        Some(Limit(limit)) => (limit, Some(Origin::Option(name))),
+        None => (default.flatten(), origin.cloned()),
+    }
+}
+
+fn parse_limit(text: &str) -> std::result::Result<Limit, duration::NotADuration> {
+    duration::parse_timeout(text).map(Limit)
+}
+
+fn parse_signal(text: &str) -> std::result::Result<Signal, crate::model::signal::NotASignal> {
+    text.parse()
+}
+
+fn parse_variable(text: OsString) -> std::result::Result<(OsString, OsString), String> {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let bytes = text.as_bytes();
+    match bytes.iter().position(|byte| *byte == b'=') {
+        Some(0) => Err(format!("'{}' has no name: give NAME=VALUE, as in LANG=C", text.display())),
+        Some(at) => Ok((OsString::from_vec(bytes[..at].to_vec()), OsString::from_vec(bytes[at + 1..].to_vec()))),
+        None => {
+            let name = if text.is_empty() { "NAME".into() } else { text.to_string_lossy() };
+            Err(format!("'{}' has no '=': give NAME=VALUE, as in {name}=value", text.display()))
+        }
+    }
+}
+
+fn parse_stdin(text: OsString) -> std::result::Result<Stdin, &'static str> {
+    match text.to_str() {
+        Some("") => Err("the name is empty: give inherit, null or the name of a file"),
+        Some("inherit") => Ok(Stdin::Inherit),
+        Some("null") => Ok(Stdin::Null),
+        _ => Ok(Stdin::File(text.into())),
+    }
+}
+
+/// The words have been checked against the list of possible values.
+fn leftovers(word: String) -> Leftovers {
+    match word.as_str() {
+        "kill" => Leftovers::Kill,
+        "wait" => Leftovers::Wait,
+        _ => Leftovers::Report,
+    }
+}
+
+/// Reads a form of progress, and lets completions know the forms.
+#[derive(Clone)]
+struct ProgressParser;
+
+impl TypedValueParser for ProgressParser {
+    type Value = Progress;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> std::result::Result<Progress, clap::Error> {
+        let parse: fn(&str) -> std::result::Result<Progress, String> = config::parse_progress;
+        parse.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(["auto", "none"].into_iter().map(PossibleValue::new)))
+    }
+}

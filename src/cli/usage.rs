@@ -1,0 +1,170 @@
+//! Wrong usage: turns what clap found into an error of our own, which names the thing and the fix.
+//!
+//! Called for every verb but `timeout`, which answers in the words of timeout(1). Nothing is printed here.
+
+use std::error::Error as _;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::app::config;
+use crate::error::Error;
+use crate::model::request::AnswerOptions;
+
+const EXAMPLE: &str = "runner exec --timeout 60 -- make test";
+
+/// The error for a wrong command line. `verb` is how the user called us, such as `runner exec`, `args` what followed.
+pub(crate) fn wrong(error: &clap::Error, verb: &str, args: &[OsString]) -> Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+        _ => None,
+    };
+    let argument = text(ContextKind::InvalidArg);
+    let name = argument.as_deref().map(bare).unwrap_or_default().to_owned();
+    let value = text(ContextKind::InvalidValue).unwrap_or_default();
+    let see = format!("'{verb} --help' lists what there is");
+    let (message, remediation) = match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let what = if name.starts_with('-') { "option" } else { "argument" };
+            let message = format!("unknown {what} '{}'", argument.as_deref().unwrap_or_default());
+            let remediation = match text(ContextKind::SuggestedArg) {
+                Some(suggestion) => format!("Did you mean {}? {see}", bare(&suggestion)),
+                None if verb == "runner exec" => {
+                    format!("Options for the command go after its name, and a name with a dash after '--'; {see}")
+                }
+                None => format!("Remove it; {see}"),
+            };
+            (message, remediation)
+        }
+        ErrorKind::InvalidSubcommand => {
+            let verb = text(ContextKind::InvalidSubcommand).unwrap_or_default();
+            let run = format!("to run a command of that name: runner exec -- {verb}");
+            let remediation = match text(ContextKind::SuggestedSubcommand) {
+                Some(suggestion) => format!("Did you mean '{suggestion}'? Or {run}"),
+                None => format!("{see}; {run}"),
+            };
+            let message = format!("unknown verb '{verb}'");
+            return Error::Invalid { argument: Some(verb), message, remediation };
+        }
+        ErrorKind::MissingSubcommand => {
+            ("no verb was given".to_owned(), format!("Name what to do, as in: {EXAMPLE}; {see}"))
+        }
+        ErrorKind::MissingRequiredArgument if name == "COMMAND" || name == "-c" => {
+            let remediation = format!("Name it after the options, as in: {EXAMPLE}");
+            let argument = Some("COMMAND".to_owned());
+            return Error::Invalid { argument, message: "no command to run".to_owned(), remediation };
+        }
+        ErrorKind::MissingRequiredArgument => {
+            (format!("{} is missing", argument.as_deref().unwrap_or_default()), format!("Add it; {see}"))
+        }
+        ErrorKind::ArgumentConflict => return conflict(error, &name, &see),
+        ErrorKind::InvalidValue if value.is_empty() => (
+            format!("{name} needs a value"),
+            format!("Write it after the option, as in: {}", argument.as_deref().unwrap_or_default()),
+        ),
+        ErrorKind::InvalidValue => {
+            let valid = match error.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(values)) => values.join(", "),
+                _ => String::new(),
+            };
+            (format!("{name}: '{value}' is not one of {valid}"), format!("Give {name} one of: {valid}"))
+        }
+        ErrorKind::ValueValidation => {
+            let problem = error.source().map_or_else(|| format!("'{value}' is wrong"), ToString::to_string);
+            return config::invalid(&name, &name, &problem, &name);
+        }
+        ErrorKind::InvalidUtf8 => (
+            // The parser does not say which one it was; the first that could not be read is.
+            match args.iter().find(|arg| arg.to_str().is_none()) {
+                Some(arg) => format!("'{}' is not valid UTF-8", arg.display()),
+                None => "a value that must be text is not valid UTF-8".to_owned(),
+            },
+            "Only files, directories, variables, and the command with its arguments may hold any byte".to_owned(),
+        ),
+        _ => (first_line(error), see),
+    };
+    Error::Invalid { argument: (!name.is_empty()).then_some(name), message, remediation }
+}
+
+fn conflict(error: &clap::Error, name: &str, see: &str) -> Error {
+    let other = match error.get(ContextKind::PriorArg) {
+        Some(ContextValue::String(other)) => bare(other).to_owned(),
+        Some(ContextValue::Strings(others)) => others.first().map(|other| bare(other).to_owned()).unwrap_or_default(),
+        _ => "another option".to_owned(),
+    };
+    let (message, remediation) = if name == "--shell" || other == "--shell" {
+        (
+            "--shell goes with -c LINE, and a command runs without a shell".to_owned(),
+            "Leave --shell out, or give -c 'LINE' in place of the command".to_owned(),
+        )
+    } else if name == "COMMAND" || other == "COMMAND" {
+        (
+            "both a line for the shell (-c) and a command were given".to_owned(),
+            "Give one of them; words behind -c LINE do not become part of the line, so quote it as a whole".to_owned(),
+        )
+    } else {
+        (format!("{name} and {other} cannot be used together"), format!("Leave one of them out; {see}"))
+    };
+    let argument = if name == "COMMAND" { other.as_str() } else { name };
+    Error::Invalid { argument: Some(argument.to_owned()), message, remediation }
+}
+
+/// The name in `--timeout <DUR>`, `[COMMAND]...` and the like.
+fn bare(usage: &str) -> &str {
+    let first = usage.split([' ', '=']).next().unwrap_or(usage);
+    first.trim_end_matches('.').trim_matches(['<', '>', '[', ']'])
+}
+
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+/// Where the answer to a wrong command line goes: what can be told from its options without a full parse. It looks no
+/// further than clap would, up to `--` or the first word of the command.
+pub(crate) fn asked_for(definition: &Command, args: &[OsString]) -> AnswerOptions {
+    let mut answer = AnswerOptions::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let bytes = arg.as_bytes();
+        if let Some(long) = bytes.strip_prefix(b"--").filter(|long| !long.is_empty()) {
+            let equals = long.iter().position(|byte| *byte == b'=');
+            let (name, inline) = match equals {
+                Some(at) => (&long[..at], Some(OsStr::from_bytes(&long[at + 1..]))),
+                None => (long, None),
+            };
+            let option = definition.get_arguments().find(|arg| arg.get_long().map(str::as_bytes) == Some(name));
+            let takes_value = option.is_some_and(|option| option.get_action().takes_values());
+            let value = inline.or_else(|| if takes_value { args.next().map(OsString::as_os_str) } else { None });
+            match name {
+                b"json" => answer.json = true,
+                b"report" => answer.report = value.map(Into::into),
+                b"quiet" => answer.quiet = true,
+                b"verbose" => answer.verbose = answer.verbose.saturating_add(1),
+                _ => {}
+            }
+        } else if bytes.len() > 1 && bytes[0] == b'-' && bytes[1] != b'-' {
+            for (at, letter) in bytes.iter().enumerate().skip(1) {
+                let option = definition.get_arguments().find(|arg| arg.get_short() == Some(char::from(*letter)));
+                if option.is_some_and(|option| option.get_action().takes_values()) {
+                    if at + 1 == bytes.len() {
+                        args.next();
+                    }
+                    break;
+                }
+                match letter {
+                    b'q' => answer.quiet = true,
+                    b'v' => answer.verbose = answer.verbose.saturating_add(1),
+                    _ => {}
+                }
+            }
+        } else {
+            break;
+        }
+    }
+    answer
+}

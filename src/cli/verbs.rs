@@ -1,0 +1,64 @@
+//! The list of verbs, and the small ones that print what runner knows about itself.
+//!
+//! Called where no verb with a parser of its own was named. A new verb is a definition in this list.
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches, ValueHint};
+
+use crate::app::completions::Shell;
+use crate::cli::{Invocation, exec, timeout};
+
+#[derive(Args)]
+struct CompletionsOptions {
+    /// The shell to complete for
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+#[derive(Args)]
+struct ManOptions {
+    /// Write all pages into this directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "page")]
+    dir: Option<PathBuf>,
+    /// The page to print, such as exec or runner-exec [default: runner]
+    #[arg(value_name = "PAGE")]
+    page: Option<String>,
+}
+
+/// `runner` with every verb.
+pub(crate) fn definition() -> Command {
+    let completions = Command::new("completions").about("Print the completions for a shell: bash, zsh or fish");
+    let man = Command::new("man").about("Print a man page, or write all of them into a directory");
+    Command::new("runner")
+        .bin_name("runner")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Run commands under a watchdog that always answers")
+        .override_usage("runner VERB [OPTIONS] ...")
+        .subcommand_help_heading("Verbs")
+        .subcommand_value_name("VERB")
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .subcommands([
+            exec::definition(),
+            timeout::definition(),
+            CompletionsOptions::augment_args(completions),
+            ManOptions::augment_args(man),
+            Command::new("schema").about("Print the JSON Schema of the answer"),
+        ])
+}
+
+/// What one of the small verbs was asked to do.
+pub(crate) fn invocation(name: &str, matches: &ArgMatches) -> Result<Invocation, clap::Error> {
+    match name {
+        "completions" => {
+            let options = CompletionsOptions::from_arg_matches(matches)?;
+            Ok(Invocation::Completions { shell: options.shell })
+        }
+        "man" => {
+            let options = ManOptions::from_arg_matches(matches)?;
+            Ok(Invocation::Man { dir: options.dir, page: options.page })
+        }
+        _ => Ok(Invocation::Schema),
+    }
+}

@@ -1,0 +1,238 @@
+//! Control groups of version 2: one for each job, where our own group lets us make one.
+//!
+//! A group is ended by one write and cannot be left by forking. Its owner holds a lock on its directory for life, so
+//! that a later run can tell a dead owner's group and remove it.
+
+use std::ffi::{CStr, CString};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::process;
+
+/// Names of our groups begin so.
+const PREFIX: &str = "runner-";
+/// How often removal is tried again while the kernel still takes a killed group apart.
+const REMOVE_TRIES: u32 = 50;
+
+/// The group that we are in ourselves, in which groups for jobs are made.
+#[derive(Debug)]
+pub struct Home {
+    directory: OwnedFd,
+}
+
+impl Home {
+    /// Finds our own group. None where there is no version 2, or where it cannot be reached.
+    pub fn find() -> Option<Self> {
+        let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+        let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let path = mounts.lines().filter_map(parse_mount).find_map(|(root, point)| {
+            let below = Path::new(own).strip_prefix(&root).ok()?;
+            let path = point.join(below);
+            path.join("cgroup.procs").exists().then_some(path)
+        })?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(&path, flags, Mode::empty()).ok()?;
+        Some(Self { directory })
+    }
+
+    /// Makes a group for one job, locked by us. `None` where we may not.
+    pub fn create(&self) -> Option<Cgroup> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        // A name may be taken by a dead runner of the same pid, and a sweeper may take a new group for a dead one's.
+        for _ in 0..8 {
+            let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let name = CString::new(format!("{PREFIX}{}-{number}", process::own_pid())).ok()?;
+            match rustix::fs::mkdirat(&self.directory, &name, Mode::from_raw_mode(0o755)) {
+                Ok(()) => {}
+                Err(Errno::EXIST) => continue,
+                Err(_) => return None,
+            }
+            if let Some(directory) = open_group(self.directory.as_fd(), &name)
+                && rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok()
+                && has_kill(directory.as_fd())
+            {
+                let parent = rustix::io::fcntl_dupfd_cloexec(&self.directory, 3).ok()?;
+                return Some(Cgroup { name, parent, directory });
+            }
+            let _ = rustix::fs::unlinkat(&self.directory, &name, AtFlags::REMOVEDIR);
+        }
+        None
+    }
+
+    /// Ends and removes groups whose owners are dead.
+    pub fn sweep(&self) {
+        let Ok(entries) = rustix::fs::Dir::read_from(&self.directory) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            if !name.to_bytes().starts_with(PREFIX.as_bytes()) {
+                continue;
+            }
+            if let Some(directory) = open_group(self.directory.as_fd(), name)
+                && rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok()
+            {
+                kill(directory.as_fd());
+                remove(self.directory.as_fd(), name, directory.as_fd());
+            }
+        }
+    }
+}
+
+/// A job's group. Dropping it removes it, once it is empty.
+#[derive(Debug)]
+pub struct Cgroup {
+    name: CString,
+    parent: OwnedFd,
+    directory: OwnedFd,
+}
+
+impl Cgroup {
+    /// Ends every process in it, at once.
+    pub fn kill(&self) {
+        kill(self.directory.as_fd());
+    }
+
+    /// CPU time of all that ran in it.
+    pub fn cpu(&self) -> Option<Duration> {
+        let text = read_file(self.directory.as_fd(), c"cpu.stat")?;
+        let micros = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?.trim().parse().ok()?;
+        Some(Duration::from_micros(micros))
+    }
+
+    /// Moves what lives in it to our own group.
+    pub fn move_out(&self) {
+        // A process may fork while it is moved.
+        for _ in 0..16 {
+            if !move_out(self.directory.as_fd(), self.parent.as_fd()) {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn raw(&self) -> RawFd {
+        self.directory.as_raw_fd()
+    }
+
+    pub(super) fn raw_parent(&self) -> RawFd {
+        self.parent.as_raw_fd()
+    }
+
+    pub(super) fn name(&self) -> &CStr {
+        &self.name
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        remove(self.parent.as_fd(), &self.name, self.directory.as_fd());
+    }
+}
+
+/// Mount root and mount point of a cgroup2 line of /proc/self/mountinfo, see proc_pid_mountinfo(5).
+fn parse_mount(line: &str) -> Option<(PathBuf, PathBuf)> {
+    let (left, right) = line.split_once(" - ")?;
+    if !right.starts_with("cgroup2 ") {
+        return None;
+    }
+    let mut fields = left.split(' ').skip(3);
+    Some((unescape(fields.next()?), unescape(fields.next()?)))
+}
+
+/// Undoes the octal escapes of blanks and backslashes in mountinfo.
+fn unescape(field: &str) -> PathBuf {
+    let mut text = field.to_owned();
+    for (escape, character) in [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")] {
+        text = text.replace(escape, character);
+    }
+    PathBuf::from(text)
+}
+
+fn open_group(parent: BorrowedFd<'_>, name: &CStr) -> Option<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    rustix::fs::openat(parent, name, flags, Mode::empty()).ok()
+}
+
+fn has_kill(directory: BorrowedFd<'_>) -> bool {
+    rustix::fs::accessat(directory, c"cgroup.kill", rustix::fs::Access::WRITE_OK, AtFlags::empty()).is_ok()
+}
+
+fn kill(directory: BorrowedFd<'_>) {
+    let _ = write_file(directory, c"cgroup.kill", b"1");
+}
+
+fn write_file(directory: BorrowedFd<'_>, name: &CStr, content: &[u8]) -> io::Result<()> {
+    let file = rustix::fs::openat(directory, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, content)?;
+    Ok(())
+}
+
+fn read_file(directory: BorrowedFd<'_>, name: &CStr) -> Option<String> {
+    let file = rustix::fs::openat(directory, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    io::read_to_string(fs::File::from(file)).ok()
+}
+
+/// Moves the processes of a group, and of groups that the job made in it. True where there were any.
+fn move_out(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
+    let mut moved = false;
+    for name in subgroups(from) {
+        if let Some(below) = open_group(from, &name) {
+            moved |= move_out(below.as_fd(), to);
+        }
+    }
+    for pid in read_file(from, c"cgroup.procs").unwrap_or_default().lines() {
+        moved |= write_file(to, c"cgroup.procs", pid.as_bytes()).is_ok();
+    }
+    moved
+}
+
+fn subgroups(directory: BorrowedFd<'_>) -> Vec<CString> {
+    let Ok(entries) = rustix::fs::Dir::read_from(directory) else { return Vec::new() };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_type() == rustix::fs::FileType::Directory)
+        .map(|entry| entry.file_name().to_owned())
+        .filter(|name| ![&b"."[..], b".."].contains(&name.to_bytes()))
+        .collect()
+}
+
+/// Removes a group and those below it. A group whose last process just died is busy for a moment.
+fn remove(parent: BorrowedFd<'_>, name: &CStr, directory: BorrowedFd<'_>) {
+    for attempt in 0..REMOVE_TRIES {
+        match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
+            Err(Errno::BUSY) => {}
+            _ => return,
+        }
+        if attempt == 0 {
+            for below in subgroups(directory) {
+                if let Some(group) = open_group(directory, &below) {
+                    remove(directory, &below, group.as_fd());
+                }
+            }
+        }
+        process::nap(Duration::from_millis(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::parse_mount;
+
+    #[test]
+    fn a_cgroup2_mount_is_found_by_its_type() {
+        let hybrid = r"42 32 0:39 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw";
+        assert_eq!(parse_mount(hybrid), Some((PathBuf::from("/"), PathBuf::from("/sys/fs/cgroup/unified"))));
+        let escaped = r"42 32 0:39 /a\040b /mnt/c\134d rw - cgroup2 none rw";
+        assert_eq!(parse_mount(escaped), Some((PathBuf::from("/a b"), PathBuf::from(r"/mnt/c\d"))));
+        let other = r"43 32 0:40 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu";
+        assert_eq!(parse_mount(other), None);
+    }
+}

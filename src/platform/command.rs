@@ -1,0 +1,196 @@
+//! A command made ready for execve(2): strings with their ends, the files to try, the environment.
+//!
+//! Everything that can be known to fail is said here, before anything starts.
+
+use std::ffi::{CString, OsStr, OsString, c_char};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Searched where the job has no PATH, as execvp(3) does.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// Strings and lists of pointers to them, as execve(2) takes them.
+#[derive(Debug)]
+pub struct PreparedCommand {
+    candidates: StringList,
+    argv: StringList,
+    envp: StringList,
+    shell_argv: StringList,
+    cwd: Option<CString>,
+    mark: Vec<u8>,
+}
+
+impl PreparedCommand {
+    /// Prepares `argv` with the environment `env`. The program is looked for in the job's own PATH, as env(1) does.
+    /// `mark` names a variable whose value no other job has.
+    pub fn new(argv: &[OsString], env: Vec<(OsString, OsString)>, cwd: Option<&Path>, mark: &str) -> Result<Self> {
+        let program = argv.first().ok_or_else(|| Error::Internal("no command to run".to_owned()))?;
+        let prepared_argv = StringList::new(argv.iter().cloned())?;
+        let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+        let candidates = candidates(program, path, cwd)?;
+        let mut shell_argv: Vec<OsString> = vec!["/bin/sh".into(), "".into()];
+        shell_argv.extend(argv.iter().skip(1).cloned());
+        let marked = env.iter().find(|(name, _)| name == mark);
+        let mark = marked.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).unwrap_or_default();
+        let envp = env.into_iter().map(|(name, value)| {
+            let mut entry = name;
+            entry.push("=");
+            entry.push(value);
+            entry
+        });
+        Ok(Self {
+            candidates: StringList::new(candidates.into_iter().map(PathBuf::into_os_string))?,
+            argv: prepared_argv,
+            envp: StringList::new(envp)?,
+            shell_argv: StringList::new(shell_argv)?,
+            cwd: cwd.map(|cwd| c_string(cwd.as_os_str().to_owned())).transpose()?,
+            mark,
+        })
+    }
+
+    /// The variable that marks the job's processes, as NAME=VALUE; empty where there is none.
+    pub(super) fn mark(&self) -> &[u8] {
+        &self.mark
+    }
+
+    pub(super) fn candidates(&self) -> *const *const c_char {
+        self.candidates.pointers.as_ptr()
+    }
+
+    pub(super) fn argv(&self) -> *const *const c_char {
+        self.argv.pointers.as_ptr()
+    }
+
+    pub(super) fn envp(&self) -> *const *const c_char {
+        self.envp.pointers.as_ptr()
+    }
+
+    pub(super) fn shell_argv(&mut self) -> *mut *const c_char {
+        self.shell_argv.pointers.as_mut_ptr()
+    }
+
+    pub(super) fn cwd(&self) -> *const c_char {
+        self.cwd.as_ref().map_or(std::ptr::null(), |cwd| cwd.as_ptr())
+    }
+}
+
+/// Owned strings and a list of pointers to them that ends with a null pointer.
+#[derive(Debug)]
+struct StringList {
+    pointers: Vec<*const c_char>,
+    _strings: Vec<CString>,
+}
+
+// SAFETY: the pointers lead into the strings beside them, whose buffers do not move.
+unsafe impl Send for StringList {}
+
+impl StringList {
+    fn new(strings: impl IntoIterator<Item = OsString>) -> Result<Self> {
+        let strings = strings.into_iter().map(c_string).collect::<Result<Vec<_>>>()?;
+        let mut pointers: Vec<*const c_char> = strings.iter().map(|string| string.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        Ok(Self { pointers, _strings: strings })
+    }
+}
+
+fn c_string(text: OsString) -> Result<CString> {
+    CString::new(text.into_vec()).map_err(|error| Error::Invalid {
+        argument: Some(String::from_utf8_lossy(&error.into_vec()).replace('\0', "\\0")),
+        message: "an argument or variable contains a NUL byte".to_owned(),
+        remediation: "Remove the NUL byte; the operating system cannot pass it on".to_owned(),
+    })
+}
+
+/// The files that execvp(3) would try. Says at once where none can work.
+fn candidates(program: &OsStr, path: Option<&OsStr>, cwd: Option<&Path>) -> Result<Vec<PathBuf>> {
+    if program.is_empty() {
+        return Err(Error::CommandNotFound {
+            message: "cannot run '': the name of the command is empty".to_owned(),
+            remediation: "Give the command after the options; an unset variable may have been expanded".to_owned(),
+        });
+    }
+    let shown = Path::new(program).display();
+    if program.as_bytes().contains(&b'/') {
+        let file = PathBuf::from(program);
+        let seen_from_here = cwd.map_or_else(|| file.clone(), |cwd| cwd.join(&file));
+        return match runnable(&seen_from_here) {
+            Ok(()) => Ok(vec![file]),
+            Err(error) => Err(refused(&shown.to_string(), &error)),
+        };
+    }
+    let default = OsStr::new(DEFAULT_PATH);
+    let mut refusal = None;
+    let mut found = Vec::new();
+    for folder in std::env::split_paths(path.unwrap_or(default)) {
+        let file = if folder.as_os_str().is_empty() { Path::new(".").join(program) } else { folder.join(program) };
+        let seen_from_here = cwd.map_or_else(|| file.clone(), |cwd| cwd.join(&file));
+        match runnable(&seen_from_here) {
+            Ok(()) => found.push(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => refusal = refusal.or(Some(error)),
+        }
+    }
+    match (found.is_empty(), refusal) {
+        (false, _) => Ok(found),
+        (true, Some(error)) => Err(refused(&shown.to_string(), &error)),
+        (true, None) => Err(Error::CommandNotFound {
+            message: format!("cannot run {shown}: no such command in PATH"),
+            remediation: "Check the spelling and the PATH, or give the file with its folder, as in ./NAME".to_owned(),
+        }),
+    }
+}
+
+/// Fails where this file can certainly not be executed.
+fn runnable(file: &Path) -> io::Result<()> {
+    let stat = rustix::fs::stat(file)?;
+    if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    rustix::fs::accessat(rustix::fs::CWD, file, rustix::fs::Access::EXEC_OK, rustix::fs::AtFlags::EACCESS)
+        .map_err(io::Error::from)
+}
+
+fn refused(shown: &str, error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::CommandNotFound {
+            message: format!("cannot run {shown}: no such file"),
+            remediation: "Check the spelling and the working directory".to_owned(),
+        },
+        io::ErrorKind::IsADirectory => Error::CannotRun {
+            message: format!("cannot run {shown}: it is a directory"),
+            remediation: "Name a program; a folder cannot be executed".to_owned(),
+        },
+        io::ErrorKind::PermissionDenied => Error::CannotRun {
+            message: format!("cannot run {shown}: permission denied"),
+            remediation: format!("Make the file executable (chmod +x {shown}), or check the mount for noexec"),
+        },
+        _ => Error::CannotRun {
+            message: format!("cannot run {shown}: {}", crate::error::plain(error)),
+            remediation: "Check the path of the program".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PreparedCommand;
+    use crate::error::Error;
+
+    fn prepare(program: &str, path: &str) -> Result<PreparedCommand, Error> {
+        PreparedCommand::new(&[program.into()], vec![("PATH".into(), path.into())], None, "")
+    }
+
+    #[test]
+    fn what_cannot_run_is_said_before_the_start() {
+        assert!(prepare("sh", "/nowhere:/bin").is_ok());
+        assert!(matches!(prepare("sh", "/nowhere"), Err(Error::CommandNotFound { .. })));
+        assert!(matches!(prepare("/bin/no-such-program", ""), Err(Error::CommandNotFound { .. })));
+        assert!(matches!(prepare("", "/bin"), Err(Error::CommandNotFound { .. })));
+        assert!(matches!(prepare("/etc", "/bin"), Err(Error::CannotRun { .. })));
+        assert!(matches!(prepare("/etc/passwd", "/bin"), Err(Error::CannotRun { .. })));
+        assert!(matches!(prepare("a\0b", "/bin"), Err(Error::Invalid { .. })));
+    }
+}

@@ -1,0 +1,118 @@
+//! Files that are written for the user: replaced as a whole where they are regular or absent, else written as they are.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD};
+
+/// How many links in a row are followed, as the kernel does.
+const LINK_LIMIT: u32 = 40;
+
+/// The file that a path leads to in the end; links to what does not exist yet are followed, too.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let mut current = path.to_owned();
+    for _ in 0..LINK_LIMIT {
+        match fs::read_link(&current) {
+            Ok(target) => {
+                current = current.parent().map_or_else(|| target.clone(), |folder| folder.join(&target));
+            }
+            Err(_) => return Ok(current),
+        }
+    }
+    Err(io::Error::from_raw_os_error(libc::ELOOP))
+}
+
+/// True for a path that exists and is no regular file: a pipe, a device, a descriptor under /dev/fd.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Fails where `replace` could certainly not write this file.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    let metadata = fs::metadata(path);
+    if metadata.as_ref().is_ok_and(fs::Metadata::is_dir) {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if is_special(path) {
+        return Ok(rustix::fs::accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS)?);
+    }
+    let target = resolve(path)?;
+    if target.file_name().is_none() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let folder = folder_of(&target);
+    if !fs::metadata(folder)?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(rustix::fs::accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+}
+
+/// Puts `bytes` into the file, as a whole or not at all where it is regular or absent. Its permissions are kept.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if is_special(path) {
+        let mut file = fs::OpenOptions::new().write(true).open(path)?;
+        return file.write_all(bytes);
+    }
+    let target = resolve(path)?;
+    let name = target.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    let mut temporary_name = std::ffi::OsString::from(".");
+    temporary_name.push(name);
+    temporary_name.push(format!(".{}.tmp", super::process::own_pid()));
+    let temporary = folder_of(&target).join(temporary_name);
+    let written = write_whole(&temporary, bytes, &target).and_then(|()| fs::rename(&temporary, &target));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn write_whole(temporary: &Path, bytes: &[u8], target: &Path) -> io::Result<()> {
+    let mut file = File::create(temporary)?;
+    if let Ok(metadata) = fs::metadata(target) {
+        let _ = file.set_permissions(metadata.permissions());
+    }
+    file.write_all(bytes)?;
+    // The rename must not become durable before the content.
+    Ok(rustix::fs::fsync(file.as_fd())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
+
+    use super::{check_writable, replace};
+
+    #[test]
+    fn a_link_is_followed_and_permissions_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink("file", &link).unwrap();
+        check_writable(&link).unwrap();
+        replace(&link, b"new").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "a temporary file was left");
+    }
+
+    #[test]
+    fn devices_are_written_and_folders_refused() {
+        replace(Path::new("/dev/null"), b"x").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        assert!(check_writable(Path::new("/dev")).is_err());
+        assert!(check_writable(Path::new("/no/such/folder/file")).is_err());
+    }
+}

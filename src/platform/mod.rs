@@ -1,0 +1,22 @@
+//! The only place that knows the operating system: processes and their trees, control groups, signals, descriptors, the
+//! terminal. Linux; every other layer speaks in its types.
+//!
+//! Also the only place with `unsafe`, each block with its reason.
+#![expect(
+    unsafe_code,
+    reason = "system calls that no safe crate offers: clone3, wait4, signal handlers, raw descriptors"
+)]
+
+pub mod cgroup;
+mod clone;
+pub mod command;
+pub mod descriptors;
+pub mod doorbell;
+pub mod files;
+mod guard;
+pub mod poller;
+pub mod process;
+pub mod procfs;
+pub mod signals;
+pub mod tree;
+pub mod tty;

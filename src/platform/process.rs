@@ -1,0 +1,95 @@
+//! Single processes: their handles, and signals that can never reach a stranger who got the same pid.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags, Signal as KernelSignal, WaitId, WaitIdOptions};
+
+use super::procfs::{self, Identity};
+use crate::model::signal::Signal;
+
+/// Our own process id.
+pub fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+/// Our own identity, for those below us who ask whether we still live.
+pub fn own_identity() -> Option<Identity> {
+    procfs::stat(own_pid()).map(|stat| stat.identity())
+}
+
+/// True where this very process is still our ancestor.
+pub fn is_our_ancestor(identity: Identity) -> bool {
+    procfs::stat(identity.pid).is_some_and(|stat| stat.identity() == identity && !stat.is_dead())
+        && procfs::is_below(own_pid(), identity.pid)
+}
+
+/// Orphans from below us become our children, in case that a guard is killed.
+pub fn adopt_orphans() {
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+/// Pauses this thread. Only for the short waits of a repeated kill.
+pub(super) fn nap(duration: Duration) {
+    let pause = Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) };
+    let _ = rustix::thread::nanosleep(&pause);
+}
+
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    Delivered,
+    /// The process is gone.
+    Gone,
+    /// It belongs to somebody else.
+    Refused,
+}
+
+/// Sends a signal to exactly this process.
+pub fn send(target: Identity, signal: Signal) -> Sent {
+    let Some(pid) = Pid::from_raw(target.pid) else { return Sent::Gone };
+    let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return Sent::Gone };
+    // The handle is of whoever has the pid now; only if that is still our process may it be used.
+    match procfs::stat(target.pid) {
+        Some(stat) if stat.identity() == target => send_to(handle.as_fd(), signal),
+        _ => Sent::Gone,
+    }
+}
+
+/// Sends a signal through a handle.
+pub fn send_to(handle: BorrowedFd<'_>, signal: Signal) -> Sent {
+    // SAFETY: any number from 1 to 64 is a signal to the kernel, the C library's own included.
+    let kernel_signal = unsafe { KernelSignal::from_raw_unchecked(signal.number()) };
+    match rustix::process::pidfd_send_signal(handle, kernel_signal) {
+        Ok(()) => Sent::Delivered,
+        Err(rustix::io::Errno::PERM) => Sent::Refused,
+        Err(_) => Sent::Gone,
+    }
+}
+
+/// A child that is waited for through its handle alone.
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) handle: OwnedFd,
+}
+
+impl Child {
+    pub(super) fn kill(&self) {
+        send_to(self.handle.as_fd(), Signal::KILL);
+    }
+
+    /// Waits until it has ended, or for so long.
+    pub(super) fn await_end(&self, limit: Duration) {
+        let timeout = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
+        let _ = rustix::event::poll(&mut [PollFd::new(&self.handle, PollFlags::IN)], Some(&timeout));
+    }
+
+    /// Waits until it is gone. Only for a child that has ended or was killed.
+    pub(super) fn reap(&self) {
+        // Its end is announced by no signal (see `tree`), and such children are waited for only when asked.
+        let options = WaitIdOptions::from_bits_retain(WaitIdOptions::EXITED.bits() | libc::__WALL as u32);
+        let wait = || rustix::process::waitid(WaitId::PidFd(self.handle.as_fd()), options);
+        while matches!(wait(), Err(rustix::io::Errno::INTR)) {}
+    }
+}

@@ -1,0 +1,209 @@
+//! What /proc says of processes: identity, parents, CPU time, command line, what they wait for.
+//!
+//! Reads only. A process may vanish between two reads, so everything gives an Option and the caller goes on.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use crate::model::outcome::ProcessRow;
+
+/// Command lines in answers are cut to so many bytes.
+const COMMAND_LIMIT: usize = 200;
+
+/// A process that cannot be confused with a later one of the same pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    pub pid: i32,
+    /// Clock ticks since boot.
+    pub start_time: u64,
+}
+
+/// The fields of /proc/PID/stat that we use, see proc_pid_stat(5).
+#[derive(Clone, Debug)]
+pub struct Stat {
+    pub pid: i32,
+    pub name: String,
+    pub state: char,
+    pub ppid: i32,
+    pub group: i32,
+    pub session: i32,
+    /// CPU time of it and of the children that it waited for.
+    pub cpu: Duration,
+    pub start_time: u64,
+    pub rss_bytes: u64,
+}
+
+impl Stat {
+    pub fn identity(&self) -> Identity {
+        Identity { pid: self.pid, start_time: self.start_time }
+    }
+
+    /// It has ended and only waits to be reaped.
+    pub fn is_dead(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+/// Reads /proc/PID/stat.
+pub fn stat(pid: i32) -> Option<Stat> {
+    let bytes = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold spaces and parentheses; the last one ends it.
+    let open = bytes.iter().position(|byte| *byte == b'(')?;
+    let close = bytes.iter().rposition(|byte| *byte == b')')?;
+    let name = String::from_utf8_lossy(bytes.get(open + 1..close)?).into_owned();
+    let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    // Field numbers of the man page begin at 1; the state is number 3.
+    let number = |field: usize| -> Option<u64> { fields.get(field - 3)?.parse().ok() };
+    let ticks = number(14)? + number(15)? + number(16)? + number(17)?;
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Some(Stat {
+        pid,
+        name,
+        state: fields.first()?.chars().next()?,
+        ppid: fields.get(1)?.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
+        cpu: Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / per_second)),
+        start_time: number(22)?,
+        rss_bytes: number(24)?.saturating_mul(rustix::param::page_size() as u64),
+    })
+}
+
+/// The processes below `root`, parents before children. A process that forks while we look may hide a child: whoever
+/// must find all of them looks again.
+pub fn descendants(root: i32) -> Vec<Stat> {
+    let mut found: Vec<Stat> = Vec::new();
+    let mut pending = match children(root) {
+        Some(pids) => pids,
+        None => return descendants_by_scan(root),
+    };
+    pending.reverse();
+    while let Some(pid) = pending.pop() {
+        if found.iter().any(|known| known.pid == pid) {
+            continue;
+        }
+        if let Some(stat) = stat(pid) {
+            found.push(stat);
+            if let Some(mut pids) = children(pid) {
+                pids.reverse();
+                pending.append(&mut pids);
+            }
+        }
+    }
+    found
+}
+
+/// The children of a process, from the lists of its threads. None where the kernel keeps no such lists.
+fn children(pid: i32) -> Option<Vec<i32>> {
+    let mut pids = Vec::new();
+    let own_list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    match own_list {
+        Ok(list) => pids.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
+        Err(_) if fs::exists(format!("/proc/{pid}/stat")).unwrap_or(false) => return None,
+        Err(_) => return Some(pids),
+    }
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Some(pids) };
+    for task in tasks.flatten() {
+        let name = task.file_name();
+        if name.to_str() == Some(pid.to_string().as_str()) {
+            continue;
+        }
+        if let Ok(list) = fs::read_to_string(task.path().join("children")) {
+            pids.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+        }
+    }
+    Some(pids)
+}
+
+/// The slow way: every process of the machine, linked by parents.
+fn descendants_by_scan(root: i32) -> Vec<Stat> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let mut all: Vec<Stat> =
+        entries.flatten().filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?)).collect();
+    let mut found: Vec<Stat> = Vec::new();
+    let mut parents = vec![root];
+    while let Some(parent) = parents.pop() {
+        let (below, rest): (Vec<Stat>, Vec<Stat>) = all.into_iter().partition(|stat| stat.ppid == parent);
+        all = rest;
+        parents.extend(below.iter().map(|stat| stat.pid));
+        found.extend(below);
+    }
+    found
+}
+
+/// True where `pid` is `ancestor` or below it.
+pub fn is_below(pid: i32, ancestor: i32) -> bool {
+    let mut current = pid;
+    // A chain is never longer than the pids there are; this only bounds a chain that changes under our eyes.
+    for _ in 0..4096 {
+        if current == ancestor {
+            return true;
+        }
+        match stat(current) {
+            Some(stat) if stat.ppid > 0 => current = stat.ppid,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// The command line, or the name in brackets where there is none.
+pub fn command_line(stat: &Stat) -> String {
+    let bytes = fs::read(format!("/proc/{}/cmdline", stat.pid)).unwrap_or_default();
+    let trimmed = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
+    if trimmed.is_empty() {
+        return format!("[{}]", stat.name);
+    }
+    let mut text = String::from_utf8_lossy(trimmed).replace('\0', " ");
+    if text.len() > COMMAND_LIMIT {
+        let ellipsis = "...";
+        let mut end = COMMAND_LIMIT - ellipsis.len();
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str(ellipsis);
+    }
+    text
+}
+
+/// The real user id.
+pub fn owner(pid: i32) -> Option<u32> {
+    fs::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
+}
+
+/// True where the process was started with this variable, as NAME=VALUE.
+pub fn has_variable(pid: i32, variable: &[u8]) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    !variable.is_empty() && environment.split(|byte| *byte == 0).any(|entry| entry == variable)
+}
+
+/// One row of an answer.
+pub fn row(stat: &Stat) -> ProcessRow {
+    let waiting_in = fs::read_to_string(format!("/proc/{}/wchan", stat.pid))
+        .ok()
+        .filter(|function| !function.is_empty() && function != "0");
+    ProcessRow {
+        pid: stat.pid,
+        ppid: stat.ppid,
+        state: stat.state.to_string(),
+        command: command_line(stat),
+        cpu_seconds: stat.cpu.as_secs_f64(),
+        rss_bytes: stat.rss_bytes,
+        waiting_in,
+        uid: None,
+    }
+}
+
+/// True where the process has one of these pipes open for writing, by the inode numbers of the pipes.
+pub fn holds_pipe(pid: i32, inodes: &[u64]) -> bool {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    entries.flatten().any(|entry| {
+        let Ok(target) = fs::read_link(entry.path()) else { return false };
+        let target = target.to_string_lossy();
+        let inode = target.strip_prefix("pipe:[").and_then(|rest| rest.strip_suffix(']')).and_then(|n| n.parse().ok());
+        inode.is_some_and(|inode: u64| inodes.contains(&inode))
+    })
+}

@@ -1,0 +1,257 @@
+//! Signals that reach runner: what we inherited, what arrives with its sender, and how we die of one.
+//!
+//! Handlers only note what came and ring a doorbell; what it means is decided by the watchdog.
+
+use std::ffi::c_void;
+use std::io;
+use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+
+use super::doorbell::Doorbell;
+use crate::error::{Error, Result};
+use crate::model::signal::Signal;
+
+/// Dispositions as our caller left them.
+#[derive(Clone, Copy, Debug)]
+pub struct Inherited {
+    /// Ignored signals, one bit each (bit 0 is signal 1).
+    ignored: u64,
+}
+
+/// Those that stay ignored for us and for the job when our caller ignored them.
+const KEPT: [Signal; 3] = [Signal::HUP, Signal::INT, Signal::QUIT];
+
+/// SIGPIPE as it was before the language's runtime changed it; set before `main`.
+static PIPE_IGNORED: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn note_pipe() {
+    PIPE_IGNORED.store(i32::from(is_ignored(libc::SIGPIPE)), Ordering::Relaxed);
+}
+
+/// Run by the C library before `main`.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static NOTE_PIPE: extern "C" fn() = note_pipe;
+
+impl Inherited {
+    /// Reads what we inherited. Before any handler is installed.
+    pub fn read() -> Self {
+        let mut ignored = 0;
+        for signal in KEPT {
+            if is_ignored(signal.number()) {
+                ignored |= bit(signal);
+            }
+        }
+        if PIPE_IGNORED.load(Ordering::Relaxed) == 1 {
+            ignored |= bit(Signal::PIPE);
+        }
+        Self { ignored }
+    }
+
+    /// True where our caller had it ignored, and it stays so. Only asked of HUP, INT, QUIT and PIPE.
+    pub fn ignores(&self, signal: Signal) -> bool {
+        signal != Signal::NULL && self.ignored & bit(signal) != 0
+    }
+
+    /// The signals that a job has at their default: all but those that our caller ignored and that stay so.
+    pub(super) fn to_reset(self, keep_ignored_pipe: bool) -> u64 {
+        let kept = if keep_ignored_pipe { self.ignored } else { self.ignored & !bit(Signal::PIPE) };
+        !kept
+    }
+}
+
+fn bit(signal: Signal) -> u64 {
+    1 << (signal.number() - 1)
+}
+
+fn is_ignored(number: i32) -> bool {
+    // SAFETY: only reads; an all-zero sigaction is valid.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(number, null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Sets what runner itself needs: children are waited for, and the terminal never stops us for writing an answer.
+pub fn set_own_dispositions() {
+    for (number, handler) in [
+        (libc::SIGCHLD, libc::SIG_DFL),
+        (libc::SIGTTIN, libc::SIG_IGN),
+        (libc::SIGTTOU, libc::SIG_IGN),
+        (libc::SIGPIPE, libc::SIG_IGN),
+    ] {
+        // SAFETY: no handler of ours is involved.
+        unsafe { libc::signal(number, handler) };
+    }
+}
+
+/// A signal that reached us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    pub signal: Signal,
+    /// Who sent it, where a process did.
+    pub sender: Option<i32>,
+}
+
+/// Arrivals that were not looked at yet: written by handlers, read by one thread.
+struct Ring {
+    slots: [AtomicU64; Ring::SIZE],
+    written: AtomicUsize,
+    read: AtomicUsize,
+    doorbell: AtomicI32,
+}
+
+impl Ring {
+    const SIZE: usize = 256;
+}
+
+static RING: Ring = Ring {
+    slots: [const { AtomicU64::new(0) }; Ring::SIZE],
+    written: AtomicUsize::new(0),
+    read: AtomicUsize::new(0),
+    doorbell: AtomicI32::new(-1),
+};
+
+/// Handlers that were there before ours, by signal; they are run as well.
+static EARLIER: [AtomicUsize; 65] = [const { AtomicUsize::new(0) }; 65];
+
+/// Notes one arrival and rings. A signal handler: atomics and one write(2), nothing else.
+extern "C" fn note(number: i32, info: *mut libc::siginfo_t, _context: *mut c_void) {
+    // SAFETY: the kernel gives a siginfo to a handler that asked for one; si_pid is set where a process sent the signal.
+    // Positive codes are the kernel's own, a terminal's among them.
+    let sender = unsafe { if (*info).si_code <= 0 { (*info).si_pid() } else { -1 } };
+    let packed = 1 << 63 | (number as u64) << 32 | u64::from(sender as u32);
+    let slot = RING.written.fetch_add(1, Ordering::AcqRel) % Ring::SIZE;
+    RING.slots[slot].store(packed, Ordering::Release);
+    let one: u64 = 1;
+    // SAFETY: write(2) is safe in a handler, and rings an eventfd that lives as long as the process. The interrupted
+    // code must find its errno.
+    unsafe {
+        let errno = libc::__errno_location();
+        let saved = *errno;
+        libc::write(RING.doorbell.load(Ordering::Acquire), (&raw const one).cast(), 8);
+        *errno = saved;
+    }
+    let earlier = EARLIER[number as usize].load(Ordering::Acquire);
+    if earlier != 0 {
+        // SAFETY: it was installed as a handler of one argument.
+        let earlier: extern "C" fn(i32) = unsafe { std::mem::transmute(earlier) };
+        earlier(number);
+    }
+}
+
+/// Makes `note` the handler of a signal. A handler of one argument that was there runs behind it.
+fn catch(signal: Signal) -> Result<()> {
+    // SAFETY: `note` does only what a handler may do; an all-zero sigaction is valid.
+    let result = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let mut before: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = note as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+        let result = libc::sigaction(signal.number(), &raw const action, &raw mut before);
+        if ![libc::SIG_DFL, libc::SIG_IGN].contains(&before.sa_sigaction) && before.sa_flags & libc::SA_SIGINFO == 0 {
+            EARLIER[signal.number() as usize].store(before.sa_sigaction, Ordering::Release);
+        }
+        result
+    };
+    if result == 0 { Ok(()) } else { Err(Error::system("catch a signal")(io::Error::last_os_error())) }
+}
+
+/// The signals of this process, as a queue with a doorbell.
+#[derive(Debug)]
+pub struct Arrivals {
+    doorbell: &'static Doorbell,
+}
+
+impl Arrivals {
+    /// Begins to note these signals. One that is ignored by inheritance must not be among them. Once for a process.
+    pub fn watch(signals: &[Signal]) -> Result<Self> {
+        // Handlers may run until the very end of the process.
+        let doorbell: &'static Doorbell = Box::leak(Box::new(Doorbell::new()?));
+        RING.doorbell.store(doorbell.raw(), Ordering::Release);
+        for signal in signals {
+            catch(*signal)?;
+        }
+        Ok(Self { doorbell })
+    }
+
+    pub fn doorbell(&self) -> &'static Doorbell {
+        self.doorbell
+    }
+
+    /// The next arrival, in the order in which they came.
+    pub fn next(&self) -> Option<Arrival> {
+        loop {
+            let index = RING.read.load(Ordering::Acquire);
+            if index == RING.written.load(Ordering::Acquire) {
+                return None;
+            }
+            let packed = RING.slots[index % Ring::SIZE].swap(0, Ordering::AcqRel);
+            if packed == 0 {
+                // Its handler has not written it yet, and rings when it has.
+                return None;
+            }
+            RING.read.store(index + 1, Ordering::Release);
+            let sender = packed as u32 as i32;
+            if let Some(signal) = Signal::from_number((packed >> 32) as i32 & 0x7F) {
+                return Some(Arrival { signal, sender: (sender >= 0).then_some(sender) });
+            }
+        }
+    }
+}
+
+/// Lets the language's interrupt handler know of us: INT goes through ctrlc, and `Arrivals` is chained behind it.
+pub fn take_interrupts() -> Result<()> {
+    ctrlc::set_handler(|| {}).map_err(|error| Error::Internal(format!("failed to catch SIGINT: {error}")))
+}
+
+/// Runs `action` with every signal blocked in this thread.
+pub(super) fn with_all_blocked<T>(action: impl FnOnce() -> T) -> T {
+    // SAFETY: sets the mask of this thread and puts it back.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        let result = action();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, null_mut());
+        result
+    }
+}
+
+/// Unblocks every signal in this thread: our caller may have left some blocked.
+pub fn unblock_all() {
+    // SAFETY: sets the mask of this thread.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, null_mut());
+    }
+}
+
+/// Stops this process as the terminal asked, and comes back when it is continued. In an orphaned process group the
+/// kernel ignores the signal, and this returns at once.
+pub fn stop_by_terminal() {
+    // SAFETY: puts the default action in place of our handler for one signal to ourselves.
+    unsafe {
+        let mut default: libc::sigaction = std::mem::zeroed();
+        let mut ours: libc::sigaction = std::mem::zeroed();
+        default.sa_sigaction = libc::SIG_DFL;
+        libc::sigaction(libc::SIGTSTP, &raw const default, &raw mut ours);
+        libc::raise(libc::SIGTSTP);
+        libc::sigaction(libc::SIGTSTP, &raw const ours, null_mut());
+    }
+}
+
+/// Ends this process by the default action of a signal, without a core. Returns only where that does not end it.
+pub fn die_by(signal: Signal) {
+    // SAFETY: the default action takes over; nothing of ours runs after it.
+    unsafe {
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
+        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+        libc::signal(signal.number(), libc::SIG_DFL);
+        unblock_all();
+        libc::raise(signal.number());
+    }
+}

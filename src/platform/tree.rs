@@ -1,0 +1,409 @@
+//! One job's processes: made, looked at, signalled, ended and let go.
+//!
+//! The leader is a child of a guard (see `guard`), so the tree is exactly what lives below the guard. Two rungs hold it:
+//! a control group where one can be made, and always the walk over the guard's descendants.
+
+use std::collections::BTreeSet;
+use std::ffi::c_void;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::cgroup::{Cgroup, Home};
+use super::clone::{CloneArgs, Stack, clone_process};
+use super::command::PreparedCommand;
+use super::doorbell::Doorbell;
+use super::guard::{self, Plan, Shared};
+use super::process::{self, Child, Sent};
+use super::procfs::{self, Identity, Stat};
+use super::signals::Inherited;
+use crate::error::{Error, Result};
+use crate::model::outcome::{Containment, End, Leftover, ProcessRow, StartFailure, StartStep, Usage};
+use crate::model::signal::Signal;
+
+/// Rows of a black box.
+const ROW_LIMIT: usize = 64;
+/// What a killed guard held is looked for so often, with a pause in between.
+const STRAY_ROUNDS: u32 = 100;
+const STRAY_PAUSE: Duration = Duration::from_millis(5);
+/// How long a tree that nobody released may take to die.
+const EMERGENCY_LIMIT: Duration = Duration::from_secs(2);
+/// The kill of a tree looks at it so often in a row before it lets the event loop go on.
+const KILL_ROUNDS: u32 = 8;
+
+/// How to start a tree.
+#[derive(Debug)]
+pub struct TreeSpec {
+    pub command: PreparedCommand,
+    /// What becomes descriptor 0, 1 and 2; none leaves what we have.
+    pub descriptors: [Option<OwnedFd>; 3],
+    /// A process group of its own.
+    pub own_group: bool,
+    /// An ignored SIGPIPE stays ignored, as timeout(1) leaves it.
+    pub keep_ignored_pipe: bool,
+}
+
+/// A started tree. Dropping it ends it, unless it was released.
+#[derive(Debug)]
+pub struct Tree {
+    /// Read and written by the guard until it is gone.
+    plan: Box<Plan>,
+    guard: Child,
+    guard_pid: i32,
+    leader: Option<OwnedFd>,
+    doorbell: Doorbell,
+    cgroup: Option<Cgroup>,
+    // Read by the new processes until the leader executes its program.
+    command: PreparedCommand,
+    descriptors: [Option<OwnedFd>; 3],
+    _stacks: [Stack; 2],
+    guard_gone: bool,
+    released: bool,
+}
+
+/// What is new with a tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    pub started: bool,
+    pub failure: Option<StartFailure>,
+    /// Set once the leader ended and was waited for.
+    pub leader_end: Option<End>,
+    /// No process is left.
+    pub empty: bool,
+}
+
+impl Tree {
+    /// Begins to start the command; whether it runs comes as news.
+    pub fn start(mut spec: TreeSpec, home: Option<&Home>, inherited: &Inherited) -> Result<Self> {
+        let doorbell = Doorbell::new()?;
+        let cgroup = home.and_then(Home::create);
+        let stacks = [new_stack()?, new_stack()?];
+        let raw = |descriptor: &Option<OwnedFd>| descriptor.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        let mut plan = Box::new(Plan {
+            shared: Shared::new(),
+            runner_pid: process::own_pid(),
+            doorbell: doorbell.raw(),
+            cgroup: cgroup.as_ref().map_or(-1, Cgroup::raw),
+            cgroup_parent: cgroup.as_ref().map_or(-1, Cgroup::raw_parent),
+            cgroup_name: cgroup.as_ref().map_or(std::ptr::null(), |cgroup| cgroup.name().as_ptr()),
+            leader_stack: stacks[1].range(),
+            own_group: spec.own_group,
+            reset_signals: inherited.to_reset(spec.keep_ignored_pipe),
+            candidates: spec.command.candidates(),
+            argv: spec.command.argv(),
+            envp: spec.command.envp(),
+            shell_argv: spec.command.shell_argv(),
+            cwd: spec.command.cwd(),
+            descriptors: [raw(&spec.descriptors[0]), raw(&spec.descriptors[1]), raw(&spec.descriptors[2])],
+        });
+        let (guard_pid, handle) = start_guard(&mut plan, &stacks[0])?;
+        Ok(Self {
+            plan,
+            guard: Child { handle },
+            guard_pid,
+            leader: None,
+            doorbell,
+            cgroup,
+            command: spec.command,
+            descriptors: spec.descriptors,
+            _stacks: stacks,
+            guard_gone: false,
+            released: false,
+        })
+    }
+
+    /// Readable when there is news.
+    pub fn doorbell(&self) -> BorrowedFd<'_> {
+        self.doorbell.as_fd()
+    }
+
+    /// Readable when the guard is gone: the tree is empty, or the guard was killed.
+    pub fn guard_handle(&self) -> BorrowedFd<'_> {
+        self.guard.handle.as_fd()
+    }
+
+    pub fn leader_pid(&self) -> i32 {
+        self.plan.shared.leader_pid.load(Ordering::Acquire)
+    }
+
+    pub fn containment(&self) -> Containment {
+        if self.cgroup.is_some() { Containment::Cgroup } else { Containment::Walk }
+    }
+
+    /// Looks what is new.
+    pub fn news(&mut self) -> News {
+        self.doorbell.clear();
+        let shared = &self.plan.shared;
+        let mut news = News::default();
+        match shared.phase.load(Ordering::Acquire) {
+            guard::PHASE_STARTED => {
+                news.started = true;
+                // Our ends of the job's streams would keep its pipes open.
+                self.descriptors = [None, None, None];
+                let raw = shared.leader_pidfd.swap(-1, Ordering::AcqRel);
+                if raw >= 0 {
+                    // SAFETY: the guard made the descriptor in the table that we shared then, and left it to us.
+                    self.leader = Some(unsafe { OwnedFd::from_raw_fd(raw) });
+                }
+            }
+            guard::PHASE_FAILED => {
+                self.descriptors = [None, None, None];
+                let step = match shared.failed_step.load(Ordering::Acquire) {
+                    guard::STEP_CHDIR => StartStep::Chdir,
+                    guard::STEP_EXEC => StartStep::Exec,
+                    _ => StartStep::Spawn,
+                };
+                news.failure = Some(StartFailure { step, os_error: shared.failed_errno.load(Ordering::Acquire) });
+            }
+            _ => {}
+        }
+        if shared.leader_ended.load(Ordering::Acquire) == 1 {
+            news.leader_end = Some(end_of(shared.leader_status.load(Ordering::Acquire)));
+        }
+        news.empty = shared.tree_empty.load(Ordering::Acquire) == 1;
+        news
+    }
+
+    /// Wakes a guard that was stopped by its own job; harmless otherwise.
+    pub fn nudge_guard(&self) {
+        if !self.guard_gone {
+            process::send_to(self.guard.handle.as_fd(), Signal::CONT);
+        }
+    }
+
+    /// The guard was killed by somebody else: the kernel ends the leader with it, and what the guard held has come to
+    /// us. Ends that, too, and gives the leader's end.
+    pub fn guard_lost(&mut self) -> End {
+        self.guard_gone = true;
+        let started = procfs::stat(self.guard_pid).map_or(0, |stat| stat.start_time);
+        self.guard.reap();
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        }
+        for _ in 0..STRAY_ROUNDS {
+            let strays = self.strays(started);
+            if strays.is_empty() {
+                break;
+            }
+            for stray in strays {
+                process::send(stray, Signal::KILL);
+            }
+            process::nap(STRAY_PAUSE);
+        }
+        // Its status went to whoever adopted it.
+        End::Signaled { signal: Signal::KILL, core_dumped: false }
+    }
+
+    /// Processes below us that can only be of this tree: younger than its guard, and in the leader's group or marked.
+    fn strays(&self, since: u64) -> Vec<Identity> {
+        let leader = self.leader_pid();
+        procfs::descendants(process::own_pid())
+            .iter()
+            .filter(|stat| !stat.is_dead() && stat.start_time >= since)
+            .filter(|stat| stat.group == leader || procfs::has_variable(stat.pid, self.command.mark()))
+            .map(Stat::identity)
+            .collect()
+    }
+
+    /// The signal that the leader is stopped on, where it is.
+    pub fn stopped_by(&self) -> Option<Signal> {
+        Signal::from_number(self.plan.shared.leader_stopped.load(Ordering::Acquire)).filter(|s| *s != Signal::NULL)
+    }
+
+    /// Sends a signal once to every process of the tree, then CONT, so that a stopped one can act on it.
+    pub fn signal(&self, signal: Signal) {
+        let mut reached: BTreeSet<Identity> = BTreeSet::new();
+        loop {
+            // Parents come first. Processes that appear meanwhile are reached in the next round.
+            let news: Vec<Identity> =
+                self.living().iter().map(Stat::identity).filter(|identity| !reached.contains(identity)).collect();
+            if news.is_empty() || reached.len() > 100_000 {
+                break;
+            }
+            for identity in news {
+                process::send(identity, signal);
+                reached.insert(identity);
+            }
+        }
+        if ![Signal::CONT, Signal::STOP, Signal::TSTP, Signal::NULL].contains(&signal) {
+            for identity in reached {
+                process::send(identity, Signal::CONT);
+            }
+        }
+        self.nudge_guard();
+    }
+
+    /// Sends a signal to the leader alone, then CONT.
+    pub fn signal_leader(&self, signal: Signal) {
+        if let Some(leader) = &self.leader {
+            process::send_to(leader.as_fd(), signal);
+            if ![Signal::CONT, Signal::KILL, Signal::STOP].contains(&signal) {
+                process::send_to(leader.as_fd(), Signal::CONT);
+            }
+        }
+    }
+
+    /// Kills everything that is there now. Forks may escape one look: repeat until the news says that it is empty.
+    pub fn kill(&self) {
+        self.plan.shared.order.store(guard::ORDER_KILL, Ordering::Release);
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        }
+        self.nudge_guard();
+        self.wake_guard();
+        for _ in 0..KILL_ROUNDS {
+            let living = self.living();
+            let met = living.iter().filter(|stat| process::send(stat.identity(), Signal::KILL) == Sent::Delivered);
+            if met.count() == 0 {
+                break;
+            }
+        }
+    }
+
+    /// CPU time of everything that ran in the tree.
+    pub fn cpu(&self) -> Duration {
+        if let Some(cpu) = self.cgroup.as_ref().and_then(Cgroup::cpu) {
+            return cpu;
+        }
+        let shared = &self.plan.shared;
+        let reaped = shared.user_micros.load(Ordering::Acquire) + shared.system_micros.load(Ordering::Acquire);
+        let living: Duration = procfs::descendants(self.guard_pid).iter().map(|stat| stat.cpu).sum();
+        Duration::from_micros(reaped) + living
+    }
+
+    /// What was waited for, from wait4(2).
+    pub fn usage(&self) -> Usage {
+        let shared = &self.plan.shared;
+        let seconds = |micros: u64| Duration::from_micros(micros).as_secs_f64();
+        Usage {
+            user_seconds: seconds(shared.user_micros.load(Ordering::Acquire)),
+            system_seconds: seconds(shared.system_micros.load(Ordering::Acquire)),
+            max_rss_bytes: shared.max_rss_kib.load(Ordering::Acquire) * 1024,
+        }
+    }
+
+    /// The tree as it stands, parents first.
+    pub fn rows(&self) -> Vec<ProcessRow> {
+        procfs::descendants(self.guard_pid).iter().take(ROW_LIMIT).map(procfs::row).collect()
+    }
+
+    /// What is still alive, with its owner.
+    pub fn survivors(&self) -> Vec<ProcessRow> {
+        let with_owner = |stat: &Stat| ProcessRow { uid: procfs::owner(stat.pid), ..procfs::row(stat) };
+        self.living().iter().take(ROW_LIMIT).map(with_owner).collect()
+    }
+
+    /// What lives on after the leader, and whether it holds one of the pipes with these inode numbers.
+    pub fn leftovers(&self, pipes: &[u64]) -> Vec<Leftover> {
+        self.living()
+            .iter()
+            .take(ROW_LIMIT)
+            .map(|stat| Leftover {
+                pid: stat.pid,
+                command: procfs::command_line(stat),
+                holds_output: procfs::holds_pipe(stat.pid, pipes),
+            })
+            .collect()
+    }
+
+    /// True where this process belongs to the tree, or did a moment ago.
+    pub fn contains(&self, pid: i32) -> bool {
+        let shared = &self.plan.shared;
+        pid == self.leader_pid()
+            || shared.reaped.iter().any(|reaped| reaped.load(Ordering::Acquire) == pid)
+            || (pid != self.guard_pid && procfs::is_below(pid, self.guard_pid))
+    }
+
+    fn living(&self) -> Vec<Stat> {
+        let mut found = procfs::descendants(self.guard_pid);
+        found.retain(|stat| !stat.is_dead());
+        found
+    }
+
+    fn wake_guard(&self) {
+        if let Some(signal) = Signal::from_number(guard::WAKE_SIGNAL) {
+            process::send_to(self.guard.handle.as_fd(), signal);
+        }
+    }
+}
+
+impl Tree {
+    /// The tree is over, or what is left of it may live on: lets go of it.
+    pub fn release(mut self) {
+        self.released = true;
+        if let Some(cgroup) = &self.cgroup
+            && !self.is_empty()
+        {
+            cgroup.move_out();
+        }
+    }
+
+    /// Leaves the kill that was begun to the guard, which goes on with it when this process ends. To be called only when
+    /// it ends now: the guard needs our memory as it is.
+    pub fn leave_to_guard(self) {
+        std::mem::forget(self);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.plan.shared.tree_empty.load(Ordering::Acquire) == 1
+    }
+}
+
+/// A tree that nobody released is ended: something went wrong, and nothing may be left behind.
+impl Drop for Tree {
+    fn drop(&mut self) {
+        if !self.released && !self.guard_gone {
+            self.kill();
+            self.guard.await_end(EMERGENCY_LIMIT);
+        }
+        if !self.guard_gone {
+            // It shares memory that is about to go. Killed, it lets go of its children without a word.
+            self.guard.kill();
+            self.guard.reap();
+        }
+        let raw = self.plan.shared.leader_pidfd.swap(-1, Ordering::AcqRel);
+        if raw >= 0 {
+            // SAFETY: the guard made the descriptor in the table that we shared then, and left it to us.
+            drop(unsafe { OwnedFd::from_raw_fd(raw) });
+        }
+    }
+}
+
+fn new_stack() -> Result<Stack> {
+    Stack::new().map_err(Error::system("get memory for a process"))
+}
+
+/// Starts the guard, with every signal blocked: it looks for its own when it has time.
+fn start_guard(plan: &mut Plan, stack: &Stack) -> Result<(i32, OwnedFd)> {
+    let mut pidfd: i32 = -1;
+    let (stack, stack_size) = stack.range();
+    let args = CloneArgs {
+        flags: (libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_PIDFD) as u64,
+        pidfd: &raw mut pidfd as u64,
+        // No signal announces its end, so nobody who waits for children of ours in general can meet it.
+        exit_signal: 0,
+        stack,
+        stack_size,
+        ..CloneArgs::default()
+    };
+    let result = super::signals::with_all_blocked(|| {
+        // SAFETY: stack and plan live in the tree until the guard is gone; `guard` keeps to the rules.
+        unsafe { clone_process(&args, guard::guard, std::ptr::from_mut(plan).cast::<c_void>()) }
+    });
+    if result < 0 {
+        let error = io::Error::from_raw_os_error(-result as i32);
+        return Err(Error::System { action: "make a process", source: error });
+    }
+    // SAFETY: the kernel made it for us.
+    Ok((result as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+}
+
+/// What a wait status says.
+fn end_of(status: i32) -> End {
+    if libc::WIFSIGNALED(status) {
+        let signal = Signal::from_number(libc::WTERMSIG(status)).unwrap_or(Signal::KILL);
+        return End::Signaled { signal, core_dumped: libc::WCOREDUMP(status) };
+    }
+    End::Exited(libc::WEXITSTATUS(status))
+}

@@ -1,0 +1,30 @@
+//! Answers and events as bytes for people and programs. Renderers decide nothing: they are given an envelope or an
+//! event and write it down.
+//!
+//! A format is one file and its line in `FORMATS`.
+
+use crate::model::envelope::Envelope;
+
+pub mod json;
+pub mod lines;
+pub mod text;
+
+/// How a format may dress its text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    pub colour: bool,
+    /// The reader is a person at a terminal.
+    pub terminal: bool,
+}
+
+/// A form of the whole answer.
+pub trait Format: Sync {
+    /// The name by which it is chosen.
+    fn name(&self) -> &'static str;
+
+    /// The answer, with a newline at its end.
+    fn render(&self, envelope: &Envelope, style: Style) -> String;
+}
+
+/// Every format there is.
+pub const FORMATS: &[&dyn Format] = &[&json::Json, &text::Text];

@@ -1,0 +1,149 @@
+//! The answer for a person: what happened, what was stopped and how, what is left, what to do.
+
+use std::fmt::Write;
+
+use crate::model::envelope::{Details, Envelope, ErrorCode};
+use crate::model::outcome::{Containment, ProcessRow};
+use crate::render::{Format, Style};
+
+/// Rows of processes that a person wants to see.
+const ROW_LIMIT: usize = 10;
+
+/// A few lines of text.
+#[derive(Clone, Copy, Debug)]
+pub struct Text;
+
+impl Format for Text {
+    fn name(&self) -> &'static str {
+        "text"
+    }
+
+    fn render(&self, envelope: &Envelope, style: Style) -> String {
+        let paint = Paint { on: style.colour };
+        let mut text = String::new();
+        let Some(error) = &envelope.error else {
+            let _ = writeln!(text, "{}", paint.good("runner: the command succeeded"));
+            return text;
+        };
+        let headline = format!("runner: {}", error.message);
+        let _ = writeln!(
+            text,
+            "{}",
+            if error.code == ErrorCode::Cancelled { paint.warn(&headline) } else { paint.bad(&headline) }
+        );
+        for line in facts(&error.details) {
+            let _ = writeln!(text, "  {line}");
+        }
+        if let Some(processes) = &error.details.processes {
+            write_rows(&mut text, "processes before the stop:", processes);
+        }
+        if let Some(termination) = &error.details.termination
+            && !termination.survivors.is_empty()
+        {
+            write_rows(&mut text, "still alive, end them by hand:", &termination.survivors);
+        }
+        let _ = writeln!(text, "  {} {}", paint.dim("hint:"), error.remediation);
+        text
+    }
+}
+
+/// The facts of an error, a line each.
+fn facts(details: &Details) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(termination) = &details.termination {
+        let signals: Vec<String> = termination.signals.iter().map(|signal| format!("SIG{signal}")).collect();
+        let how = match (&signals[..], details.elapsed_seconds) {
+            ([], Some(elapsed)) => format!("ended after {elapsed} s, before it was told"),
+            (_, Some(elapsed)) => format!("stopped after {elapsed} s with {}", signals.join(", then ")),
+            (_, None) => format!("stopped with {}", signals.join(", then ")),
+        };
+        let end = match (termination.exit_code, termination.signal) {
+            (Some(code), _) => format!("; it exited with code {code}"),
+            (None, Some(signal)) => format!("; it died of SIG{signal}"),
+            (None, None) => String::new(),
+        };
+        lines.push(format!("{how}{end}"));
+        lines.push(if termination.survivors.is_empty() {
+            match termination.containment {
+                Containment::Cgroup => "nothing is left of it (control group)".to_owned(),
+                Containment::Walk => "nothing is left of it (process tree)".to_owned(),
+            }
+        } else {
+            format!("{} of its processes could not be ended", termination.survivors.len())
+        });
+    }
+    if let Some(output) = &details.partial_result {
+        lines.push(output_line(output));
+        let lost = output.stdout_undelivered_bytes + output.stderr_undelivered_bytes;
+        if lost > 0 {
+            lines.push(format!("{lost} bytes of output were not taken by their reader"));
+        }
+    }
+    lines
+}
+
+fn output_line(output: &crate::model::envelope::OutputRecord) -> String {
+    if output.captured {
+        let merged = if output.merged { " (both streams in one)" } else { "" };
+        return format!("output: {} bytes on stdout, {} on stderr{merged}", output.stdout_bytes, output.stderr_bytes);
+    }
+    match output.not_captured.first().map(String::as_str) {
+        Some("stdout") => {
+            format!("output: stdout went to the terminal and was not kept, {} bytes on stderr", output.stderr_bytes)
+        }
+        Some(_) => {
+            format!("output: {} bytes on stdout, stderr went to the terminal and was not kept", output.stdout_bytes)
+        }
+        None => "output: it went to the terminal and was not kept (captured: false)".to_owned(),
+    }
+}
+
+fn write_rows(text: &mut String, title: &str, rows: &[ProcessRow]) {
+    if rows.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "  {title}");
+    for row in rows.iter().take(ROW_LIMIT) {
+        let owner = row.uid.map(|uid| format!(" uid {uid}")).unwrap_or_default();
+        let waits = row.waiting_in.as_deref().map(|place| format!(", in {place}")).unwrap_or_default();
+        let command: String = row.command.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let _ = writeln!(
+            text,
+            "    {}{owner} {} {command} (cpu {:.2} s, {} KiB{waits})",
+            row.pid,
+            row.state,
+            row.cpu_seconds,
+            row.rss_bytes / 1024
+        );
+    }
+    if rows.len() > ROW_LIMIT {
+        let _ = writeln!(text, "    and {} more", rows.len() - ROW_LIMIT);
+    }
+}
+
+/// Colours, or none.
+struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    fn wrap(&self, code: &str, text: &str) -> String {
+        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn bad(&self, text: &str) -> String {
+        self.wrap("1;31", text)
+    }
+
+    fn warn(&self, text: &str) -> String {
+        self.wrap("1;33", text)
+    }
+
+    fn good(&self, text: &str) -> String {
+        self.wrap("32", text)
+    }
+
+    fn dim(&self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+}

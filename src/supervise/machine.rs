@@ -1,0 +1,453 @@
+//! The policy of one attempt as a pure state machine: what happened goes in, what to do comes out.
+//!
+//! The watchdog performs the effects and feeds the inputs; nothing here reads a clock, a process or a file. Every
+//! deadline is an instant that is armed once and disarmed when its state is left.
+
+use std::time::Duration;
+
+use crate::model::job::{Leftovers, Scope};
+use crate::model::outcome::{Cause, TimeoutReason};
+use crate::model::signal::Signal;
+use crate::supervise::policy::{DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, Policy, REAP_LIMIT, REST_GRACE};
+use crate::time::clock::Moment;
+
+/// A deadline of one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    Wall,
+    Idle,
+    Warn,
+    Grace,
+    Reap,
+    /// The next kill of a tree that is not gone yet.
+    Repeat,
+    Drain,
+    Delivery,
+}
+
+/// Every deadline there is.
+pub const TIMERS: [Timer; 8] =
+    [Timer::Wall, Timer::Idle, Timer::Warn, Timer::Grace, Timer::Reap, Timer::Repeat, Timer::Drain, Timer::Delivery];
+
+/// How hard a stop is meant. A stop no stronger than the present one changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rung {
+    /// The stop signal, then the grace.
+    Signal,
+    /// SIGKILL at once.
+    Kill,
+    /// SIGKILL, and no waiting for its effect.
+    Abandon,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Input {
+    /// The command runs.
+    Started,
+    /// It could not be run.
+    StartFailed,
+    /// The leader ended.
+    LeaderExited,
+    /// No process of the tree is left.
+    TreeEmpty,
+    /// The job wrote, or told us something.
+    Bytes,
+    /// All streams that we own have ended, and what came of them is delivered.
+    Eof,
+    /// CPU time of the tree so far, as asked for. `held_up`: our reader keeps the job from writing.
+    CpuMeasured { cpu: Duration, held_up: bool },
+    /// A deadline passed.
+    Due(Timer),
+    /// We were told to stop. `heard`: the terminal has told the job already.
+    Stop { cause: Cause, rung: Rung, heard: bool },
+    /// A signal to pass on, as timeout(1) does.
+    Forward { signal: Signal, heard: bool },
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Effect {
+    /// Send a signal to the scope, then CONT.
+    Signal(Signal),
+    /// End everything in the scope, and repeat until nothing is left.
+    Kill,
+    Arm(Timer, Moment),
+    Disarm(Timer),
+    /// Measure the CPU time of the tree and feed it back.
+    MeasureCpu,
+    /// Record the tree as it stands: the black box.
+    Snapshot,
+    /// Record what lives after the leader's end, and let it be.
+    FindLeftovers,
+    /// Record what outlived the kill.
+    FindSurvivors,
+    /// Take what is in the pipes now and nothing after it.
+    CloseInputs,
+    /// Give up on our reader; what it has not taken is counted.
+    DropUndelivered,
+    /// Tell renderers that the job runs.
+    TellStarted,
+    /// Tell renderers that the warning time is reached.
+    TellWarning,
+    /// Tell renderers that the ladder was begun or climbed.
+    TellStopping(Cause, Signal),
+    /// The attempt is over.
+    Finish,
+}
+
+/// Where the attempt stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The command is being executed.
+    Starting,
+    Running,
+    /// The stop signal is out, the grace runs.
+    Stopping,
+    /// Killed; the tree is awaited.
+    Sweeping,
+    /// The job is over; its last bytes are awaited.
+    Draining,
+    Done,
+}
+
+/// The state machine of one attempt.
+#[derive(Debug)]
+pub struct Machine {
+    policy: Policy,
+    state: State,
+    cause: Option<Cause>,
+    signals: Vec<Signal>,
+    leader_ended: bool,
+    tree_empty: bool,
+    eof: bool,
+    leftovers_found: bool,
+    forwarded: bool,
+    abandoned: bool,
+    last_byte: Moment,
+    cpu: Duration,
+    /// Since when the CPU time has not grown enough to count.
+    cpu_quiet_since: Moment,
+    effects: Vec<Effect>,
+}
+
+impl Machine {
+    /// A machine for an attempt that starts now, and what to do first.
+    pub fn start(policy: Policy, now: Moment) -> (Self, Vec<Effect>) {
+        let mut machine = Self {
+            policy,
+            state: State::Starting,
+            cause: None,
+            signals: Vec::new(),
+            leader_ended: false,
+            tree_empty: false,
+            eof: false,
+            leftovers_found: false,
+            forwarded: false,
+            abandoned: false,
+            last_byte: now,
+            cpu: Duration::ZERO,
+            cpu_quiet_since: now,
+            effects: Vec::new(),
+        };
+        let deadlines =
+            [(Timer::Wall, policy.wall.map(|(wall, _)| wall)), (Timer::Idle, policy.idle), (Timer::Warn, policy.warn)];
+        for (timer, after) in deadlines {
+            if let Some(after) = after {
+                machine.arm(timer, now + after);
+            }
+        }
+        let effects = std::mem::take(&mut machine.effects);
+        (machine, effects)
+    }
+
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Why we acted, where we did.
+    pub fn cause(&self) -> Option<Cause> {
+        self.cause
+    }
+
+    /// It ended before the effect of its kill was seen.
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned
+    }
+
+    /// The signals that were sent to end it, in order, each once.
+    pub fn signals(&self) -> &[Signal] {
+        &self.signals
+    }
+
+    /// Takes one input and says what to do.
+    pub fn step(&mut self, input: Input, now: Moment) -> Vec<Effect> {
+        if self.state != State::Done {
+            self.take(input, now);
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    fn take(&mut self, input: Input, now: Moment) {
+        match input {
+            Input::Started => {
+                if self.state == State::Starting {
+                    self.state = State::Running;
+                    self.effects.push(Effect::TellStarted);
+                }
+            }
+            Input::StartFailed => self.finish(),
+            Input::LeaderExited => self.leader_exited(now),
+            Input::TreeEmpty => {
+                self.leader_ended = true;
+                self.tree_gone(now);
+            }
+            Input::Bytes => self.last_byte = now,
+            Input::Eof => {
+                self.eof = true;
+                self.finish_if_drained();
+            }
+            Input::CpuMeasured { cpu, held_up } => self.cpu_measured(cpu, held_up, now),
+            Input::Due(timer) => self.due(timer, now),
+            Input::Stop { cause, rung, heard } => self.stop(cause, rung, heard, now),
+            Input::Forward { signal, heard } => self.forward(signal, heard, now),
+        }
+    }
+
+    fn leader_exited(&mut self, now: Moment) {
+        if self.leader_ended {
+            return;
+        }
+        self.leader_ended = true;
+        if self.policy.scope == Scope::Leader {
+            self.tree_gone(now);
+            return;
+        }
+        match self.state {
+            State::Starting | State::Running => match self.policy.leftovers {
+                Leftovers::Wait => {}
+                Leftovers::Kill => {
+                    self.disarm_limits();
+                    self.kill(now);
+                }
+                Leftovers::Report | Leftovers::Ignore => self.drain(now),
+            },
+            // A command without a grace may end in its own time; the rest of its tree may not.
+            State::Stopping if self.policy.grace.is_none() => self.arm(Timer::Grace, now + REST_GRACE),
+            State::Stopping | State::Sweeping | State::Draining | State::Done => {}
+        }
+    }
+
+    fn tree_gone(&mut self, now: Moment) {
+        self.tree_empty = true;
+        match self.state {
+            State::Draining => self.finish_if_drained(),
+            State::Done => {}
+            State::Starting | State::Running | State::Stopping | State::Sweeping => self.drain(now),
+        }
+    }
+
+    /// The job is over; its last bytes are awaited.
+    fn drain(&mut self, now: Moment) {
+        self.disarm_limits();
+        self.disarm(Timer::Grace);
+        self.disarm(Timer::Reap);
+        self.disarm(Timer::Repeat);
+        self.state = State::Draining;
+        if self.cause.is_none() && self.policy.leftovers == Leftovers::Ignore {
+            self.finish();
+            return;
+        }
+        self.arm(Timer::Drain, now + DRAIN_LIMIT);
+        if self.cause.is_some() {
+            self.arm(Timer::Delivery, now + DELIVERY_LIMIT);
+        }
+        self.finish_if_drained();
+    }
+
+    fn finish_if_drained(&mut self) {
+        let settled = self.tree_empty || self.leftovers_found || self.cause.is_some();
+        if self.state == State::Draining && self.eof && settled {
+            self.finish();
+        }
+    }
+
+    fn finish(&mut self) {
+        for timer in TIMERS {
+            self.disarm(timer);
+        }
+        self.state = State::Done;
+        self.effects.push(Effect::Finish);
+    }
+
+    fn due(&mut self, timer: Timer, now: Moment) {
+        match (timer, self.state) {
+            (Timer::Wall, State::Starting | State::Running) => {
+                if let Some((limit, reason)) = self.policy.wall {
+                    self.begin_stop(Cause::Timeout { reason, limit }, Rung::Signal, false, now);
+                }
+            }
+            (Timer::Idle, State::Starting | State::Running) => self.effects.push(Effect::MeasureCpu),
+            (Timer::Warn, State::Starting | State::Running) => {
+                self.effects.push(Effect::TellWarning);
+                if let Some(signal) = self.policy.warn_signal {
+                    self.effects.push(Effect::Signal(signal));
+                }
+            }
+            (Timer::Grace, State::Stopping) => self.kill(now),
+            // A signal that was passed on has its own grace, and it is counted as the end of the time.
+            (Timer::Grace, State::Starting | State::Running) => {
+                let (limit, reason) = self.policy.wall.unwrap_or((Duration::ZERO, TimeoutReason::Total));
+                self.begin_stop(Cause::Timeout { reason, limit }, Rung::Kill, false, now);
+            }
+            (Timer::Repeat, State::Sweeping) => {
+                self.effects.push(Effect::Kill);
+                self.arm(Timer::Repeat, now + KILL_PERIOD);
+            }
+            (Timer::Reap, State::Sweeping) => {
+                self.effects.push(Effect::FindSurvivors);
+                self.leftovers_found = true;
+                self.drain(now);
+            }
+            (Timer::Drain, State::Draining) => {
+                if self.cause.is_none() && !self.tree_empty && !self.leftovers_found {
+                    self.effects.push(Effect::FindLeftovers);
+                }
+                self.leftovers_found = true;
+                self.effects.push(Effect::CloseInputs);
+                self.finish_if_drained();
+            }
+            (Timer::Delivery, State::Draining) => {
+                self.effects.push(Effect::DropUndelivered);
+                self.finish();
+            }
+            _ => {}
+        }
+    }
+
+    /// Silence is at least one window without a byte and without CPU time that counts, measured from the later of both.
+    fn cpu_measured(&mut self, cpu: Duration, held_up: bool, now: Moment) {
+        let (State::Starting | State::Running, Some(window)) = (self.state, self.policy.idle) else { return };
+        if held_up || cpu.saturating_sub(self.cpu) >= window / 100 {
+            self.cpu = cpu;
+            self.cpu_quiet_since = now;
+        }
+        let silent_since = self.last_byte.max(self.cpu_quiet_since);
+        if now - silent_since >= window {
+            let cause = Cause::Timeout { reason: TimeoutReason::Idle, limit: window };
+            self.begin_stop(cause, Rung::Signal, false, now);
+        } else {
+            self.arm(Timer::Idle, silent_since + window);
+        }
+    }
+
+    fn stop(&mut self, cause: Cause, rung: Rung, heard: bool, now: Moment) {
+        if rung == Rung::Abandon {
+            self.cause.get_or_insert(cause);
+            self.abandoned = !self.tree_empty;
+            self.send(Signal::KILL);
+            self.finish();
+            return;
+        }
+        match self.state {
+            State::Starting | State::Running => self.begin_stop(cause, rung, heard, now),
+            State::Stopping if rung == Rung::Kill => self.kill(now),
+            State::Draining if self.cause.is_none() => {
+                if self.tree_empty || self.leftovers_found {
+                    self.cause = Some(cause);
+                    self.drain(now);
+                } else {
+                    self.begin_stop(cause, rung, heard, now);
+                }
+            }
+            // Killing already: only why is new.
+            State::Sweeping => {
+                self.cause.get_or_insert(cause);
+            }
+            State::Stopping | State::Draining | State::Done => {}
+        }
+    }
+
+    fn begin_stop(&mut self, cause: Cause, rung: Rung, heard: bool, now: Moment) {
+        self.cause = Some(cause);
+        self.disarm_limits();
+        self.disarm(Timer::Drain);
+        self.effects.push(Effect::Snapshot);
+        let signal = self.policy.stop_signal_for(cause);
+        let at_once = rung >= Rung::Kill
+            || signal == Signal::KILL
+            || self.policy.grace == Some(Duration::ZERO)
+            || self.is_starting();
+        if at_once {
+            self.effects.push(Effect::TellStopping(cause, Signal::KILL));
+            self.kill(now);
+            return;
+        }
+        self.state = State::Stopping;
+        self.effects.push(Effect::TellStopping(cause, signal));
+        self.signals.push(signal);
+        if !heard {
+            self.effects.push(Effect::Signal(signal));
+        }
+        let grace = if self.leader_ended { self.policy.grace.or(Some(REST_GRACE)) } else { self.policy.grace };
+        if let Some(grace) = grace {
+            self.arm(Timer::Grace, now + grace);
+        }
+    }
+
+    /// A process that has not executed its program yet cannot be asked to end.
+    fn is_starting(&self) -> bool {
+        self.state == State::Starting && !self.leader_ended
+    }
+
+    fn kill(&mut self, now: Moment) {
+        if self.state == State::Stopping
+            && let Some(cause) = self.cause
+        {
+            self.effects.push(Effect::TellStopping(cause, Signal::KILL));
+        }
+        self.state = State::Sweeping;
+        self.disarm(Timer::Grace);
+        self.send(Signal::KILL);
+        self.arm(Timer::Reap, now + REAP_LIMIT);
+        self.arm(Timer::Repeat, now + KILL_PERIOD);
+    }
+
+    fn forward(&mut self, signal: Signal, heard: bool, now: Moment) {
+        if self.is_starting() || !matches!(self.state, State::Starting | State::Running | State::Stopping) {
+            return;
+        }
+        if !heard {
+            self.send(signal);
+        }
+        if let (State::Running, Some(grace), false) = (self.state, self.policy.grace, self.forwarded) {
+            self.forwarded = true;
+            self.arm(Timer::Grace, now + grace);
+        }
+    }
+
+    fn send(&mut self, signal: Signal) {
+        if !self.signals.contains(&signal) {
+            self.signals.push(signal);
+        }
+        self.effects.push(if signal == Signal::KILL { Effect::Kill } else { Effect::Signal(signal) });
+    }
+
+    fn arm(&mut self, timer: Timer, at: Moment) {
+        self.effects.push(Effect::Arm(timer, at));
+    }
+
+    fn disarm(&mut self, timer: Timer) {
+        self.effects.push(Effect::Disarm(timer));
+    }
+
+    fn disarm_limits(&mut self) {
+        for timer in [Timer::Wall, Timer::Idle, Timer::Warn] {
+            self.disarm(timer);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

@@ -1,0 +1,465 @@
+//! The state machine under a manual clock: every state with every input, the ladder in all its cases, and the promise
+//! that whatever happens, it ends.
+
+use std::time::Duration;
+
+use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+
+use super::{Effect, Input, Machine, Rung, State, TIMERS, Timer};
+use crate::model::job::{Leftovers, Scope};
+use crate::model::outcome::{Cause, TimeoutReason};
+use crate::model::signal::Signal;
+use crate::supervise::policy::{DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, Policy, REAP_LIMIT, REST_GRACE};
+use crate::time::clock::{Clock, ManualClock, Moment};
+use crate::time::deadlines::Deadlines;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(5);
+const TOTAL: Cause = Cause::Timeout { reason: TimeoutReason::Total, limit: TIMEOUT };
+const SILENT: Cause = Cause::Timeout { reason: TimeoutReason::Idle, limit: IDLE };
+const TERMINATED: Cause = Cause::Cancelled { signal: Signal::TERM };
+const INTERRUPTED: Cause = Cause::Cancelled { signal: Signal::INT };
+
+fn policy() -> Policy {
+    Policy {
+        wall: Some((TIMEOUT, TimeoutReason::Total)),
+        idle: None,
+        warn: None,
+        warn_signal: None,
+        stop_signal: Signal::TERM,
+        grace: Some(GRACE),
+        scope: Scope::Tree,
+        leftovers: Leftovers::Report,
+    }
+}
+
+/// A machine with a clock and deadlines, as the watchdog has them.
+struct Rig {
+    machine: Machine,
+    clock: ManualClock,
+    deadlines: Deadlines<Timer>,
+    seen: Vec<Effect>,
+    cpu: Duration,
+    held_up: bool,
+}
+
+impl Rig {
+    fn new(policy: Policy) -> Self {
+        let clock = ManualClock::default();
+        let (machine, effects) = Machine::start(policy, clock.now());
+        let mut rig = Self {
+            machine,
+            clock,
+            deadlines: Deadlines::default(),
+            seen: Vec::new(),
+            cpu: Duration::ZERO,
+            held_up: false,
+        };
+        rig.perform(effects);
+        rig
+    }
+
+    fn running(policy: Policy) -> Self {
+        let mut rig = Self::new(policy);
+        rig.feed(Input::Started);
+        rig
+    }
+
+    fn feed(&mut self, input: Input) {
+        let effects = self.machine.step(input, self.clock.now());
+        self.perform(effects);
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.seen.push(effect);
+            match effect {
+                Effect::Arm(timer, at) => self.deadlines.arm(timer, at),
+                Effect::Disarm(timer) => self.deadlines.disarm(timer),
+                Effect::MeasureCpu => self.feed(Input::CpuMeasured { cpu: self.cpu, held_up: self.held_up }),
+                _ => {}
+            }
+        }
+    }
+
+    /// Lets time pass, deadline by deadline.
+    fn pass(&mut self, duration: Duration) {
+        let end = self.clock.now() + duration;
+        loop {
+            let next = self.deadlines.next().filter(|at| *at <= end);
+            self.clock.advance(next.unwrap_or(end) - self.clock.now());
+            if next.is_none() {
+                return;
+            }
+            while let Some(timer) = self.deadlines.take_due(self.clock.now()) {
+                self.feed(Input::Due(timer));
+            }
+        }
+    }
+
+    fn cancel(&mut self, cause: Cause, rung: Rung) {
+        self.feed(Input::Stop { cause, rung, heard: false });
+    }
+
+    fn did(&self, effect: Effect) -> bool {
+        self.seen.contains(&effect)
+    }
+
+    fn state(&self) -> State {
+        self.machine.state()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.now() - Moment::default()
+    }
+}
+
+#[test]
+fn a_job_that_ends_in_time_is_left_in_peace() {
+    let mut rig = Rig::running(policy());
+    rig.feed(Input::Bytes);
+    rig.feed(Input::LeaderExited);
+    assert_eq!(rig.state(), State::Draining);
+    rig.feed(Input::TreeEmpty);
+    rig.feed(Input::Eof);
+    assert_eq!(rig.state(), State::Done);
+    assert_eq!(rig.machine.cause(), None);
+    assert!(rig.machine.signals().is_empty());
+    assert_eq!(rig.deadlines.next(), None);
+}
+
+#[test]
+fn a_timeout_never_comes_early_and_climbs_after_the_grace() {
+    let mut rig = Rig::running(policy());
+    rig.pass(TIMEOUT - Duration::from_nanos(1));
+    assert_eq!(rig.state(), State::Running);
+    rig.pass(Duration::from_nanos(1));
+    assert_eq!(rig.state(), State::Stopping);
+    assert!(rig.did(Effect::Snapshot) && rig.did(Effect::Signal(Signal::TERM)) && !rig.did(Effect::Kill));
+    rig.pass(GRACE);
+    assert_eq!(rig.state(), State::Sweeping);
+    assert!(rig.did(Effect::Kill));
+    rig.feed(Input::TreeEmpty);
+    rig.feed(Input::Eof);
+    assert_eq!((rig.state(), rig.machine.cause()), (State::Done, Some(TOTAL)));
+    assert_eq!(rig.machine.signals(), [Signal::TERM, Signal::KILL]);
+}
+
+#[test]
+fn the_grace_belongs_to_the_tree() {
+    let mut rig = Rig::running(policy());
+    rig.pass(TIMEOUT + Duration::from_secs(1));
+    rig.feed(Input::LeaderExited);
+    assert_eq!(rig.state(), State::Stopping, "the end of the leader is not the end of the tree");
+    rig.pass(Duration::from_secs(3));
+    assert!(!rig.did(Effect::Kill));
+    rig.pass(Duration::from_secs(1));
+    assert!(rig.did(Effect::Kill));
+}
+
+#[test]
+fn without_a_grace_the_rest_of_a_tree_gets_a_moment_after_its_leader() {
+    let mut rig = Rig::running(Policy { grace: None, ..policy() });
+    rig.pass(TIMEOUT * 10);
+    assert_eq!(rig.state(), State::Stopping, "the command may take as long as it likes");
+    rig.feed(Input::LeaderExited);
+    rig.pass(REST_GRACE);
+    assert!(rig.did(Effect::Kill));
+}
+
+#[test]
+fn no_grace_at_all_kills_at_once() {
+    for policy in [Policy { grace: Some(Duration::ZERO), ..policy() }, Policy { stop_signal: Signal::KILL, ..policy() }]
+    {
+        let mut rig = Rig::running(policy);
+        rig.pass(TIMEOUT);
+        assert_eq!(rig.state(), State::Sweeping);
+        assert_eq!(rig.machine.signals(), [Signal::KILL]);
+    }
+}
+
+#[test]
+fn an_equal_stop_changes_nothing_and_a_stronger_one_climbs() {
+    let mut rig = Rig::running(policy());
+    rig.cancel(TERMINATED, Rung::Signal);
+    let before = rig.seen.len();
+    rig.cancel(INTERRUPTED, Rung::Signal);
+    assert_eq!(rig.seen.len(), before);
+    assert_eq!(rig.machine.cause(), Some(TERMINATED));
+    rig.cancel(INTERRUPTED, Rung::Kill);
+    assert_eq!(rig.state(), State::Sweeping);
+    assert_eq!(rig.machine.cause(), Some(TERMINATED), "the first cause stands");
+}
+
+#[test]
+fn the_third_interrupt_ends_at_once() {
+    for state in [State::Starting, State::Running, State::Stopping, State::Sweeping, State::Draining] {
+        let mut rig = rig_in(state);
+        rig.cancel(INTERRUPTED, Rung::Abandon);
+        assert_eq!(rig.state(), State::Done);
+        assert!(rig.did(Effect::Kill) && rig.did(Effect::Finish));
+        assert_eq!(rig.deadlines.next(), None);
+    }
+}
+
+#[test]
+fn an_interrupt_that_the_terminal_delivered_is_not_sent_again() {
+    let mut rig = Rig::running(policy());
+    rig.feed(Input::Stop { cause: INTERRUPTED, rung: Rung::Signal, heard: true });
+    assert!(!rig.did(Effect::Signal(Signal::INT)));
+    assert_eq!(rig.machine.signals(), [Signal::INT]);
+    rig.pass(GRACE);
+    assert!(rig.did(Effect::Kill));
+}
+
+#[test]
+fn a_tree_that_cannot_be_killed_is_named_and_answered_for() {
+    let mut rig = Rig::running(policy());
+    rig.pass(TIMEOUT + GRACE);
+    rig.pass(REAP_LIMIT);
+    assert!(rig.did(Effect::FindSurvivors));
+    assert!(
+        rig.seen.iter().filter(|effect| **effect == Effect::Kill).count() as u128
+            > REAP_LIMIT.as_millis() / KILL_PERIOD.as_millis() / 2
+    );
+    rig.pass(DRAIN_LIMIT + DELIVERY_LIMIT);
+    assert_eq!(rig.state(), State::Done);
+    assert_eq!(rig.deadlines.next(), None);
+}
+
+#[test]
+fn leftovers_are_reported_within_the_drain_limit_even_if_they_keep_talking() {
+    let mut rig = Rig::running(policy());
+    rig.feed(Input::LeaderExited);
+    for _ in 0..20 {
+        rig.feed(Input::Bytes);
+        rig.pass(DRAIN_LIMIT / 20);
+    }
+    assert!(rig.did(Effect::FindLeftovers) && rig.did(Effect::CloseInputs) && !rig.did(Effect::Kill));
+    rig.feed(Input::Eof);
+    assert_eq!(rig.state(), State::Done);
+}
+
+#[test]
+fn output_of_a_job_that_ended_by_itself_is_delivered_however_long_it_takes() {
+    let mut rig = Rig::running(policy());
+    rig.feed(Input::LeaderExited);
+    rig.feed(Input::TreeEmpty);
+    rig.pass(TIMEOUT * 100);
+    assert_eq!(rig.state(), State::Draining);
+    assert!(!rig.did(Effect::DropUndelivered));
+    rig.cancel(TERMINATED, Rung::Signal);
+    rig.pass(DELIVERY_LIMIT);
+    assert!(rig.did(Effect::DropUndelivered));
+    assert_eq!(rig.state(), State::Done);
+}
+
+#[test]
+fn leftovers_can_be_killed_or_awaited() {
+    let mut rig = Rig::running(Policy { leftovers: Leftovers::Kill, ..policy() });
+    rig.feed(Input::LeaderExited);
+    assert!(rig.did(Effect::Kill));
+    assert_eq!((rig.state(), rig.machine.cause()), (State::Sweeping, None));
+
+    let mut rig = Rig::running(Policy { leftovers: Leftovers::Wait, ..policy() });
+    rig.feed(Input::LeaderExited);
+    assert_eq!(rig.state(), State::Running);
+    rig.pass(TIMEOUT);
+    assert_eq!((rig.state(), rig.machine.cause()), (State::Stopping, Some(TOTAL)));
+
+    let mut rig = Rig::running(Policy { leftovers: Leftovers::Ignore, ..policy() });
+    rig.feed(Input::LeaderExited);
+    assert_eq!(rig.state(), State::Done);
+}
+
+#[test]
+fn silence_is_between_one_and_two_windows() {
+    for last_byte in 0..30 {
+        let mut rig = Rig::running(Policy { wall: None, idle: Some(IDLE), ..policy() });
+        rig.pass(IDLE / 30 * last_byte);
+        rig.feed(Input::Bytes);
+        let silent_from = rig.elapsed();
+        rig.pass(IDLE * 3);
+        let stopped_at = rig.seen.iter().find_map(|effect| match effect {
+            Effect::Arm(Timer::Grace, at) => Some(*at - Moment::at(GRACE)),
+            _ => None,
+        });
+        let silent_for = stopped_at.expect("it was stopped") - silent_from;
+        assert!(silent_for >= IDLE && silent_for <= IDLE * 2, "{silent_for:?} after a byte at {silent_from:?}");
+        assert_eq!(rig.machine.cause(), Some(SILENT));
+    }
+}
+
+#[test]
+fn cpu_time_and_a_slow_reader_are_no_silence() {
+    let mut busy = Rig::running(Policy { wall: None, idle: Some(IDLE), ..policy() });
+    for _ in 0..20 {
+        busy.cpu += IDLE / 100;
+        busy.pass(IDLE);
+    }
+    assert_eq!(busy.state(), State::Running);
+    busy.pass(IDLE * 2);
+    assert_eq!(busy.machine.cause(), Some(SILENT));
+
+    let mut lazy = Rig::running(Policy { wall: None, idle: Some(IDLE), ..policy() });
+    lazy.cpu += IDLE / 101;
+    lazy.pass(IDLE);
+    assert_eq!(lazy.state(), State::Stopping, "less than a hundredth of the window does not count");
+
+    let mut held_up = Rig::running(Policy { wall: None, idle: Some(IDLE), ..policy() });
+    held_up.held_up = true;
+    held_up.pass(IDLE * 50);
+    assert_eq!(held_up.state(), State::Running);
+}
+
+#[test]
+fn a_warning_is_given_once_and_stops_nothing() {
+    let warned = Policy { warn: Some(TIMEOUT / 2), warn_signal: Some(Signal::USR1), ..policy() };
+    let mut rig = Rig::running(warned);
+    rig.pass(TIMEOUT - Duration::from_nanos(1));
+    assert_eq!(rig.seen.iter().filter(|effect| **effect == Effect::TellWarning).count(), 1);
+    assert!(rig.did(Effect::Signal(Signal::USR1)));
+    assert_eq!(rig.state(), State::Running);
+}
+
+#[test]
+fn a_command_that_is_still_being_executed_is_killed() {
+    let mut rig = Rig::new(policy());
+    rig.pass(TIMEOUT);
+    assert_eq!(rig.state(), State::Sweeping);
+    assert_eq!(rig.machine.signals(), [Signal::KILL]);
+
+    let mut rig = Rig::new(policy());
+    rig.feed(Input::StartFailed);
+    assert_eq!(rig.state(), State::Done);
+}
+
+#[test]
+fn a_signal_that_is_passed_on_starts_the_grace_once() {
+    let mut rig = Rig::running(Policy { leftovers: Leftovers::Ignore, ..policy() });
+    rig.feed(Input::Forward { signal: Signal::USR1, heard: false });
+    rig.pass(GRACE / 2);
+    rig.feed(Input::Forward { signal: Signal::TERM, heard: false });
+    assert!(rig.did(Effect::Signal(Signal::USR1)) && rig.did(Effect::Signal(Signal::TERM)));
+    assert_eq!(rig.state(), State::Running);
+    rig.pass(GRACE / 2);
+    assert_eq!(rig.state(), State::Sweeping);
+}
+
+#[test]
+fn a_leader_alone_is_all_that_timeout_foreground_ends() {
+    let mut rig = Rig::running(Policy { scope: Scope::Leader, leftovers: Leftovers::Ignore, ..policy() });
+    rig.feed(Input::Eof);
+    rig.pass(TIMEOUT);
+    rig.feed(Input::LeaderExited);
+    assert_eq!(rig.state(), State::Done);
+    assert!(!rig.did(Effect::Kill));
+}
+
+/// A machine brought into a state, the usual way.
+fn rig_in(state: State) -> Rig {
+    let mut rig = Rig::new(Policy { idle: Some(IDLE), warn: Some(TIMEOUT / 2), ..policy() });
+    if state == State::Starting {
+        return rig;
+    }
+    rig.feed(Input::Started);
+    match state {
+        State::Starting | State::Running => {}
+        State::Stopping => rig.cancel(TERMINATED, Rung::Signal),
+        State::Sweeping => rig.cancel(TERMINATED, Rung::Kill),
+        State::Draining => rig.feed(Input::LeaderExited),
+        State::Done => {
+            rig.feed(Input::LeaderExited);
+            rig.feed(Input::TreeEmpty);
+            rig.feed(Input::Eof);
+        }
+    }
+    assert_eq!(rig.state(), state);
+    rig
+}
+
+fn all_inputs() -> Vec<Input> {
+    let mut inputs = vec![
+        Input::Started,
+        Input::StartFailed,
+        Input::LeaderExited,
+        Input::TreeEmpty,
+        Input::Bytes,
+        Input::Eof,
+        Input::CpuMeasured { cpu: Duration::from_secs(1), held_up: false },
+        Input::CpuMeasured { cpu: Duration::ZERO, held_up: true },
+        Input::Forward { signal: Signal::USR1, heard: false },
+        Input::Forward { signal: Signal::INT, heard: true },
+    ];
+    inputs.extend(TIMERS.map(Input::Due));
+    for rung in [Rung::Signal, Rung::Kill, Rung::Abandon] {
+        inputs.extend([true, false].map(|heard| Input::Stop { cause: TERMINATED, rung, heard }));
+    }
+    inputs
+}
+
+#[test]
+fn every_state_takes_every_input_and_still_ends() {
+    for state in [State::Starting, State::Running, State::Stopping, State::Sweeping, State::Draining, State::Done] {
+        for input in all_inputs() {
+            let mut rig = rig_in(state);
+            let finished = rig.seen.iter().filter(|effect| **effect == Effect::Finish).count();
+            rig.feed(input);
+            if state == State::Done {
+                assert_eq!(rig.seen.iter().filter(|effect| **effect == Effect::Finish).count(), finished, "{input:?}");
+            }
+            end(&mut rig);
+            assert_eq!(rig.state(), State::Done, "{state:?} with {input:?}");
+            assert_eq!(rig.deadlines.next(), None, "{state:?} with {input:?}");
+        }
+    }
+}
+
+/// Whatever the job does or does not do, time alone must end it, if only its output is taken in the end.
+fn end(rig: &mut Rig) {
+    rig.pass(TIMEOUT * 2 + GRACE + REAP_LIMIT + DRAIN_LIMIT + DELIVERY_LIMIT);
+    if rig.state() == State::Draining {
+        rig.feed(Input::Eof);
+        rig.pass(DRAIN_LIMIT);
+    }
+}
+
+fn any_policy() -> impl Strategy<Value = Policy> {
+    let leftovers =
+        prop_oneof![Just(Leftovers::Report), Just(Leftovers::Kill), Just(Leftovers::Wait), Just(Leftovers::Ignore)];
+    let scope = prop_oneof![Just(Scope::Tree), Just(Scope::Leader)];
+    let grace = prop_oneof![Just(Duration::ZERO), Just(GRACE)];
+    (leftovers, scope, grace, any::<bool>(), any::<bool>()).prop_map(|(leftovers, scope, grace, idle, warn)| Policy {
+        leftovers,
+        scope,
+        grace: Some(grace),
+        idle: idle.then_some(IDLE),
+        warn: warn.then_some(TIMEOUT / 2),
+        ..policy()
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_sequence_of_inputs_ends_with_no_deadline_armed(
+        policy in any_policy(),
+        steps in proptest::collection::vec((0..all_inputs().len(), 0_u64..20_000), 0..60),
+    ) {
+        let inputs = all_inputs();
+        let mut rig = Rig::new(policy);
+        for (index, millis) in steps {
+            rig.feed(inputs[index]);
+            rig.pass(Duration::from_millis(millis));
+        }
+        end(&mut rig);
+        if policy.scope == Scope::Leader && rig.state() != State::Done {
+            rig.feed(Input::LeaderExited);
+            rig.feed(Input::Eof);
+            rig.pass(DRAIN_LIMIT + DELIVERY_LIMIT);
+        }
+        assert_eq!(rig.state(), State::Done);
+        assert_eq!(rig.deadlines.next(), None);
+        assert_eq!(rig.seen.iter().filter(|effect| **effect == Effect::Finish).count(), 1);
+    }
+}

@@ -1,0 +1,56 @@
+//! What the state machine holds one attempt to: its own limits, and those that hold for every job.
+//!
+//! Plain data, made from a job's limits when the attempt starts.
+
+use std::time::Duration;
+
+use crate::model::job::{Leftovers, Limits, Scope};
+use crate::model::outcome::{Cause, TimeoutReason};
+use crate::model::signal::Signal;
+
+/// How long the end of the writers is awaited after the end of the leader.
+pub const DRAIN_LIMIT: Duration = Duration::from_millis(500);
+/// How long a killed tree may take to be gone.
+pub const REAP_LIMIT: Duration = Duration::from_secs(2);
+/// How often a kill is repeated until then.
+pub const KILL_PERIOD: Duration = Duration::from_millis(50);
+/// How long our reader has to take what is left after a stop.
+pub const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
+/// What the rest of a tree gets after the leader's end where no grace was set.
+pub const REST_GRACE: Duration = Duration::from_secs(1);
+
+/// The limits that the machine holds a job to.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    pub wall: Option<(Duration, TimeoutReason)>,
+    pub idle: Option<Duration>,
+    pub warn: Option<Duration>,
+    pub warn_signal: Option<Signal>,
+    pub stop_signal: Signal,
+    pub grace: Option<Duration>,
+    pub scope: Scope,
+    pub leftovers: Leftovers,
+}
+
+impl Policy {
+    pub fn of(limits: &Limits, leftovers: Leftovers) -> Self {
+        Self {
+            wall: limits.wall(),
+            idle: limits.idle_timeout,
+            warn: limits.warn_after,
+            warn_signal: limits.warn_signal,
+            stop_signal: limits.stop_signal,
+            grace: limits.grace,
+            scope: limits.scope,
+            leftovers,
+        }
+    }
+
+    /// An interrupt is passed on as one; every other cause uses the stop signal of the job.
+    pub(super) fn stop_signal_for(&self, cause: Cause) -> Signal {
+        match cause {
+            Cause::Cancelled { signal: Signal::INT | Signal::QUIT } => Signal::INT,
+            Cause::Cancelled { .. } | Cause::Timeout { .. } => self.stop_signal,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The watchdog: one event loop that owns every job of the process, on one thread.
+//!
+//! It waits for processes, pipes, signals and the earliest deadline, and feeds what happens to each job's machine. The
+//! backend makes it; nothing else waits, kills or reads output.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::model::signal::Signal;
+use crate::platform::cgroup::Home;
+use crate::platform::doorbell::Doorbell;
+use crate::platform::poller::{Interest, Poller};
+use crate::platform::signals::{self, Arrivals, Inherited};
+pub use crate::supervise::job::Submission;
+use crate::supervise::job::{Job, JobId, KEYS, Surface};
+use crate::supervise::machine::{Input, Timer};
+use crate::supervise::orders::{Order, Orders};
+use crate::time::clock::{Clock, JobClock, SystemClock};
+use crate::time::deadlines::Deadlines;
+
+/// Keys that belong to no job stand behind all that do.
+const SIGNALS: usize = usize::MAX - 2;
+const THREADS: usize = usize::MAX - 3;
+
+/// Owns jobs until they are done.
+pub struct Watchdog {
+    poller: Poller,
+    clock: JobClock<SystemClock>,
+    deadlines: Deadlines<(JobId, Timer)>,
+    jobs: BTreeMap<JobId, Job>,
+    next_id: JobId,
+    /// Rung by threads that have room again.
+    doorbell: Arc<Doorbell>,
+    arrivals: Arrivals,
+    orders: Orders,
+    home: Option<Home>,
+    inherited: Inherited,
+}
+
+impl Watchdog {
+    /// A watchdog without jobs. `home` is where control groups are made; none leaves the walk alone.
+    pub fn new(arrivals: Arrivals, orders: Orders, home: Option<Home>, inherited: Inherited) -> Result<Self> {
+        let poller = Poller::new()?;
+        let doorbell = Arc::new(Doorbell::new()?);
+        poller.add(arrivals.doorbell().as_fd(), SIGNALS, Interest::Readable)?;
+        poller.add(doorbell.as_fd(), THREADS, Interest::Readable)?;
+        Ok(Self {
+            poller,
+            clock: JobClock::new(SystemClock::start()),
+            deadlines: Deadlines::default(),
+            jobs: BTreeMap::new(),
+            next_id: 0,
+            doorbell,
+            arrivals,
+            orders,
+            home,
+            inherited,
+        })
+    }
+
+    /// Starts a job. Its listener hears of everything else.
+    pub fn submit(&mut self, submission: Submission) -> Result<()> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let mut surface = Surface { poller: &self.poller, deadlines: &mut self.deadlines, now: self.clock.now() };
+        let job = Job::start(id, submission, self.home.as_ref(), &self.inherited, &self.doorbell, &mut surface)?;
+        self.jobs.insert(id, job);
+        Ok(())
+    }
+
+    /// Runs until every job is done.
+    pub fn run(&mut self) -> Result<()> {
+        if let Some(home) = &self.home {
+            // The job is starting meanwhile.
+            home.sweep();
+        }
+        let mut ready = Vec::new();
+        self.remove_done();
+        while !self.jobs.is_empty() {
+            let timeout = self.deadlines.next().map(|at| at - self.clock.now());
+            self.poller.wait(timeout, &mut ready)?;
+            for key in &ready {
+                self.dispatch(*key);
+            }
+            // What happened comes before what came due: a job that ended in time has ended in time.
+            while let Some((id, timer)) = self.deadlines.take_due(self.clock.now()) {
+                self.with_job(id, |job, surface| job.step(Input::Due(timer), surface));
+            }
+            self.remove_done();
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self, key: usize) {
+        match key {
+            SIGNALS => self.obey(),
+            THREADS => {
+                self.doorbell.clear();
+                self.with_each(|job, surface| job.advance_all(surface));
+            }
+            _ => self.with_job(key / KEYS, |job, surface| job.ready(key, surface)),
+        }
+    }
+
+    fn with_job(&mut self, id: JobId, action: impl FnOnce(&mut Job, &mut Surface<'_>)) {
+        let mut surface = Surface { poller: &self.poller, deadlines: &mut self.deadlines, now: self.clock.now() };
+        if let Some(job) = self.jobs.get_mut(&id).filter(|job| !job.is_done()) {
+            action(job, &mut surface);
+        }
+    }
+
+    fn with_each(&mut self, mut action: impl FnMut(&mut Job, &mut Surface<'_>)) {
+        let mut surface = Surface { poller: &self.poller, deadlines: &mut self.deadlines, now: self.clock.now() };
+        for job in self.jobs.values_mut().filter(|job| !job.is_done()) {
+            action(job, &mut surface);
+        }
+    }
+
+    fn remove_done(&mut self) {
+        for (_, job) in self.jobs.extract_if(.., |_, job| job.is_done()) {
+            job.release();
+        }
+    }
+
+    /// Reads the signals that came, and does what they order.
+    fn obey(&mut self) {
+        self.arrivals.doorbell().clear();
+        while let Some(arrival) = self.arrivals.next() {
+            let from_inside = arrival.sender.is_some_and(|sender| self.jobs.values().any(|job| job.contains(sender)));
+            let shares_group = self.jobs.values().all(Job::shares_group);
+            match self.orders.read(arrival, from_inside, shares_group) {
+                Order::ToJobs(input) => self.with_each(|job, surface| job.step(input, surface)),
+                Order::NudgeGuards => self.with_each(|job, _| job.nudge_guard()),
+                Order::Suspend => self.suspend(arrival.sender.is_some()),
+                Order::Nothing => {}
+            }
+        }
+    }
+
+    /// Stops with the terminal's other jobs: the trees that the terminal did not reach, the clock, then ourselves.
+    fn suspend(&mut self, sent_to_us_alone: bool) {
+        let unreached = |job: &Job| sent_to_us_alone || !job.shares_group();
+        for job in self.jobs.values().filter(|job| unreached(job)) {
+            job.job_control(if job.shares_group() { Signal::TSTP } else { Signal::STOP });
+        }
+        self.clock.pause();
+        signals::stop_by_terminal();
+        self.clock.resume();
+        for job in self.jobs.values().filter(|job| unreached(job)) {
+            job.job_control(Signal::CONT);
+        }
+    }
+}
