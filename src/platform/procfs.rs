@@ -32,6 +32,7 @@ pub struct Stat {
     pub cpu: Duration,
     pub start_time: u64,
     pub rss_bytes: u64,
+    pub threads: u64,
 }
 
 impl Stat {
@@ -39,9 +40,9 @@ impl Stat {
         Identity { pid: self.pid, start_time: self.start_time }
     }
 
-    /// It has ended and only waits to be reaped.
+    /// It has ended and only waits to be reaped. A process whose first thread alone has ended looks like it, but lives.
     pub fn is_dead(&self) -> bool {
-        matches!(self.state, 'Z' | 'X' | 'x')
+        matches!(self.state, 'Z' | 'X' | 'x') && self.threads <= 1
     }
 }
 
@@ -67,6 +68,7 @@ pub fn stat(pid: i32) -> Option<Stat> {
         session: fields.get(3)?.parse().ok()?,
         cpu: Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / per_second)),
         start_time: number(22)?,
+        threads: number(20)?,
         rss_bytes: number(24)?.saturating_mul(rustix::param::page_size() as u64),
     })
 }
