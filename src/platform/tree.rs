@@ -299,26 +299,35 @@ impl Tree {
 
     /// The tree as it stands, parents first.
     pub fn rows(&self) -> Vec<ProcessRow> {
-        procfs::descendants(self.guard_pid).iter().take(ROW_LIMIT).map(procfs::row).collect()
+        let mut found = procfs::descendants(self.guard_pid);
+        found.truncate(ROW_LIMIT);
+        procfs::rows(&found)
     }
 
     /// What is still alive, with its owner.
     pub fn survivors(&self) -> Vec<ProcessRow> {
-        let with_owner = |stat: &Stat| ProcessRow { uid: procfs::owner(stat.pid), ..procfs::row(stat) };
-        self.living().iter().take(ROW_LIMIT).map(with_owner).collect()
+        let mut rows = procfs::rows(&self.first_living());
+        for row in &mut rows {
+            row.uid = procfs::owner(row.pid);
+        }
+        rows
     }
 
     /// What lives on after the leader, and whether it holds one of the pipes with these inode numbers.
     pub fn leftovers(&self, pipes: &[u64]) -> Vec<Leftover> {
-        self.living()
-            .iter()
-            .take(ROW_LIMIT)
-            .map(|stat| Leftover {
-                pid: stat.pid,
-                command: procfs::command_line(stat),
-                holds_output: procfs::holds_pipe(stat.pid, pipes),
-            })
-            .collect()
+        let living = self.first_living();
+        let leftover = |(stat, command): (&Stat, String)| Leftover {
+            pid: stat.pid,
+            command,
+            holds_output: procfs::holds_pipe(stat.pid, pipes),
+        };
+        living.iter().zip(procfs::command_lines(&living)).map(leftover).collect()
+    }
+
+    fn first_living(&self) -> Vec<Stat> {
+        let mut living = self.living();
+        living.truncate(ROW_LIMIT);
+        living
     }
 
     /// True where this process belongs to the tree, or did a moment ago.

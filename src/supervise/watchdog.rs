@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::model::signal::Signal;
-use crate::platform::cgroup::Home;
+use crate::platform::cgroup::{Home, Patience};
 use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
 use crate::platform::process;
@@ -73,10 +73,8 @@ impl Watchdog {
 
     /// Runs until every job is done.
     pub fn run(&mut self) -> Result<()> {
-        if let Some(home) = &self.home {
-            // The job is starting meanwhile.
-            home.sweep();
-        }
+        // The job is starting meanwhile.
+        let unfinished = self.home.as_ref().is_some_and(|home| home.sweep(Patience::GoOn));
         let mut ready = Vec::new();
         self.remove_done();
         while !self.jobs.is_empty() {
@@ -90,6 +88,9 @@ impl Watchdog {
                 self.with_job(id, |job, surface| job.step(Input::Due(timer), surface));
             }
             self.remove_done();
+        }
+        if let (true, Some(home)) = (unfinished, &self.home) {
+            home.sweep(Patience::Wait);
         }
         Ok(())
     }
