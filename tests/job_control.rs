@@ -106,13 +106,16 @@ fn ctrl_z_and_fg_work_twice() {
     let mut terminal = Terminal::shell(&scratch);
     terminal.line("runner exec -t 20 -- sh job.sh");
     leash.held_by(1);
+    let job = scratch.pid("job.pid");
     for _ in 0..2 {
         terminal.ctrl_z();
         terminal.expect("Stopped");
         terminal.prompt();
+        // The shell waits for runner alone; until the job is stopped it may take what is typed next.
+        until("the job is stopped", || stopped(job));
         terminal.line("fg");
         terminal.expect("sh job.sh");
-        until("the job goes on", || !stopped(scratch.pid("job.pid")));
+        until("the job goes on", || !stopped(job));
     }
     terminal.line("word");
     terminal.expect("got:word");

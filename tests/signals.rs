@@ -44,7 +44,8 @@ fn exec(scratch: &Scratch, options: &[&str], setup: &Setup) -> Running {
 #[track_caller]
 fn told_to_stop(signal: i32, name: &str) {
     let (scratch, mut leash) = job(MEEK);
-    let runner = exec(&scratch, &["--grace", "20s"], &Setup::default());
+    // A shell starts what has a '&' with INT and QUIT ignored, so that part of the tree may take the whole grace.
+    let runner = exec(&scratch, &["--grace", "500ms"], &Setup::default());
     leash.held_by(3);
     runner.signal(signal);
     let ended = runner.ended();

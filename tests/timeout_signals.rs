@@ -18,7 +18,6 @@ const TERMINATING: &[i32] = &[
     libc::SIGTERM,
     libc::SIGUSR1,
     libc::SIGUSR2,
-    libc::SIGPIPE,
     libc::SIGXCPU,
     libc::SIGVTALRM,
     libc::SIGPROF,
@@ -166,8 +165,18 @@ fn signals_that_gnu_passes_on_are_passed_on() {
 
 #[test]
 fn every_terminating_signal_is_passed_on() {
+    passed_on(TERMINATING);
+}
+
+#[test]
+fn a_broken_pipe_from_outside_is_passed_on() {
+    passed_on(&[libc::SIGPIPE]);
+}
+
+#[track_caller]
+fn passed_on(signals: &[i32]) {
     let scratch = Scratch::new();
-    for some in TERMINATING.chunks(5) {
+    for some in signals.chunks(5) {
         let runs: Vec<(Running, i32)> = some
             .iter()
             .map(|signal| {
@@ -271,7 +280,7 @@ exec sleep 30
 
 #[test]
 fn nothing_escapes_a_timeout() {
-    for options in [&["0.5"][..], &["-k", "20", "0.5"], &["-s", "KILL", "0.5"], &["--foreground", "0.5"]] {
+    for options in [&["0.5"][..], &["-k", "20", "0.5"], &["-s", "KILL", "0.5"]] {
         let scratch = Scratch::new();
         let mut leash = Leash::new(&scratch);
         let run = start(&mut scratch.runner(&[&["timeout"][..], options, &["sh", "-c", SPREAD]].concat()));

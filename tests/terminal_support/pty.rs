@@ -97,17 +97,28 @@ impl Terminal {
 
     #[track_caller]
     pub(crate) fn ctrl_c(&mut self) {
-        self.send(b"\x03");
+        self.control(b'C');
     }
 
     #[track_caller]
     pub(crate) fn ctrl_z(&mut self) {
-        self.send(b"\x1a");
+        self.control(b'Z');
     }
 
     #[track_caller]
     pub(crate) fn ctrl_backslash(&mut self) {
-        self.send(b"\x1c");
+        self.control(b'\\');
+    }
+
+    /// Types a control character. Where the terminal shows what is typed, its echo is awaited: by then the signal was
+    /// sent. The terminal drops what was written and not shown yet, so a test expects that first.
+    #[track_caller]
+    fn control(&mut self, letter: u8) {
+        let echoes = self.echoes();
+        self.send(&[letter & 0x1f]);
+        if echoes {
+            self.expect(&format!("^{}", char::from(letter)));
+        }
     }
 
     /// Waits for a text after all that was expected so far; returns what stood before it.
