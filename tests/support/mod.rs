@@ -809,6 +809,10 @@ impl Load {
         clean(&mut command);
         Self(command.arg("burn").stdout(Stdio::null()).spawn().expect("a load starts"))
     }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.0.id().cast_signed()
+    }
 }
 
 impl Drop for Load {
@@ -873,6 +877,18 @@ pub(crate) fn start_blocking(command: &mut Command, signals: &'static [i32]) {
                 libc::sigaddset(&mut set, *number);
             }
             libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+            Ok(())
+        });
+    }
+}
+
+/// The command, and what descends from it, will leave no core file.
+pub(crate) fn without_core_dump(command: &mut Command) {
+    // SAFETY: setrlimit is safe between fork and exec, and the limit outlives the call.
+    unsafe {
+        command.pre_exec(|| {
+            let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            libc::setrlimit(libc::RLIMIT_CORE, &none);
             Ok(())
         });
     }
