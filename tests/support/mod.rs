@@ -567,6 +567,11 @@ impl Running {
         self.streams[0].read = None;
     }
 
+    /// Lets some milliseconds pass, reading what comes.
+    pub(crate) fn wait_a_little(&mut self) {
+        self.pump(Duration::from_millis(5));
+    }
+
     /// Whether runner has ended; it is not waited for.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.try_status().is_some()
