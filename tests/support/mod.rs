@@ -858,7 +858,12 @@ pub(crate) fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// The command will ignore this signal.
+/// The command will run as a user who owns nothing.
+pub(crate) fn become_nobody(command: &mut Command) {
+    command.uid(65534).gid(65534);
+}
+
+/// The command will ignore these signals.
 pub(crate) fn start_ignoring(command: &mut Command, signals: &'static [i32]) {
     // SAFETY: signal(2) is safe between fork and exec.
     unsafe {
