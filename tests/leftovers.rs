@@ -63,7 +63,7 @@ on_both_rungs! {
         assert_eq!(row["holds_output"], true, "{row}");
         let pid = pid_of(row);
         // Its next line has nobody to read it; whether it lives on is its own affair, and this one does.
-        wait_until(SOON, "nothing but the leftover lives", || done.lifeline.holders() == [pid]);
+        assert_alone_alive(&done, pid);
         clean_up(&done, pid);
     }
 
@@ -80,8 +80,9 @@ on_both_rungs! {
         clean_up(&done, pid);
     }
 
+    /// In a session of its own: a stopped group that loses its last tie to a session is hung up by the kernel.
     fn a_stopped_child_is_reported_and_stays_stopped(rung) {
-        let done = exec("--json").rung(rung).victim("leave stop-self").run();
+        let done = exec("--json").rung(rung).victim("leave stop-self setsid").run();
         done.assert_code(0);
         let answer = done.json();
         let pid = pid_of(the_leftover(&answer));
@@ -202,7 +203,7 @@ ended! {
     a_chain_is_ended: "fork-chain 3";
     a_chain_that_was_left_is_ended: "leave fork-chain 0";
     a_stopped_child_is_ended: "leave stop-self";
-    a_stopped_group_is_ended: "leave stop-group";
+    a_stopped_session_is_ended: "leave stop-self setsid";
     a_child_with_zombies_is_ended: "leave zombies 100";
     a_subreaper_is_ended: "leave own-subreaper";
     a_child_without_its_first_thread_is_ended: "leave headless";

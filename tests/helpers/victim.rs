@@ -83,6 +83,9 @@ fn run(args: &[OsString]) -> ! {
             idle()
         }
         "stop-self" => {
+            if !rest.is_empty() {
+                setsid();
+            }
             ready();
             kill(getpid(), libc::SIGSTOP);
             idle()
@@ -244,6 +247,7 @@ fn run(args: &[OsString]) -> ! {
             idle()
         }
         "chatty" => {
+            ignore(libc::SIGPIPE);
             ready();
             loop {
                 nap(number(rest, 0));

@@ -567,6 +567,11 @@ impl Running {
         self.streams[0].read = None;
     }
 
+    /// Lets some milliseconds pass, reading what comes.
+    pub(crate) fn wait_a_little(&mut self) {
+        self.pump(Duration::from_millis(5));
+    }
+
     /// Whether runner has ended; it is not waited for.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.try_status().is_some()
@@ -809,6 +814,10 @@ impl Load {
         clean(&mut command);
         Self(command.arg("burn").stdout(Stdio::null()).spawn().expect("a load starts"))
     }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.0.id().cast_signed()
+    }
 }
 
 impl Drop for Load {
@@ -849,7 +858,12 @@ pub(crate) fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// The command will ignore this signal.
+/// The command will run as a user who owns nothing.
+pub(crate) fn become_nobody(command: &mut Command) {
+    command.uid(65534).gid(65534);
+}
+
+/// The command will ignore these signals.
 pub(crate) fn start_ignoring(command: &mut Command, signals: &'static [i32]) {
     // SAFETY: signal(2) is safe between fork and exec.
     unsafe {
@@ -873,6 +887,18 @@ pub(crate) fn start_blocking(command: &mut Command, signals: &'static [i32]) {
                 libc::sigaddset(&mut set, *number);
             }
             libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+            Ok(())
+        });
+    }
+}
+
+/// The command, and what descends from it, will leave no core file.
+pub(crate) fn without_core_dump(command: &mut Command) {
+    // SAFETY: setrlimit is safe between fork and exec, and the limit outlives the call.
+    unsafe {
+        command.pre_exec(|| {
+            let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            libc::setrlimit(libc::RLIMIT_CORE, &none);
             Ok(())
         });
     }
