@@ -1,0 +1,218 @@
+//! Bad input is told before the job starts: what is wrong, by name, and what would be right.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{Exec, exec, exec_with, folder, is_root, runner, runner_at, set_mode};
+
+mod support;
+
+/// Runs it with a job that would leave a file, and gives the error: the code is 125 and no job ran.
+#[track_caller]
+fn refused(run: Exec, kind: &str, names: &str) -> Value {
+    let folder = folder();
+    let proof = folder.path().join("started");
+    let done = run.job(["touch".as_ref(), proof.as_os_str()]).run();
+    done.assert_code(125).assert_tree_dead();
+    assert!(!proof.exists(), "the job did not start");
+    assert!(done.stdout.is_empty(), "{:?}", done.stdout_text());
+    let answer = done.answer();
+    assert_named(&answer, kind, names);
+    answer
+}
+
+#[track_caller]
+fn assert_named(answer: &Value, kind: &str, names: &str) {
+    assert_eq!(answer["error"]["code"], kind, "{answer:#}");
+    let message = answer["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains(names), "'{names}' is named: {answer:#}");
+    assert!(answer["error"]["remediation"].as_str().is_some_and(|text| text.len() > 5), "the fix: {answer:#}");
+}
+
+#[test]
+fn an_unknown_option() {
+    refused(exec("--no-such-option"), "VALIDATION_ERROR", "--no-such-option");
+}
+
+#[test]
+fn durations_that_are_none() {
+    for text in ["5x", "", "-1", "nan", "inf", "1.5.5", "s", "1m1m", "30s1m", "1e", "five", "0x10"] {
+        refused(exec("").arg(format!("--timeout={text}")), "VALIDATION_ERROR", text);
+    }
+}
+
+#[test]
+fn zero_is_no_timeout() {
+    for option in ["--timeout", "--idle-timeout", "--max-timeout"] {
+        for zero in ["0", "0s", "0.0", "0ms"] {
+            let answer = refused(exec(option).arg(zero), "VALIDATION_ERROR", zero);
+            assert!(answer["error"].to_string().contains("none") || option == "--max-timeout", "{answer:#}");
+        }
+    }
+}
+
+#[test]
+fn an_option_that_is_wrong_is_named() {
+    for (option, value) in [
+        ("--grace", "soon"),
+        ("--signal", "NOPE"),
+        ("--capture-limit", "5x"),
+        ("--leftovers", "eat"),
+        ("--progress", "loud"),
+        ("--warn-after", "x"),
+        ("--warn-signal", "99"),
+        ("--env", "no-equals-sign"),
+    ] {
+        let answer = refused(exec(option).arg(value), "VALIDATION_ERROR", value);
+        assert!(answer["error"].to_string().contains(option), "{option} is named: {answer:#}");
+    }
+}
+
+#[test]
+fn a_timeout_past_the_largest_one() {
+    let answer = refused(exec("--timeout 60 --max-timeout 30"), "VALIDATION_ERROR", "60");
+    assert!(answer["error"]["message"].as_str().is_some_and(|text| text.contains("30")), "{answer:#}");
+}
+
+#[test]
+fn a_missing_command() {
+    let done = exec("--timeout 5").run();
+    done.assert_code(125);
+    assert_named(&done.answer(), "VALIDATION_ERROR", "");
+    let done = exec("").arg("--").run();
+    done.assert_code(125);
+    assert_eq!(done.answer()["error"]["code"], "VALIDATION_ERROR");
+}
+
+#[test]
+fn a_command_and_a_line_at_once() {
+    refused(exec("").arg("-c").arg("true"), "VALIDATION_ERROR", "");
+}
+
+#[test]
+fn a_variable_that_is_wrong_is_named() {
+    for (name, value) in
+        [("RUNNER_TIMEOUT", "5x"), ("RUNNER_GRACE", "-1"), ("RUNNER_IDLE_TIMEOUT", "0"), ("RUNNER_MAX_TIMEOUT", "")]
+    {
+        let answer = refused(exec("").env(name, value), "VALIDATION_ERROR", value);
+        assert!(answer["error"].to_string().contains(name), "{name} is named: {answer:#}");
+    }
+}
+
+#[test]
+fn other_variables_of_that_prefix_are_ignored() {
+    let done = exec("").env("RUNNER_NAME", "x").env("RUNNER_DEBUG", "1").env("RUNNER_SIGNAL", "NOPE").victim("exit 0");
+    done.run().assert_code(0).assert_silent();
+}
+
+#[test]
+fn a_report_into_a_missing_folder() {
+    refused(exec("--report /nonexistent/folder/answer.json"), "NOT_FOUND", "/nonexistent/folder");
+}
+
+#[test]
+fn a_report_onto_a_folder() {
+    let target = folder();
+    let path = target.path().to_string_lossy().into_owned();
+    refused(exec("--report").arg(&path), "VALIDATION_ERROR", &path);
+}
+
+#[test]
+fn a_report_through_a_link_to_nowhere() {
+    let place = folder();
+    let link = place.path().join("link");
+    symlink("missing/answer.json", &link).expect("a link");
+    refused(exec("--report").arg(&link), "NOT_FOUND", "");
+}
+
+#[test]
+fn a_log_into_a_missing_folder() {
+    refused(exec("--log /nonexistent/folder/log"), "NOT_FOUND", "/nonexistent/folder");
+}
+
+#[test]
+fn a_missing_input_file() {
+    refused(exec("--stdin /nonexistent/input"), "NOT_FOUND", "/nonexistent/input");
+}
+
+#[test]
+fn a_missing_working_directory() {
+    refused(exec("--cwd /nonexistent/folder"), "NOT_FOUND", "/nonexistent/folder");
+}
+
+fn in_project(folder: &Path) -> Command {
+    let mut command = runner();
+    command.current_dir(folder);
+    command
+}
+
+#[test]
+fn a_broken_line_in_a_config_file() {
+    let place = folder();
+    fs::write(place.path().join("runner.toml"), "[defaults]\ntimeout = \"5s\"\ngrace = = 3\n").expect("a file");
+    let answer = refused(exec_with(in_project(place.path()), ""), "VALIDATION_ERROR", "runner.toml");
+    assert!(answer["error"]["message"].as_str().is_some_and(|text| text.contains('3')), "the line: {answer:#}");
+}
+
+#[test]
+fn a_wrong_value_in_a_config_file() {
+    let place = folder();
+    fs::write(place.path().join("runner.toml"), "[defaults]\ntimeout = \"5x\"\n").expect("a file");
+    let answer = refused(exec_with(in_project(place.path()), ""), "VALIDATION_ERROR", "5x");
+    assert!(answer["error"].to_string().contains("runner.toml"), "{answer:#}");
+}
+
+#[test]
+fn a_command_in_a_config_file() {
+    let place = folder();
+    fs::write(place.path().join("runner.toml"), "[defaults]\ncommand = \"rm\"\n").expect("a file");
+    refused(exec_with(in_project(place.path()), ""), "VALIDATION_ERROR", "command");
+}
+
+#[test]
+fn a_user_s_config_file_is_checked_as_well() {
+    let place = folder();
+    fs::create_dir(place.path().join("runner")).expect("a folder");
+    fs::write(place.path().join("runner/config.toml"), "[defaults\n").expect("a file");
+    refused(exec("").env("XDG_CONFIG_HOME", place.path()), "VALIDATION_ERROR", "config.toml");
+}
+
+/// As a user who may not read it; root may read all.
+#[test]
+fn an_unreadable_config_file() {
+    let place = folder();
+    let config = place.path().join("runner.toml");
+    fs::write(&config, "[defaults]\n").expect("a file");
+    set_mode(place.path(), 0o755);
+    set_mode(&config, 0o000);
+    let mut command = in_project(place.path());
+    if is_root() {
+        let copy = place.path().join("copy-of-runner");
+        fs::copy(env!("CARGO_BIN_EXE_runner"), &copy).expect("a copy");
+        command = runner_at(&copy);
+        command.current_dir(place.path());
+        support::become_nobody(&mut command);
+    }
+    let done = exec_with(command, "").job(["true"]).run();
+    done.assert_code(125);
+    assert_named(&done.answer(), "AUTHORIZATION_DENIED", "runner.toml");
+}
+
+#[test]
+fn a_command_that_cannot_run_leaves_no_log_behind_unsaid() {
+    let done = exec("").job(["/"]).run();
+    done.assert_code(126);
+    assert!(done.answer()["error"]["message"].as_str().is_some_and(|text| text.contains('/')));
+}
+
+/// `--json` promises a document on stdout for an error as well.
+#[test]
+fn with_json_the_error_is_on_stdout() {
+    let done = exec("--json --timeout 5x").job(["true"]).run();
+    done.assert_code(125).assert_silent();
+    assert_named(&done.json(), "VALIDATION_ERROR", "5x");
+}
