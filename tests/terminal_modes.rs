@@ -2,6 +2,7 @@
 
 mod terminal_support;
 
+use rustix::termios::LocalModes;
 use terminal_support::leash::Leash;
 use terminal_support::pty::Terminal;
 use terminal_support::{Scratch, answer, has, until};
@@ -132,18 +133,20 @@ fn quitting_less_ends_a_job_that_goes_on_writing() {
     leash.freed();
 }
 
-/// A shell script that leads the session, so that no interactive shell tidies the modes behind runner.
-fn under_script(scratch: &Scratch, line: &str) -> Terminal {
-    scratch.write("outer.sh", &format!("{line}\necho \"<code=$?>\"\nread end\n"));
-    let mut command = scratch.shell("exec sh outer.sh");
-    Terminal::run(&mut command)
+/// A shell script that leads the session, so that no interactive shell tidies the modes behind runner. Also the modes
+/// before its line runs.
+fn under_script(scratch: &Scratch, line: &str) -> (Terminal, LocalModes) {
+    scratch.write("outer.sh", &format!("read begin\n{line}\necho \"<code=$?>\"\nread end\n"));
+    let mut terminal = Terminal::run(&mut scratch.shell("exec sh outer.sh"));
+    let before = terminal.modes();
+    terminal.line("");
+    (terminal, before)
 }
 
 #[test]
 fn modes_that_a_job_changed_are_restored_when_it_is_stopped_for_time() {
     let (scratch, mut leash) = job("stty raw -echo; exec 9>leash; printf + >&9; exec sleep 30");
-    let mut terminal = under_script(&scratch, "runner exec -t 600ms -- sh job.sh 2>err");
-    let before = terminal.modes();
+    let (mut terminal, before) = under_script(&scratch, "runner exec -t 600ms -- sh job.sh 2>err");
     leash.held_by(1);
     assert!(!terminal.echoes(), "the job turned the echo off");
     terminal.expect("<code=124>");
@@ -154,8 +157,7 @@ fn modes_that_a_job_changed_are_restored_when_it_is_stopped_for_time() {
 #[test]
 fn modes_that_a_job_changed_are_restored_when_it_had_to_be_killed() {
     let (scratch, mut leash) = job("trap '' TERM; stty raw -echo; exec 9>leash; printf + >&9; exec sleep 30");
-    let mut terminal = under_script(&scratch, "runner exec -t 600ms --grace 200ms -- sh job.sh 2>err");
-    let before = terminal.modes();
+    let (mut terminal, before) = under_script(&scratch, "runner exec -t 600ms --grace 200ms -- sh job.sh 2>err");
     leash.held_by(1);
     terminal.expect("<code=124>");
     assert_eq!(terminal.modes(), before);
@@ -191,8 +193,7 @@ fn modes_that_a_job_changed_are_restored_when_runner_is_told_to_stop() {
 #[test]
 fn modes_that_a_job_changed_on_purpose_stay() {
     let scratch = Scratch::new();
-    let terminal = under_script(&scratch, "runner exec -t 20 -- stty -echo");
-    let mut terminal = terminal;
+    let (mut terminal, _) = under_script(&scratch, "runner exec -t 20 -- stty -echo");
     terminal.expect("<code=0>");
     assert!(!terminal.echoes(), "a job that ended by itself may set modes");
 }
