@@ -134,7 +134,7 @@ fn bg_lets_a_job_that_was_stopped_with_ctrl_z_finish() {
     terminal.expect("Stopped");
     terminal.prompt();
     terminal.run_line("bg");
-    terminal.run_line(": >go; wait %1");
+    terminal.run_line(": >go; wait -f %1");
     assert_eq!(terminal.status(), 0);
     assert_eq!(scratch.read("out"), "finished\n");
 }
@@ -170,11 +170,14 @@ fn a_stopped_runner_that_is_told_to_end_ends_when_it_is_continued() {
     let mut terminal = Terminal::shell(&scratch);
     terminal.line("runner exec -- sh job.sh");
     leash.held_by(1);
+    let runner = terminal.foreground();
     terminal.ctrl_z();
     terminal.expect("Stopped");
     terminal.prompt();
     // bash sends CONT after TERM to a job that is stopped.
     terminal.run_line("kill %1");
+    // bash takes the job for stopped until it has reaped it.
+    until("the shell has reaped runner", || state(runner).is_none());
     terminal.run_line("wait %1");
     assert_eq!(terminal.status(), 143);
     leash.freed();
@@ -187,7 +190,7 @@ fn a_background_job_that_only_writes_works() {
     terminal.line("runner exec -t 20 -- sh job.sh &");
     terminal.expect("written");
     terminal.expect("also");
-    terminal.run_line("wait %1");
+    terminal.run_line("wait -f %1");
     assert_eq!(terminal.status(), 0);
 }
 
@@ -199,7 +202,7 @@ fn a_background_job_that_reads_the_terminal_is_stopped_and_the_timeout_says_so()
     leash.held_by(1);
     let job = scratch.pid("job.pid");
     until("the job is stopped", || stopped(job));
-    terminal.run_line("wait %1");
+    terminal.run_line("wait -f %1");
     assert_eq!(terminal.status(), 124);
     leash.freed();
     let answer = answer(&scratch.read("answer.json"));
@@ -216,7 +219,7 @@ fn a_background_job_that_may_not_write_is_stopped_and_the_timeout_says_so() {
     terminal.run_line("runner exec -t 1 -- sh job.sh 2>answer.json &");
     leash.held_by(1);
     until("the job is stopped", || stopped(scratch.pid("job.pid")));
-    terminal.run_line("wait %1");
+    terminal.run_line("wait -f %1");
     assert_eq!(terminal.status(), 124);
     leash.freed();
     let answer = answer(&scratch.read("answer.json"));
@@ -235,7 +238,7 @@ fn a_job_in_the_background_has_a_group_of_its_own() {
     let line = scratch.line("ids");
     let ids: Vec<&str> = line.split(' ').collect();
     assert_eq!(ids[0], ids[2], "the job leads its group: {line}");
-    terminal.run_line(": >go; wait %1");
+    terminal.run_line(": >go; wait -f %1");
     assert_eq!(terminal.status(), 0);
 }
 
@@ -268,7 +271,7 @@ fn stopping_a_background_runner_stops_its_job_and_its_clock() {
     assert!(leash.is_held(), "the job was ended while it was stopped");
     terminal.run_line("bg %1");
     until("the job goes on", || !stopped(job));
-    terminal.run_line(": >go; wait %1");
+    terminal.run_line(": >go; wait -f %1");
     assert_eq!(terminal.status(), 0);
 }
 

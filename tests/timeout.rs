@@ -286,13 +286,19 @@ fn a_kill_that_was_needed_is_137_and_not_before_its_time() {
 #[test]
 fn a_kill_that_was_not_needed_is_124() {
     both(&["-k", "20", "0.1", "sleep", "20"]).ended().code(124).says("");
-    both(&["-k", "20", "0.3", "sh", "-c", "trap 'exit 3' TERM; sleep 20 & wait"]).ended().code(124).says("");
+    both(&["-k", "20", "0.3", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done 2>/dev/null"])
+        .ended()
+        .code(124)
+        .says("");
 }
 
 #[test]
 fn preserve_status_gives_the_code_of_the_command() {
     both(&["--preserve-status", "0.1", "sleep", "20"]).ended().code(143).says("");
-    both(&["--preserve-status", "0.3", "sh", "-c", "trap 'exit 3' TERM; sleep 20 & wait"]).ended().code(3).says("");
+    both(&["--preserve-status", "0.3", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done 2>/dev/null"])
+        .ended()
+        .code(3)
+        .says("");
     both(&["--preserve-status", "-s", "0", "0.1", "sh", "-c", "sleep 0.4; exit 5"]).ended().code(5).says("");
     both(&["--preserve-status", "5", "sh", "-c", "exit 6"]).ended().code(6).says("");
 }
@@ -414,7 +420,13 @@ fn no_variable_and_no_config_file_is_read() {
     let run = |arguments: &[&str]| start(scratch.runner(arguments).envs(variables)).ended();
     let ended = run(&["timeout", "20", "sh", "-c", "sleep 0.5; exit 5"]);
     assert_eq!((ended.code(), ended.stderr.as_str()), (Some(5), ""));
-    let ended = run(&["timeout", "0.3", "sh", "-c", "trap 'sleep 0.1; echo cleaned; exit' TERM; sleep 20 & wait"]);
+    let ended = run(&[
+        "timeout",
+        "0.3",
+        "sh",
+        "-c",
+        "trap 'sleep 0.1; echo cleaned; exit' TERM; while :; do sleep 0.05; done 2>/dev/null",
+    ]);
     assert_eq!((ended.code(), ended.stderr.as_str(), ended.out().as_str()), (Some(124), "", "cleaned\n"));
     let ended = run(&["timeout", "5", "no-such-command"]);
     assert_eq!(ended.code(), Some(127));
