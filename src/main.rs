@@ -53,11 +53,14 @@ fn carry_out(invocation: Invocation) -> Exit {
 }
 
 fn exec(options: ExecOptions) -> Exit {
-    let answer = options.answer();
+    let answer = AnswerOptions { error_format: app::config::error_format(), ..options.answer() };
     let resolved = app::config::load().and_then(|config| {
         if answer.verbose > 0 {
             for file in &config.files {
                 answer::say(&format!("runner: read {}", file.display()));
+            }
+            for file in &config.skipped {
+                answer::say(&format!("runner: skipped {}, which is not ours", file.display()));
             }
         }
         options.resolve(&config)
@@ -77,8 +80,7 @@ fn printed(text: Result<String>, exit: i32) -> Exit {
 }
 
 fn fail(error: &Error, options: &AnswerOptions) -> Exit {
-    let name = None;
-    answer::deliver_error(error, options, &Request::begin(name));
+    answer::deliver_error(error, options, &Request::begin(None));
     Exit::Code(error.exit_code())
 }
 

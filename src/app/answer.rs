@@ -67,7 +67,8 @@ pub fn to_stdout(envelope: &Envelope, stopped: bool) -> io::Result<()> {
 }
 
 /// Writes the error to stderr, as text for people or as a line of JSON. `fresh_line`: it stands at the start of a line.
-pub fn to_stderr(envelope: &Envelope, format: Option<ErrorFormat>, fresh_line: bool) {
+/// `stopped`: a reader that never reads must not delay it for ever.
+pub fn to_stderr(envelope: &Envelope, format: Option<ErrorFormat>, fresh_line: bool, stopped: bool) {
     let terminal = tty::is_terminal(descriptors::stderr());
     let format = format.unwrap_or(if terminal { ErrorFormat::Text } else { ErrorFormat::Json });
     let colour = terminal && !no_colour();
@@ -79,7 +80,11 @@ pub fn to_stderr(envelope: &Envelope, format: Option<ErrorFormat>, fresh_line: b
     if !fresh_line {
         text.insert(0, '\n');
     }
-    let _ = descriptors::write_patiently(descriptors::stderr(), text.as_bytes(), STDERR_PATIENCE);
+    let _ = if stopped {
+        descriptors::write_patiently(descriptors::stderr(), text.as_bytes(), STDERR_PATIENCE)
+    } else {
+        descriptors::write_all(descriptors::stderr(), text.as_bytes())
+    };
 }
 
 /// Writes one line of runner's own to stderr.
@@ -121,7 +126,7 @@ pub fn deliver_error(error: &Error, options: &AnswerOptions, request: &Request) 
     if options.json {
         let _ = to_stdout(&envelope, false);
     } else {
-        to_stderr(&envelope, options.error_format, true);
+        to_stderr(&envelope, options.error_format, true, false);
     }
     if let Some(path) = &options.report
         && let Ok(report) = Report::check(path)

@@ -25,7 +25,6 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("RUNNER_GRACE", "time between stop signal and KILL, a duration; stands in for --grace"),
     ("RUNNER_PROGRESS", "how progress is shown, auto or none; stands in for --progress"),
     ("RUNNER_ERROR_FORMAT", "form of an error on stderr, text or json; by what stderr is where unset"),
-    ("RUNNER_STATE_DIR", "the directory for what runner keeps between calls"),
 ];
 
 /// Where defaults are looked for. Tests make their own.

@@ -94,7 +94,8 @@ fn deliver(
         }
     } else if says_something(outcome) {
         let envelope = of_outcome(outcome, command, Extent::Last(REPEATED), &info);
-        answer::to_stderr(&envelope, options.error_format, stands_at_line_start(outcome, streams));
+        let fresh_line = stands_at_line_start(outcome, streams);
+        answer::to_stderr(&envelope, options.error_format, fresh_line, stopped);
     }
     exit
 }

@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 const GIVEN_TO_JOBS: &[(&str, &str)] = &[
     ("RUNNER_JOB_ID", "names the job, and is unlike any other"),
     ("RUNNER_ATTEMPT", "counts the attempts, from 1"),
-    ("RUNNER_NOTIFY_SOCKET", "the socket on which the job may tell runner how far it is"),
     ("RUNNER_DEADLINE_UNIX_MS", "when the job will be stopped, in milliseconds since 1970"),
+    ("RUNNER_DEADLINE_OWNER", "who will stop it: process id and start time, with a colon between"),
 ];
 
 const FILES: &[(&str, &str)] = &[

@@ -1,6 +1,9 @@
 //! `runner timeout`: timeout(1) on the same supervisor. Streams are inherited, nothing is read from the environment, and
 //! there is no envelope; what it adds is that nothing escapes.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use crate::app::answer;
 use crate::backend::local::{Local, Rungs};
 use crate::backend::{Assignment, Backend};
@@ -23,21 +26,11 @@ pub fn run(request: TimeoutRequest) -> Exit {
     let inherited = Inherited::read();
     signals::set_own_dispositions();
     signals::unblock_all();
-    let program = request.command.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+    let program = request.command.first().map(|program| quoted(program)).unwrap_or_default();
     match supervise(&request, &program, name, inherited) {
         Ok(outcome) => exit_of(&request, &outcome, &program, name),
         Err(error) => {
-            let reason = match &error {
-                Error::CommandNotFound { .. } => "No such file or directory".to_owned(),
-                Error::CannotRun { message, .. } if message.contains("permission denied") => {
-                    "Permission denied".to_owned()
-                }
-                Error::CannotRun { message, .. } if message.contains("is a directory") => {
-                    "Permission denied".to_owned()
-                }
-                other => other.to_string(),
-            };
-            say(name, &format!("failed to run command '{program}': {reason}"));
+            say(name, &error.to_string());
             Exit::Code(error.exit_code())
         }
     }
@@ -69,8 +62,9 @@ fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inh
     let assignment = Assignment { spec, streams, env: std::env::vars_os().collect(), log: None };
     let mut outcome = None;
     backend.run(assignment, &mut |event| match event {
-        Event::StopBegun { signal, .. } if request.verbose => {
-            say(name, &format!("sending signal {signal} to command '{program}'"));
+        Event::StopBegun { signal, .. } | Event::SignalForwarded(signal) if request.verbose => {
+            let signal = if signal == Signal::NULL { "EXIT".to_owned() } else { signal.to_string() };
+            say(name, &format!("sending signal {signal} to command {program}"));
         }
         Event::JobFinished(finished) => outcome = Some(*finished),
         _ => {}
@@ -85,7 +79,7 @@ fn exit_of(request: &TimeoutRequest, outcome: &Outcome, program: &str, name: &st
     match &outcome.end {
         End::NotStarted(failure) => {
             let reason = std::io::Error::from_raw_os_error(failure.os_error);
-            say(name, &format!("failed to run command '{program}': {}", crate::error::plain(&reason)));
+            say(name, &format!("failed to run command {program}: {}", crate::error::plain(&reason)));
             Exit::Code(match (failure.step, failure.os_error) {
                 (StartStep::Exec, libc::ENOENT) => exit_code::NOT_FOUND,
                 (StartStep::Exec, _) => exit_code::CANNOT_RUN,
@@ -111,6 +105,23 @@ fn exit_of(request: &TimeoutRequest, outcome: &Outcome, program: &str, name: &st
         }
         End::Unknown => Exit::Code(exit_code::SIGNAL_BASE + Signal::KILL.number()),
     }
+}
+
+/// A name between quotes, with what would confuse a terminal or a reader escaped, as coreutils write it in the C locale.
+fn quoted(name: &OsStr) -> String {
+    let mut text = String::from("'");
+    for byte in name.as_bytes() {
+        match byte {
+            b'\'' | b'\\' => text.extend(['\\', char::from(*byte)]),
+            b'\n' => text.push_str("\\n"),
+            b'\t' => text.push_str("\\t"),
+            b'\r' => text.push_str("\\r"),
+            b' '..=b'~' => text.push(char::from(*byte)),
+            other => text.push_str(&format!("\\{other:03o}")),
+        }
+    }
+    text.push('\'');
+    text
 }
 
 fn say(name: &str, message: &str) {

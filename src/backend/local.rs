@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::event::Event;
 use crate::model::job::Stdin;
 use crate::platform::cgroup::Home;
-use crate::platform::command::PreparedCommand;
+use crate::platform::command::{Check, PreparedCommand};
 use crate::platform::descriptors;
 use crate::platform::process;
 use crate::platform::signals::{self, Arrivals, Inherited};
@@ -164,7 +164,9 @@ fn was_killed(event: &Event) -> bool {
 fn tree_spec(assignment: &Assignment, own_group: bool, manners: Manners) -> Result<TreeSpec> {
     let surroundings = &assignment.spec.surroundings;
     let argv = assignment.spec.command.argv();
-    let command = PreparedCommand::new(&argv, assignment.env.clone(), surroundings.cwd.as_deref(), JOB_ID)?;
+    let check = if manners == Manners::PassOn { Check::ByStart } else { Check::BeforeStart };
+    let env = assignment.env.clone();
+    let command = PreparedCommand::new(&argv, env, surroundings.cwd.as_deref(), JOB_ID, check)?;
     let stdin: Option<OwnedFd> = match &surroundings.stdin {
         Stdin::Inherit => None,
         Stdin::Null => Some(descriptors::null_input()?),

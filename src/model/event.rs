@@ -16,6 +16,8 @@ pub enum Event {
     WarningReached { elapsed: Duration, timeout: Option<Duration> },
     /// The ladder was begun, or climbed to KILL.
     StopBegun { cause: Cause, signal: Signal },
+    /// A signal that reached us was passed on.
+    SignalForwarded(Signal),
     /// Processes live on after the leader ended by itself.
     LeftoversFound(Vec<Leftover>),
     /// The end. Nothing follows.

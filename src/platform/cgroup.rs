@@ -67,9 +67,11 @@ impl Home {
         None
     }
 
-    /// Ends and removes groups whose owners are dead.
-    pub fn sweep(&self) {
-        let Ok(entries) = rustix::fs::Dir::read_from(&self.directory) else { return };
+    /// Ends and removes groups whose owners are dead. True where one is still being taken apart; with patience, that is
+    /// awaited for a moment.
+    pub fn sweep(&self, patience: Patience) -> bool {
+        let Ok(entries) = rustix::fs::Dir::read_from(&self.directory) else { return false };
+        let mut left = false;
         for entry in entries.flatten() {
             let name = entry.file_name();
             if !name.to_bytes().starts_with(PREFIX.as_bytes()) {
@@ -79,10 +81,18 @@ impl Home {
                 && rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok()
             {
                 kill(directory.as_fd());
-                remove(self.directory.as_fd(), name, directory.as_fd());
+                left |= !remove(self.directory.as_fd(), name, directory.as_fd(), patience);
             }
         }
+        left
     }
+}
+
+/// Whether a group that is busy dying is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    Wait,
+    GoOn,
 }
 
 /// A job's group. Dropping it removes it, once it is empty.
@@ -131,7 +141,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        remove(self.parent.as_fd(), &self.name, self.directory.as_fd());
+        remove(self.parent.as_fd(), &self.name, self.directory.as_fd(), Patience::Wait);
     }
 }
 
@@ -202,22 +212,25 @@ fn subgroups(directory: BorrowedFd<'_>) -> Vec<CString> {
         .collect()
 }
 
-/// Removes a group and those below it. A group whose last process just died is busy for a moment.
-fn remove(parent: BorrowedFd<'_>, name: &CStr, directory: BorrowedFd<'_>) {
-    for attempt in 0..REMOVE_TRIES {
-        match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
-            Err(Errno::BUSY) => {}
-            _ => return,
+/// Removes a group and those below it. False where it is still there: one whose last process just died is busy for a
+/// moment.
+fn remove(parent: BorrowedFd<'_>, name: &CStr, directory: BorrowedFd<'_>, patience: Patience) -> bool {
+    let tries = if patience == Patience::Wait { REMOVE_TRIES } else { 1 };
+    for attempt in 0..tries {
+        if attempt > 0 {
+            process::nap(Duration::from_millis(1));
         }
-        if attempt == 0 {
-            for below in subgroups(directory) {
-                if let Some(group) = open_group(directory, &below) {
-                    remove(directory, &below, group.as_fd());
-                }
+        for below in subgroups(directory) {
+            if let Some(group) = open_group(directory, &below) {
+                remove(directory, &below, group.as_fd(), Patience::GoOn);
             }
         }
-        process::nap(Duration::from_millis(1));
+        match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
+            Err(Errno::BUSY) => {}
+            _ => return true,
+        }
     }
+    false
 }
 
 #[cfg(test)]

@@ -12,6 +12,15 @@ use crate::error::{Error, Result};
 /// Searched where the job has no PATH, as execvp(3) does.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
+/// When a program that cannot be executed is found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Before anything starts, with a message that helps.
+    BeforeStart,
+    /// By execve(2) alone, with its error.
+    ByStart,
+}
+
 /// Strings and lists of pointers to them, as execve(2) takes them.
 #[derive(Debug)]
 pub struct PreparedCommand {
@@ -25,12 +34,22 @@ pub struct PreparedCommand {
 
 impl PreparedCommand {
     /// Prepares `argv` with the environment `env`. The program is looked for in the job's own PATH, as env(1) does.
-    /// `mark` names a variable whose value no other job has.
-    pub fn new(argv: &[OsString], env: Vec<(OsString, OsString)>, cwd: Option<&Path>, mark: &str) -> Result<Self> {
+    /// `mark` names a variable whose value no other job has. With `Check::BeforeStart` a program that cannot work is an
+    /// error now.
+    pub fn new(
+        argv: &[OsString],
+        env: Vec<(OsString, OsString)>,
+        cwd: Option<&Path>,
+        mark: &str,
+        check: Check,
+    ) -> Result<Self> {
         let program = argv.first().ok_or_else(|| Error::Internal("no command to run".to_owned()))?;
         let prepared_argv = StringList::new(argv.iter().cloned())?;
         let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
-        let candidates = candidates(program, path, cwd)?;
+        let candidates = match check {
+            Check::BeforeStart => checked_candidates(program, path, cwd)?,
+            Check::ByStart => all_candidates(program, path),
+        };
         let mut shell_argv: Vec<OsString> = vec!["/bin/sh".into(), "".into()];
         shell_argv.extend(argv.iter().skip(1).cloned());
         let marked = env.iter().find(|(name, _)| name == mark);
@@ -104,38 +123,44 @@ fn c_string(text: OsString) -> Result<CString> {
     })
 }
 
-/// The files that execvp(3) would try. Says at once where none can work.
-fn candidates(program: &OsStr, path: Option<&OsStr>, cwd: Option<&Path>) -> Result<Vec<PathBuf>> {
+/// The files that execvp(3) would try.
+fn all_candidates(program: &OsStr, path: Option<&OsStr>) -> Vec<PathBuf> {
+    if program.is_empty() || program.as_bytes().contains(&b'/') {
+        return vec![PathBuf::from(program)];
+    }
+    std::env::split_paths(path.unwrap_or(OsStr::new(DEFAULT_PATH)))
+        .map(|folder| if folder.as_os_str().is_empty() { Path::new(".").join(program) } else { folder.join(program) })
+        .collect()
+}
+
+/// Those that can work. Says at once where none can.
+fn checked_candidates(program: &OsStr, path: Option<&OsStr>, cwd: Option<&Path>) -> Result<Vec<PathBuf>> {
     if program.is_empty() {
         return Err(Error::CommandNotFound {
             message: "cannot run '': the name of the command is empty".to_owned(),
             remediation: "Give the command after the options; an unset variable may have been expanded".to_owned(),
         });
     }
-    let shown = Path::new(program).display();
-    if program.as_bytes().contains(&b'/') {
-        let file = PathBuf::from(program);
-        let seen_from_here = cwd.map_or_else(|| file.clone(), |cwd| cwd.join(&file));
-        return match runnable(&seen_from_here) {
-            Ok(()) => Ok(vec![file]),
-            Err(error) => Err(refused(&shown.to_string(), &error)),
-        };
-    }
-    let default = OsStr::new(DEFAULT_PATH);
+    let shown = Path::new(program).display().to_string();
+    let in_path = !program.as_bytes().contains(&b'/');
     let mut refusal = None;
     let mut found = Vec::new();
-    for folder in std::env::split_paths(path.unwrap_or(default)) {
-        let file = if folder.as_os_str().is_empty() { Path::new(".").join(program) } else { folder.join(program) };
+    for file in all_candidates(program, path) {
         let seen_from_here = cwd.map_or_else(|| file.clone(), |cwd| cwd.join(&file));
         match runnable(&seen_from_here) {
-            Ok(()) => found.push(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(()) => {
+                found.push(file);
+                // One that is a program is tried first, and in all likelihood alone.
+                break;
+            }
+            Err(error)
+                if in_path && [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {}
             Err(error) => refusal = refusal.or(Some(error)),
         }
     }
     match (found.is_empty(), refusal) {
         (false, _) => Ok(found),
-        (true, Some(error)) => Err(refused(&shown.to_string(), &error)),
+        (true, Some(error)) => Err(refused(&shown, &error)),
         (true, None) => Err(Error::CommandNotFound {
             message: format!("cannot run {shown}: no such command in PATH"),
             remediation: "Check the spelling and the PATH, or give the file with its folder, as in ./NAME".to_owned(),
@@ -176,11 +201,11 @@ fn refused(shown: &str, error: &io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::PreparedCommand;
+    use super::{Check, PreparedCommand};
     use crate::error::Error;
 
     fn prepare(program: &str, path: &str) -> Result<PreparedCommand, Error> {
-        PreparedCommand::new(&[program.into()], vec![("PATH".into(), path.into())], None, "")
+        PreparedCommand::new(&[program.into()], vec![("PATH".into(), path.into())], None, "", Check::BeforeStart)
     }
 
     #[test]

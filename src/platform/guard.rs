@@ -190,7 +190,8 @@ extern "C" fn leader(plan: *mut c_void) -> ! {
         // If the guard is killed alone, the leader must not go on without one.
         let _ = syscall!(Sysno::prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
         for signal in 1..=64 {
-            let fixed = signal == libc::SIGKILL || signal == libc::SIGSTOP;
+            // Two cannot be changed, and two are the C library's own.
+            let fixed = matches!(signal, libc::SIGKILL | libc::SIGSTOP | 32 | 33);
             if !fixed && plan.reset_signals & (1 << (signal - 1)) != 0 {
                 default_disposition(signal);
             }
@@ -230,8 +231,9 @@ unsafe fn execute(plan: &mut Plan) -> ! {
                 errno = refusal(syscall!(Sysno::execve, *plan.shell_argv, plan.shell_argv, plan.envp));
             }
             match errno {
-                Errno::ENOENT | Errno::ENOTDIR => {}
                 Errno::EACCES => reason = errno,
+                Errno::ENOENT | Errno::ENOTDIR if reason != Errno::EACCES => reason = errno,
+                Errno::ENOENT | Errno::ENOTDIR => {}
                 _ => fail(plan, STEP_EXEC, errno),
             }
             candidate = candidate.add(1);

@@ -1,10 +1,11 @@
 //! Single processes: their handles, and signals that can never reach a stranger who got the same pid.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, PidfdFlags, Signal as KernelSignal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
+use syscalls::{Errno, Sysno, syscall};
 
 use super::procfs::{self, Identity};
 use crate::model::signal::Signal;
@@ -59,11 +60,11 @@ pub fn send(target: Identity, signal: Signal) -> Sent {
 
 /// Sends a signal through a handle.
 pub fn send_to(handle: BorrowedFd<'_>, signal: Signal) -> Sent {
-    // SAFETY: any number from 1 to 64 is a signal to the kernel, the C library's own included.
-    let kernel_signal = unsafe { KernelSignal::from_raw_unchecked(signal.number()) };
-    match rustix::process::pidfd_send_signal(handle, kernel_signal) {
-        Ok(()) => Sent::Delivered,
-        Err(rustix::io::Errno::PERM) => Sent::Refused,
+    // SAFETY: takes two numbers and no memory. Zero is a signal, too, and reaches nobody.
+    let sent = unsafe { syscall!(Sysno::pidfd_send_signal, handle.as_raw_fd(), signal.number(), 0, 0) };
+    match sent {
+        Ok(_) => Sent::Delivered,
+        Err(Errno::EPERM) => Sent::Refused,
         Err(_) => Sent::Gone,
     }
 }

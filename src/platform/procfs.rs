@@ -4,12 +4,17 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use crate::model::outcome::ProcessRow;
 
 /// Command lines in answers are cut to so many bytes.
 const COMMAND_LIMIT: usize = 200;
+
+/// How long one command line may take to be read.
+const READ_LIMIT: Duration = Duration::from_millis(100);
 
 /// A process that cannot be confused with a later one of the same pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +37,7 @@ pub struct Stat {
     pub cpu: Duration,
     pub start_time: u64,
     pub rss_bytes: u64,
+    pub threads: u64,
 }
 
 impl Stat {
@@ -39,9 +45,9 @@ impl Stat {
         Identity { pid: self.pid, start_time: self.start_time }
     }
 
-    /// It has ended and only waits to be reaped.
+    /// It has ended and only waits to be reaped. A process whose first thread alone has ended looks like it, but lives.
     pub fn is_dead(&self) -> bool {
-        matches!(self.state, 'Z' | 'X' | 'x')
+        matches!(self.state, 'Z' | 'X' | 'x') && self.threads <= 1
     }
 }
 
@@ -67,6 +73,7 @@ pub fn stat(pid: i32) -> Option<Stat> {
         session: fields.get(3)?.parse().ok()?,
         cpu: Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / per_second)),
         start_time: number(22)?,
+        threads: number(20)?,
         rss_bytes: number(24)?.saturating_mul(rustix::param::page_size() as u64),
     })
 }
@@ -149,12 +156,36 @@ pub fn is_below(pid: i32, ancestor: i32) -> bool {
     false
 }
 
-/// The command line, or the name in brackets where there is none.
-pub fn command_line(stat: &Stat) -> String {
-    let bytes = fs::read(format!("/proc/{}/cmdline", stat.pid)).unwrap_or_default();
+/// The command lines, or names in brackets where there are none, in the same order.
+///
+/// The kernel lets a reader of a command line wait for a process that is stuck in it; whoever holds a deadline must not.
+/// So a thread reads, and what it has not read in time is answered with the name.
+pub fn command_lines(stats: &[Stat]) -> Vec<String> {
+    let pids: Vec<i32> = stats.iter().map(|stat| stat.pid).collect();
+    let (sender, lines) = mpsc::channel();
+    let reader = thread::Builder::new().spawn(move || {
+        for pid in pids {
+            if sender.send(command_line(pid)).is_err() {
+                return;
+            }
+        }
+    });
+    let mut in_time = reader.is_ok();
+    stats
+        .iter()
+        .map(|stat| {
+            let line = if in_time { lines.recv_timeout(READ_LIMIT).ok() } else { None };
+            in_time = line.is_some();
+            line.flatten().unwrap_or_else(|| format!("[{}]", stat.name))
+        })
+        .collect()
+}
+
+fn command_line(pid: i32) -> Option<String> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let trimmed = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
     if trimmed.is_empty() {
-        return format!("[{}]", stat.name);
+        return None;
     }
     let mut text = String::from_utf8_lossy(trimmed).replace('\0', " ");
     if text.len() > COMMAND_LIMIT {
@@ -166,7 +197,7 @@ pub fn command_line(stat: &Stat) -> String {
         text.truncate(end);
         text.push_str(ellipsis);
     }
-    text
+    Some(text)
 }
 
 /// The real user id.
@@ -180,8 +211,12 @@ pub fn has_variable(pid: i32, variable: &[u8]) -> bool {
     !variable.is_empty() && environment.split(|byte| *byte == 0).any(|entry| entry == variable)
 }
 
-/// One row of an answer.
-pub fn row(stat: &Stat) -> ProcessRow {
+/// The rows of an answer.
+pub fn rows(stats: &[Stat]) -> Vec<ProcessRow> {
+    stats.iter().zip(command_lines(stats)).map(|(stat, command)| row(stat, command)).collect()
+}
+
+fn row(stat: &Stat, command: String) -> ProcessRow {
     let waiting_in = fs::read_to_string(format!("/proc/{}/wchan", stat.pid))
         .ok()
         .filter(|function| !function.is_empty() && function != "0");
@@ -189,7 +224,7 @@ pub fn row(stat: &Stat) -> ProcessRow {
         pid: stat.pid,
         ppid: stat.ppid,
         state: stat.state.to_string(),
-        command: command_line(stat),
+        command,
         cpu_seconds: stat.cpu.as_secs_f64(),
         rss_bytes: stat.rss_bytes,
         waiting_in,

@@ -72,16 +72,15 @@ fn is_ignored(number: i32) -> bool {
     }
 }
 
-/// Sets what runner itself needs: children are waited for, and the terminal never stops us for writing an answer.
+/// Sets what runner itself needs: children are waited for, the terminal never stops us for writing an answer, and a
+/// write that cannot be made is an error and no death.
 pub fn set_own_dispositions() {
-    for (number, handler) in [
-        (libc::SIGCHLD, libc::SIG_DFL),
-        (libc::SIGTTIN, libc::SIG_IGN),
-        (libc::SIGTTOU, libc::SIG_IGN),
-        (libc::SIGPIPE, libc::SIG_IGN),
-    ] {
-        // SAFETY: no handler of ours is involved.
-        unsafe { libc::signal(number, handler) };
+    // SAFETY: no handler of ours is involved.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+        for number in [libc::SIGTTIN, libc::SIGTTOU, libc::SIGPIPE, libc::SIGXFSZ] {
+            libc::signal(number, libc::SIG_IGN);
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 //! The leader is a child of a guard (see `guard`), so the tree is exactly what lives below the guard. Two rungs hold it:
 //! a control group where one can be made, and always the walk over the guard's descendants.
 
-use std::collections::BTreeSet;
 use std::ffi::c_void;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -29,6 +28,8 @@ const STRAY_ROUNDS: u32 = 100;
 const STRAY_PAUSE: Duration = Duration::from_millis(5);
 /// How long a tree that nobody released may take to die.
 const EMERGENCY_LIMIT: Duration = Duration::from_secs(2);
+/// A tree that forks all the time is looked at so often before a signal.
+const SETTLE_ROUNDS: u32 = 4;
 /// The kill of a tree looks at it so often in a row before it lets the event loop go on.
 const KILL_ROUNDS: u32 = 8;
 
@@ -213,20 +214,8 @@ impl Tree {
 
     /// Sends a signal once to every process of the tree, then CONT, so that a stopped one can act on it.
     pub fn signal(&self, signal: Signal) {
-        let mut reached: BTreeSet<Identity> = BTreeSet::new();
-        loop {
-            // Parents come first. Processes that appear meanwhile are reached in the next round.
-            let news: Vec<Identity> =
-                self.living().iter().map(Stat::identity).filter(|identity| !reached.contains(identity)).collect();
-            if news.is_empty() || reached.len() > 100_000 {
-                break;
-            }
-            for identity in news {
-                process::send(identity, signal);
-                reached.insert(identity);
-            }
-        }
-        if ![Signal::CONT, Signal::STOP, Signal::TSTP, Signal::NULL].contains(&signal) {
+        let reached = self.signal_each(signal);
+        if ![Signal::KILL, Signal::CONT].contains(&signal) {
             for identity in reached {
                 process::send(identity, Signal::CONT);
             }
@@ -234,11 +223,36 @@ impl Tree {
         self.nudge_guard();
     }
 
+    /// Sends a signal of job control to every process of the tree.
+    pub fn signal_alone(&self, signal: Signal) {
+        self.signal_each(signal);
+        self.nudge_guard();
+    }
+
+    /// Sends a signal to all that are there, parents first. What is started as an answer to the signal does not get it.
+    fn signal_each(&self, signal: Signal) -> Vec<Identity> {
+        let look = || self.living().iter().map(Stat::identity).collect::<Vec<_>>();
+        // A fork may hide from one look; two that are alike have seen all.
+        let mut found = look();
+        for _ in 0..SETTLE_ROUNDS {
+            let again = look();
+            let settled = again == found;
+            found = again;
+            if settled {
+                break;
+            }
+        }
+        for identity in &found {
+            process::send(*identity, signal);
+        }
+        found
+    }
+
     /// Sends a signal to the leader alone, then CONT.
     pub fn signal_leader(&self, signal: Signal) {
         if let Some(leader) = &self.leader {
             process::send_to(leader.as_fd(), signal);
-            if ![Signal::CONT, Signal::KILL, Signal::STOP].contains(&signal) {
+            if ![Signal::KILL, Signal::CONT].contains(&signal) {
                 process::send_to(leader.as_fd(), Signal::CONT);
             }
         }
@@ -285,26 +299,35 @@ impl Tree {
 
     /// The tree as it stands, parents first.
     pub fn rows(&self) -> Vec<ProcessRow> {
-        procfs::descendants(self.guard_pid).iter().take(ROW_LIMIT).map(procfs::row).collect()
+        let mut found = procfs::descendants(self.guard_pid);
+        found.truncate(ROW_LIMIT);
+        procfs::rows(&found)
     }
 
     /// What is still alive, with its owner.
     pub fn survivors(&self) -> Vec<ProcessRow> {
-        let with_owner = |stat: &Stat| ProcessRow { uid: procfs::owner(stat.pid), ..procfs::row(stat) };
-        self.living().iter().take(ROW_LIMIT).map(with_owner).collect()
+        let mut rows = procfs::rows(&self.first_living());
+        for row in &mut rows {
+            row.uid = procfs::owner(row.pid);
+        }
+        rows
     }
 
     /// What lives on after the leader, and whether it holds one of the pipes with these inode numbers.
     pub fn leftovers(&self, pipes: &[u64]) -> Vec<Leftover> {
-        self.living()
-            .iter()
-            .take(ROW_LIMIT)
-            .map(|stat| Leftover {
-                pid: stat.pid,
-                command: procfs::command_line(stat),
-                holds_output: procfs::holds_pipe(stat.pid, pipes),
-            })
-            .collect()
+        let living = self.first_living();
+        let leftover = |(stat, command): (&Stat, String)| Leftover {
+            pid: stat.pid,
+            command,
+            holds_output: procfs::holds_pipe(stat.pid, pipes),
+        };
+        living.iter().zip(procfs::command_lines(&living)).map(leftover).collect()
+    }
+
+    fn first_living(&self) -> Vec<Stat> {
+        let mut living = self.living();
+        living.truncate(ROW_LIMIT);
+        living
     }
 
     /// True where this process belongs to the tree, or did a moment ago.

@@ -53,7 +53,7 @@ fn facts(details: &Details) -> Vec<String> {
     if let Some(termination) = &details.termination {
         let signals: Vec<String> = termination.signals.iter().map(|signal| format!("SIG{signal}")).collect();
         let how = match (&signals[..], details.elapsed_seconds) {
-            ([], Some(elapsed)) => format!("ended after {elapsed} s, before it was told"),
+            ([], Some(elapsed)) => format!("stopped after {elapsed} s by the terminal's own signal"),
             (_, Some(elapsed)) => format!("stopped after {elapsed} s with {}", signals.join(", then ")),
             (_, None) => format!("stopped with {}", signals.join(", then ")),
         };

@@ -60,7 +60,6 @@ pub(super) struct Job {
     pumps: [Option<Pump>; 2],
     interests: [StreamInterest; 2],
     merged: bool,
-    scope: Scope,
     shares_group: bool,
     timeout: Option<Duration>,
     listener: Box<dyn FnMut(Event) + Send>,
@@ -133,7 +132,6 @@ impl Job {
             pumps,
             interests: [StreamInterest::default(); 2],
             merged: streams.stderr == Route::WithStdout,
-            scope: spec.limits.scope,
             shares_group,
             timeout: spec.limits.wall().map(|(wall, _)| wall),
             listener,
@@ -194,7 +192,7 @@ impl Job {
 
     /// Sends a signal of the terminal's job control to the whole tree.
     pub(super) fn job_control(&self, signal: Signal) {
-        self.tree.signal(signal);
+        self.tree.signal_alone(signal);
     }
 
     /// One of its descriptors is ready.
@@ -314,14 +312,9 @@ impl Job {
     fn perform(&mut self, effects: Vec<Effect>, surface: &mut Surface<'_>) {
         for effect in effects {
             match effect {
-                Effect::Signal(signal) => match self.scope {
-                    Scope::Tree => self.tree.signal(signal),
-                    Scope::Leader => self.tree.signal_leader(signal),
-                },
-                Effect::Kill => match self.scope {
-                    Scope::Tree => self.tree.kill(),
-                    Scope::Leader => self.tree.signal_leader(Signal::KILL),
-                },
+                Effect::Signal(signal, Scope::Tree) => self.tree.signal(signal),
+                Effect::Signal(signal, Scope::Leader) => self.tree.signal_leader(signal),
+                Effect::Kill => self.tree.kill(),
                 Effect::Arm(timer, at) => surface.deadlines.arm((self.id, timer), at),
                 Effect::Disarm(timer) => surface.deadlines.disarm((self.id, timer)),
                 Effect::MeasureCpu => {
@@ -359,6 +352,7 @@ impl Job {
                     (self.listener)(Event::WarningReached { elapsed, timeout: self.timeout });
                 }
                 Effect::TellStopping(cause, signal) => (self.listener)(Event::StopBegun { cause, signal }),
+                Effect::TellForwarded(signal) => (self.listener)(Event::SignalForwarded(signal)),
                 Effect::Finish => self.finish(surface),
             }
         }

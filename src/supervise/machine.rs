@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::model::job::{Leftovers, Scope};
 use crate::model::outcome::{Cause, TimeoutReason};
 use crate::model::signal::Signal;
-use crate::supervise::policy::{DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, Policy, REAP_LIMIT, REST_GRACE};
+use crate::supervise::policy::{DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, Policy, REAP_LIMIT, REST_GRACE, START_LIMIT};
 use crate::time::clock::Moment;
 
 /// A deadline of one attempt.
@@ -68,9 +68,9 @@ pub enum Input {
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Effect {
-    /// Send a signal to the scope, then CONT.
-    Signal(Signal),
-    /// End everything in the scope, and repeat until nothing is left.
+    /// Send a signal to the leader or the whole tree, then CONT.
+    Signal(Signal, Scope),
+    /// End the whole tree.
     Kill,
     Arm(Timer, Moment),
     Disarm(Timer),
@@ -92,6 +92,8 @@ pub enum Effect {
     TellWarning,
     /// Tell renderers that the ladder was begun or climbed.
     TellStopping(Cause, Signal),
+    /// Tell renderers that a signal is passed on.
+    TellForwarded(Signal),
     /// The attempt is over.
     Finish,
 }
@@ -123,6 +125,10 @@ pub struct Machine {
     eof: bool,
     leftovers_found: bool,
     forwarded: bool,
+    /// A stop that waits for the command to be there.
+    stop_when_started: Option<(Cause, bool)>,
+    /// Signals to pass on once there is a command.
+    held_back: Vec<(Signal, bool)>,
     abandoned: bool,
     last_byte: Moment,
     cpu: Duration,
@@ -144,6 +150,8 @@ impl Machine {
             eof: false,
             leftovers_found: false,
             forwarded: false,
+            stop_when_started: None,
+            held_back: Vec::new(),
             abandoned: false,
             last_byte: now,
             cpu: Duration::ZERO,
@@ -194,6 +202,12 @@ impl Machine {
                 if self.state == State::Starting {
                     self.state = State::Running;
                     self.effects.push(Effect::TellStarted);
+                    if let Some((cause, heard)) = self.stop_when_started.take() {
+                        self.begin_stop(cause, Rung::Signal, heard, now);
+                    }
+                    for (signal, heard) in std::mem::take(&mut self.held_back) {
+                        self.forward(signal, heard, now);
+                    }
                 }
             }
             Input::StartFailed => self.finish(),
@@ -219,10 +233,6 @@ impl Machine {
             return;
         }
         self.leader_ended = true;
-        if self.policy.scope == Scope::Leader {
-            self.tree_gone(now);
-            return;
-        }
         match self.state {
             State::Starting | State::Running => match self.policy.leftovers {
                 Leftovers::Wait => {}
@@ -232,6 +242,11 @@ impl Machine {
                 }
                 Leftovers::Report | Leftovers::Ignore => self.drain(now),
             },
+            // The leader alone was told; now the rest is.
+            State::Stopping if self.policy.scope == Scope::Leader => {
+                self.effects.push(Effect::Signal(self.policy.stop_signal, Scope::Tree));
+                self.arm(Timer::Grace, now + REST_GRACE);
+            }
             // A command without a grace may end in its own time; the rest of its tree may not.
             State::Stopping if self.policy.grace.is_none() => self.arm(Timer::Grace, now + REST_GRACE),
             State::Stopping | State::Sweeping | State::Draining | State::Done => {}
@@ -291,10 +306,14 @@ impl Machine {
             (Timer::Warn, State::Starting | State::Running) => {
                 self.effects.push(Effect::TellWarning);
                 if let Some(signal) = self.policy.warn_signal {
-                    self.effects.push(Effect::Signal(signal));
+                    self.effects.push(Effect::Signal(signal, self.policy.scope));
                 }
             }
             (Timer::Grace, State::Stopping) => self.kill(now),
+            (Timer::Grace, State::Starting) if self.stop_when_started.is_some() => {
+                self.effects.push(Effect::Snapshot);
+                self.kill(now);
+            }
             // A signal that was passed on has its own grace, and it is counted as the end of the time.
             (Timer::Grace, State::Starting | State::Running) => {
                 let (limit, reason) = self.policy.wall.unwrap_or((Duration::ZERO, TimeoutReason::Total));
@@ -350,7 +369,8 @@ impl Machine {
             return;
         }
         match self.state {
-            State::Starting | State::Running => self.begin_stop(cause, rung, heard, now),
+            State::Starting if self.stop_when_started.is_some() && rung == Rung::Signal => {}
+            State::Starting | State::Running => self.begin_stop(self.cause.unwrap_or(cause), rung, heard, now),
             State::Stopping if rung == Rung::Kill => self.kill(now),
             State::Draining if self.cause.is_none() => {
                 if self.tree_empty || self.leftovers_found {
@@ -372,12 +392,15 @@ impl Machine {
         self.cause = Some(cause);
         self.disarm_limits();
         self.disarm(Timer::Drain);
+        let signal = self.policy.stop_signal;
+        let at_once = rung >= Rung::Kill || signal == Signal::KILL || self.policy.grace == Some(Duration::ZERO);
+        if self.state == State::Starting && !self.leader_ended && !at_once {
+            // A process that has not executed its program yet cannot be asked to end. It will be, or not be at all.
+            self.stop_when_started = Some((cause, heard));
+            self.arm(Timer::Grace, now + self.policy.grace.map_or(START_LIMIT, |grace| grace.min(START_LIMIT)));
+            return;
+        }
         self.effects.push(Effect::Snapshot);
-        let signal = self.policy.stop_signal_for(cause);
-        let at_once = rung >= Rung::Kill
-            || signal == Signal::KILL
-            || self.policy.grace == Some(Duration::ZERO)
-            || self.is_starting();
         if at_once {
             self.effects.push(Effect::TellStopping(cause, Signal::KILL));
             self.kill(now);
@@ -385,19 +408,13 @@ impl Machine {
         }
         self.state = State::Stopping;
         self.effects.push(Effect::TellStopping(cause, signal));
-        self.signals.push(signal);
         if !heard {
-            self.effects.push(Effect::Signal(signal));
+            self.send(signal);
         }
         let grace = if self.leader_ended { self.policy.grace.or(Some(REST_GRACE)) } else { self.policy.grace };
         if let Some(grace) = grace {
             self.arm(Timer::Grace, now + grace);
         }
-    }
-
-    /// A process that has not executed its program yet cannot be asked to end.
-    fn is_starting(&self) -> bool {
-        self.state == State::Starting && !self.leader_ended
     }
 
     fn kill(&mut self, now: Moment) {
@@ -414,9 +431,14 @@ impl Machine {
     }
 
     fn forward(&mut self, signal: Signal, heard: bool, now: Moment) {
-        if self.is_starting() || !matches!(self.state, State::Starting | State::Running | State::Stopping) {
+        if self.state == State::Starting {
+            self.held_back.push((signal, heard));
             return;
         }
+        if !matches!(self.state, State::Running | State::Stopping) {
+            return;
+        }
+        self.effects.push(Effect::TellForwarded(signal));
         if !heard {
             self.send(signal);
         }
@@ -430,7 +452,8 @@ impl Machine {
         if !self.signals.contains(&signal) {
             self.signals.push(signal);
         }
-        self.effects.push(if signal == Signal::KILL { Effect::Kill } else { Effect::Signal(signal) });
+        let effect = if signal == Signal::KILL { Effect::Kill } else { Effect::Signal(signal, self.policy.scope) };
+        self.effects.push(effect);
     }
 
     fn arm(&mut self, timer: Timer, at: Moment) {

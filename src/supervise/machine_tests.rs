@@ -9,7 +9,7 @@ use super::{Effect, Input, Machine, Rung, State, TIMERS, Timer};
 use crate::model::job::{Leftovers, Scope};
 use crate::model::outcome::{Cause, TimeoutReason};
 use crate::model::signal::Signal;
-use crate::supervise::policy::{DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, Policy, REAP_LIMIT, REST_GRACE};
+use crate::supervise::policy::{DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, Policy, REAP_LIMIT, REST_GRACE, START_LIMIT};
 use crate::time::clock::{Clock, ManualClock, Moment};
 use crate::time::deadlines::Deadlines;
 
@@ -136,7 +136,7 @@ fn a_timeout_never_comes_early_and_climbs_after_the_grace() {
     assert_eq!(rig.state(), State::Running);
     rig.pass(Duration::from_nanos(1));
     assert_eq!(rig.state(), State::Stopping);
-    assert!(rig.did(Effect::Snapshot) && rig.did(Effect::Signal(Signal::TERM)) && !rig.did(Effect::Kill));
+    assert!(rig.did(Effect::Snapshot) && rig.did(Effect::Signal(Signal::TERM, Scope::Tree)) && !rig.did(Effect::Kill));
     rig.pass(GRACE);
     assert_eq!(rig.state(), State::Sweeping);
     assert!(rig.did(Effect::Kill));
@@ -207,8 +207,8 @@ fn the_third_interrupt_ends_at_once() {
 fn an_interrupt_that_the_terminal_delivered_is_not_sent_again() {
     let mut rig = Rig::running(policy());
     rig.feed(Input::Stop { cause: INTERRUPTED, rung: Rung::Signal, heard: true });
-    assert!(!rig.did(Effect::Signal(Signal::INT)));
-    assert_eq!(rig.machine.signals(), [Signal::INT]);
+    assert!(!rig.did(Effect::Signal(Signal::INT, Scope::Tree)));
+    assert!(rig.machine.signals().is_empty());
     rig.pass(GRACE);
     assert!(rig.did(Effect::Kill));
 }
@@ -319,16 +319,24 @@ fn a_warning_is_given_once_and_stops_nothing() {
     let mut rig = Rig::running(warned);
     rig.pass(TIMEOUT - Duration::from_nanos(1));
     assert_eq!(rig.seen.iter().filter(|effect| **effect == Effect::TellWarning).count(), 1);
-    assert!(rig.did(Effect::Signal(Signal::USR1)));
+    assert!(rig.did(Effect::Signal(Signal::USR1, Scope::Tree)));
     assert_eq!(rig.state(), State::Running);
 }
 
 #[test]
-fn a_command_that_is_still_being_executed_is_killed() {
+fn a_command_that_is_still_being_executed_is_told_once_it_is_there_or_killed() {
     let mut rig = Rig::new(policy());
     rig.pass(TIMEOUT);
+    assert_eq!(rig.state(), State::Starting);
+    rig.cancel(TERMINATED, Rung::Signal);
+    rig.feed(Input::Started);
+    assert_eq!((rig.state(), rig.machine.cause()), (State::Stopping, Some(TOTAL)));
+    assert!(rig.did(Effect::Signal(Signal::TERM, Scope::Tree)) && !rig.did(Effect::Kill));
+
+    let mut rig = Rig::new(policy());
+    rig.pass(TIMEOUT + START_LIMIT);
     assert_eq!(rig.state(), State::Sweeping);
-    assert_eq!(rig.machine.signals(), [Signal::KILL]);
+    assert_eq!((rig.machine.signals(), rig.machine.cause()), (&[Signal::KILL][..], Some(TOTAL)));
 
     let mut rig = Rig::new(policy());
     rig.feed(Input::StartFailed);
@@ -341,20 +349,32 @@ fn a_signal_that_is_passed_on_starts_the_grace_once() {
     rig.feed(Input::Forward { signal: Signal::USR1, heard: false });
     rig.pass(GRACE / 2);
     rig.feed(Input::Forward { signal: Signal::TERM, heard: false });
-    assert!(rig.did(Effect::Signal(Signal::USR1)) && rig.did(Effect::Signal(Signal::TERM)));
+    assert!(rig.did(Effect::Signal(Signal::USR1, Scope::Tree)) && rig.did(Effect::Signal(Signal::TERM, Scope::Tree)));
     assert_eq!(rig.state(), State::Running);
     rig.pass(GRACE / 2);
     assert_eq!(rig.state(), State::Sweeping);
 }
 
 #[test]
-fn a_leader_alone_is_all_that_timeout_foreground_ends() {
+fn a_leader_that_is_told_alone_does_not_leave_the_rest_behind() {
     let mut rig = Rig::running(Policy { scope: Scope::Leader, leftovers: Leftovers::Ignore, ..policy() });
-    rig.feed(Input::Eof);
     rig.pass(TIMEOUT);
+    assert!(
+        rig.did(Effect::Signal(Signal::TERM, Scope::Leader)) && !rig.did(Effect::Signal(Signal::TERM, Scope::Tree))
+    );
     rig.feed(Input::LeaderExited);
-    assert_eq!(rig.state(), State::Done);
-    assert!(!rig.did(Effect::Kill));
+    assert!(rig.did(Effect::Signal(Signal::TERM, Scope::Tree)));
+    rig.pass(REST_GRACE);
+    assert!(rig.did(Effect::Kill));
+}
+
+#[test]
+fn a_signal_that_comes_before_the_command_reaches_it_in_the_end() {
+    let mut rig = Rig::new(policy());
+    rig.feed(Input::Forward { signal: Signal::USR1, heard: false });
+    assert!(!rig.did(Effect::Signal(Signal::USR1, Scope::Tree)));
+    rig.feed(Input::Started);
+    assert!(rig.did(Effect::Signal(Signal::USR1, Scope::Tree)));
 }
 
 /// A machine brought into a state, the usual way.
@@ -453,11 +473,6 @@ proptest! {
             rig.pass(Duration::from_millis(millis));
         }
         end(&mut rig);
-        if policy.scope == Scope::Leader && rig.state() != State::Done {
-            rig.feed(Input::LeaderExited);
-            rig.feed(Input::Eof);
-            rig.pass(DRAIN_LIMIT + DELIVERY_LIMIT);
-        }
         assert_eq!(rig.state(), State::Done);
         assert_eq!(rig.deadlines.next(), None);
         assert_eq!(rig.seen.iter().filter(|effect| **effect == Effect::Finish).count(), 1);

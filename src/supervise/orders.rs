@@ -49,7 +49,7 @@ impl Orders {
             // Every signal whose default action ends a process, but for those that say that we ourselves went wrong.
             Manners::PassOn => {
                 let named = ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "ALRM", "VTALRM", "PROF", "IO", "PWR"];
-                let more = ["STKFLT", "XCPU", "XFSZ", "TSTP", "CHLD"];
+                let more = ["PIPE", "STKFLT", "XCPU", "XFSZ", "TSTP", "CHLD"];
                 let real_time = (libc::SIGRTMIN()..=libc::SIGRTMAX()).filter_map(Signal::from_number);
                 named.iter().chain(&more).filter_map(|name| name.parse().ok()).chain(real_time).collect()
             }

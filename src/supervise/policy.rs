@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::model::job::{Leftovers, Limits, Scope};
-use crate::model::outcome::{Cause, TimeoutReason};
+use crate::model::outcome::TimeoutReason;
 use crate::model::signal::Signal;
 
 /// How long the end of the writers is awaited after the end of the leader.
@@ -16,6 +16,8 @@ pub const REAP_LIMIT: Duration = Duration::from_secs(2);
 pub const KILL_PERIOD: Duration = Duration::from_millis(50);
 /// How long our reader has to take what is left after a stop.
 pub const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
+/// How long a stop waits for a command that is still being executed.
+pub const START_LIMIT: Duration = Duration::from_secs(1);
 /// What the rest of a tree gets after the leader's end where no grace was set.
 pub const REST_GRACE: Duration = Duration::from_secs(1);
 
@@ -43,14 +45,6 @@ impl Policy {
             grace: limits.grace,
             scope: limits.scope,
             leftovers,
-        }
-    }
-
-    /// An interrupt is passed on as one; every other cause uses the stop signal of the job.
-    pub(super) fn stop_signal_for(&self, cause: Cause) -> Signal {
-        match cause {
-            Cause::Cancelled { signal: Signal::INT | Signal::QUIT } => Signal::INT,
-            Cause::Cancelled { .. } | Cause::Timeout { .. } => self.stop_signal,
         }
     }
 }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::model::signal::Signal;
-use crate::platform::cgroup::Home;
+use crate::platform::cgroup::{Home, Patience};
 use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
+use crate::platform::process;
 use crate::platform::signals::{self, Arrivals, Inherited};
 pub use crate::supervise::job::Submission;
 use crate::supervise::job::{Job, JobId, KEYS, Surface};
@@ -72,10 +73,8 @@ impl Watchdog {
 
     /// Runs until every job is done.
     pub fn run(&mut self) -> Result<()> {
-        if let Some(home) = &self.home {
-            // The job is starting meanwhile.
-            home.sweep();
-        }
+        // The job is starting meanwhile.
+        let unfinished = self.home.as_ref().is_some_and(|home| home.sweep(Patience::GoOn));
         let mut ready = Vec::new();
         self.remove_done();
         while !self.jobs.is_empty() {
@@ -89,6 +88,9 @@ impl Watchdog {
                 self.with_job(id, |job, surface| job.step(Input::Due(timer), surface));
             }
             self.remove_done();
+        }
+        if let (true, Some(home)) = (unfinished, &self.home) {
+            home.sweep(Patience::Wait);
         }
         Ok(())
     }
@@ -128,7 +130,10 @@ impl Watchdog {
     fn obey(&mut self) {
         self.arrivals.doorbell().clear();
         while let Some(arrival) = self.arrivals.next() {
-            let from_inside = arrival.sender.is_some_and(|sender| self.jobs.values().any(|job| job.contains(sender)));
+            // Our own broken pipe is no order either.
+            let from_inside = arrival.sender.is_some_and(|sender| {
+                sender == process::own_pid() || self.jobs.values().any(|job| job.contains(sender))
+            });
             let shares_group = self.jobs.values().all(Job::shares_group);
             match self.orders.read(arrival, from_inside, shares_group) {
                 Order::ToJobs(input) => self.with_each(|job, surface| job.step(input, surface)),
