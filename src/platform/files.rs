@@ -4,9 +4,18 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rustix::fs::{Access, AtFlags, CWD};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
 
+use super::descriptors::{self, Moved};
+
+/// A FIFO's reader may come a moment later than we do.
+const OPEN_TRIES: u32 = 50;
+const OPEN_PAUSE: Duration = Duration::from_millis(10);
+/// A reader that takes nothing for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How many links in a row are followed, as the kernel does.
 const LINK_LIMIT: u32 = 40;
 
@@ -59,8 +68,7 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 /// Puts `bytes` into the file, as a whole or not at all where it is regular or absent. Its permissions are kept.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if is_special(path) {
-        let mut file = fs::OpenOptions::new().write(true).open(path)?;
-        return file.write_all(bytes);
+        return write_special(path, bytes);
     }
     let target = resolve(path)?;
     let name = target.file_name().ok_or(io::ErrorKind::IsADirectory)?;
@@ -73,6 +81,24 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// Writes to what is no regular file. One that nobody reads is given up, since an answer must not wait for ever.
+fn write_special(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Without a reader, opening a FIFO in this way fails at once.
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let mut opened = rustix::fs::open(path, flags, Mode::empty());
+    for _ in 0..OPEN_TRIES {
+        if opened.as_ref().err() != Some(&Errno::NXIO) {
+            break;
+        }
+        super::process::nap(OPEN_PAUSE);
+        opened = rustix::fs::open(path, flags, Mode::empty());
+    }
+    match descriptors::write_patiently(opened?.as_fd(), bytes, PATIENCE)? {
+        Moved::Bytes(_) => Ok(()),
+        Moved::WouldBlock | Moved::Broken => Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads it")),
+    }
 }
 
 fn write_whole(temporary: &Path, bytes: &[u8], target: &Path) -> io::Result<()> {

@@ -190,8 +190,8 @@ extern "C" fn leader(plan: *mut c_void) -> ! {
         // If the guard is killed alone, the leader must not go on without one.
         let _ = syscall!(Sysno::prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
         for signal in 1..=64 {
-            // Two cannot be changed, and two are the C library's own.
-            let fixed = matches!(signal, libc::SIGKILL | libc::SIGSTOP | 32 | 33);
+            // Two cannot be changed.
+            let fixed = matches!(signal, libc::SIGKILL | libc::SIGSTOP);
             if !fixed && plan.reset_signals & (1 << (signal - 1)) != 0 {
                 default_disposition(signal);
             }

@@ -166,6 +166,18 @@ impl Tree {
         news
     }
 
+    /// The signal that the leader died of, as soon as that is known and before it is news.
+    pub fn leader_signal(&self) -> Option<Signal> {
+        let shared = &self.plan.shared;
+        if shared.leader_ended.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        match end_of(shared.leader_status.load(Ordering::Acquire)) {
+            End::Signaled { signal, .. } => Some(signal),
+            _ => None,
+        }
+    }
+
     /// Wakes a guard that was stopped by its own job; harmless otherwise.
     pub fn nudge_guard(&self) {
         if !self.guard_gone {

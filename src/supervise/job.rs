@@ -185,6 +185,15 @@ impl Job {
         self.tree.contains(pid)
     }
 
+    /// Its leader died of a signal that the terminal sends, and so the same signal may be on its way to us.
+    pub(super) fn may_be_interrupted(&self) -> bool {
+        let from_terminal = [Signal::INT, Signal::QUIT, Signal::HUP];
+        let undecided = self.end.is_none() && self.machine.cause().is_none();
+        self.shares_group
+            && undecided
+            && self.tree.leader_signal().is_some_and(|signal| from_terminal.contains(&signal))
+    }
+
     /// Wakes a guard that its own job stopped.
     pub(super) fn nudge_guard(&self) {
         self.tree.nudge_guard();

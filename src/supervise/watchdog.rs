@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::Result;
 use crate::model::signal::Signal;
@@ -24,6 +25,9 @@ use crate::time::deadlines::Deadlines;
 /// Keys that belong to no job stand behind all that do.
 const SIGNALS: usize = usize::MAX - 2;
 const THREADS: usize = usize::MAX - 3;
+
+/// The terminal signals job and runner in one go; the job may be seen dead before our handler has run.
+const TERMINAL_LIMIT: Duration = Duration::from_millis(50);
 
 /// Owns jobs until they are done.
 pub struct Watchdog {
@@ -80,6 +84,10 @@ impl Watchdog {
         while !self.jobs.is_empty() {
             let timeout = self.deadlines.next().map(|at| at - self.clock.now());
             self.poller.wait(timeout, &mut ready)?;
+            if self.jobs.values().any(Job::may_be_interrupted) {
+                self.arrivals.await_next(TERMINAL_LIMIT);
+                self.obey();
+            }
             for key in &ready {
                 self.dispatch(*key);
             }
