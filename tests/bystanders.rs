@@ -4,33 +4,32 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Exec, Lifeline, Rung, SOON, clean, exec_with, folder, is_alive, wait_until};
+use crate::support::{Exec, Finished, Rung, SOON, clean, exec_with, folder, is_alive, signal, wait_until};
 
 #[macro_use]
 mod support;
 
-/// A shell that starts something in the background and then becomes runner.
+/// A shell that starts something in the background and then becomes runner. The bystanders hold the lifeline too.
 #[expect(clippy::disallowed_methods, reason = "a test starts a shell")]
-fn shell_that_becomes_runner(before: &str, pid_file: &Path, options: &str, rung: Rung) -> (Exec, Lifeline) {
-    let bystanders = Lifeline::new();
+fn shell_that_becomes_runner(before: &str, pid_file: &Path, options: &str, rung: Rung) -> Exec {
     let mut shell = Command::new("sh");
     clean(&mut shell);
-    bystanders.pass_to(&mut shell);
-    // The job does not hold the bystanders' pipe: it is closed for it by the shell.
-    let line = format!("{before} eval \"exec $VICTIM_LIFELINE_OF_OTHERS>&-\"; exec \"$RUN\" \"$@\"");
-    let number = others_descriptor(&shell);
-    shell.env("VICTIM_LIFELINE_OF_OTHERS", number).env("RUN", env!("CARGO_BIN_EXE_runner"));
-    shell.env("VICTIM", support::victim_path()).env("PID", pid_file).args(["-c", &line, "sh"]);
-    (exec_with(shell, options).rung(rung), bystanders)
-}
-
-fn others_descriptor(shell: &Command) -> String {
-    let value = shell.get_envs().find(|(name, _)| *name == "VICTIM_LIFELINE").and_then(|(_, value)| value);
-    value.expect("just set").to_string_lossy().into_owned()
+    shell.env("RUN", env!("CARGO_BIN_EXE_runner")).env("VICTIM", support::victim_path()).env("PID", pid_file);
+    shell.args(["-c", &format!("{before} exec \"$RUN\" \"$@\""), "sh"]);
+    exec_with(shell, options).rung(rung)
 }
 
 fn read_pid(path: &Path) -> i32 {
     fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Of all that ran, the bystander lives and nothing else.
+#[track_caller]
+fn assert_only_one_left(done: &Finished, pid: i32) {
+    wait_until(SOON, "the bystander lives and nothing else", || done.lifeline.holders() == [pid]);
+    assert!(is_alive(pid), "the bystander {pid} lives");
+    signal(pid, libc::SIGKILL);
+    done.assert_tree_dead();
 }
 
 const A_CHILD: &str = "\"$VICTIM\" sleep >/dev/null 2>&1 & echo $! >\"$PID\";";
@@ -40,13 +39,9 @@ const A_GRANDCHILD: &str = "sh -c '\"$VICTIM\" sleep >/dev/null 2>&1 & echo $! >
 fn survives(before: &str, rung: Rung, options: &str, job: &str, code: i32) {
     let place = folder();
     let pid_file = place.path().join("pid");
-    let (run, mut bystanders) = shell_that_becomes_runner(before, &pid_file, options, rung);
-    let running = run.victim(job).start();
-    bystanders.started();
-    let done = running.finish();
+    let done = shell_that_becomes_runner(before, &pid_file, options, rung).victim(job).run();
     done.assert_code(code);
     let pid = read_pid(&pid_file);
-    assert!(is_alive(pid), "the bystander {pid} lives");
     if let Some(line) = done.stderr_text().lines().find(|line| line.contains("\"status\"")) {
         let answer = support::parse(line);
         let details = &answer["error"]["details"];
@@ -57,9 +52,7 @@ fn survives(before: &str, rung: Rung, options: &str, job: &str, code: i32) {
     } else {
         assert_eq!(done.stderr_text(), "", "it is no leftover of the job");
     }
-    wait_until(SOON, "of all of it the bystander alone lives", || bystanders.holders() == [pid]);
-    bystanders.end_holders();
-    done.assert_tree_dead();
+    assert_only_one_left(&done, pid);
 }
 
 on_both_rungs! {
@@ -90,25 +83,19 @@ on_both_rungs! {
     fn a_child_that_we_had_survives_a_kill_of_runner(rung) {
         let place = folder();
         let pid_file = place.path().join("pid");
-        let (run, mut bystanders) = shell_that_becomes_runner(A_CHILD, &pid_file, "", rung);
-        let mut running = run.victim("setsid-child").start();
-        bystanders.started();
-        running.wait_until_ready();
-        running.signal(libc::SIGKILL);
-        running.finish().assert_died_of(libc::SIGKILL);
-        let pid = read_pid(&pid_file);
-        wait_until(SOON, "of all of it the bystander alone lives", || bystanders.holders() == [pid]);
-        assert!(is_alive(pid));
-        bystanders.end_holders();
+        let mut run = shell_that_becomes_runner(A_CHILD, &pid_file, "", rung).victim("setsid-child").start();
+        run.wait_until_ready();
+        run.signal(libc::SIGKILL);
+        let done = run.finish();
+        done.assert_died_of(libc::SIGKILL);
+        assert_only_one_left(&done, read_pid(&pid_file));
     }
 
     /// One that ends during the run is reaped, and its end is not taken for the job's.
     fn the_end_of_a_child_that_we_had_is_not_the_job_s(rung) {
         let place = folder();
-        let (run, mut bystanders) =
-            shell_that_becomes_runner("\"$VICTIM\" exit 7 & \"$VICTIM\" raise 9 &", &place.path().join("pid"), "", rung);
-        let running = run.victim("sleep 400").start();
-        bystanders.started();
-        running.finish().assert_code(0).assert_silent().assert_tree_dead();
+        let before = "\"$VICTIM\" exit 7 & \"$VICTIM\" raise 9 &";
+        let run = shell_that_becomes_runner(before, &place.path().join("pid"), "", rung);
+        run.victim("sleep 400").run().assert_code(0).assert_silent().assert_tree_dead();
     }
 }

@@ -19,7 +19,7 @@ use super::process;
 /// Names of our groups begin so.
 const PREFIX: &str = "runner-";
 /// How often removal is tried again while the kernel still takes a killed group apart.
-const REMOVE_TRIES: u32 = 50;
+const REMOVE_TRIES: u32 = 100;
 
 /// The group that we are in ourselves, in which groups for jobs are made.
 #[derive(Debug)]
@@ -116,13 +116,15 @@ impl Cgroup {
         Some(Duration::from_micros(micros))
     }
 
-    /// Moves what lives in it to our own group.
-    pub fn move_out(&self) {
-        // A process may fork while it is moved.
-        for _ in 0..16 {
-            if !move_out(self.directory.as_fd(), self.parent.as_fd()) {
+    /// Moves what lives in it to our own group, and removes it.
+    pub fn let_go(&self) {
+        // What forks meanwhile is moved in the next round.
+        for _ in 0..REMOVE_TRIES {
+            move_out(self.directory.as_fd(), self.parent.as_fd());
+            if remove(self.parent.as_fd(), &self.name, self.directory.as_fd(), Patience::GoOn) {
                 return;
             }
+            process::nap(Duration::from_micros(200));
         }
     }
 
@@ -188,18 +190,17 @@ fn read_file(directory: BorrowedFd<'_>, name: &CStr) -> Option<String> {
     io::read_to_string(fs::File::from(file)).ok()
 }
 
-/// Moves the processes of a group, and of groups that the job made in it. True where there were any.
-fn move_out(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
-    let mut moved = false;
+/// Moves the processes of a group, and of groups that the job made in it.
+fn move_out(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
     for name in subgroups(from) {
         if let Some(below) = open_group(from, &name) {
-            moved |= move_out(below.as_fd(), to);
+            move_out(below.as_fd(), to);
         }
     }
     for pid in read_file(from, c"cgroup.procs").unwrap_or_default().lines() {
-        moved |= write_file(to, c"cgroup.procs", pid.as_bytes()).is_ok();
+        // One that is gone by now needs no moving.
+        let _ = write_file(to, c"cgroup.procs", pid.as_bytes());
     }
-    moved
 }
 
 fn subgroups(directory: BorrowedFd<'_>) -> Vec<CString> {

@@ -370,7 +370,7 @@ impl Tree {
         if let Some(cgroup) = &self.cgroup
             && !self.is_empty()
         {
-            cgroup.move_out();
+            cgroup.let_go();
         }
     }
 

@@ -216,10 +216,9 @@ impl Lifeline {
     /// Who holds the write end. For clean-up and for messages; proof is end of file alone.
     pub(crate) fn holders(&self) -> Vec<i32> {
         let link = fs::read_link(format!("/proc/self/fd/{}", self.read.as_raw_fd())).expect("our own descriptor");
-        let ours = std::process::id();
         let entries = fs::read_dir("/proc").expect("/proc").flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        pids.filter(|pid| *pid != ours.cast_signed() && holds(*pid, &link)).collect()
+        pids.filter(|pid| holds(*pid, &link)).collect()
     }
 
     /// Kills every holder, by number.
@@ -240,7 +239,17 @@ impl Drop for Lifeline {
     }
 }
 
+/// A child of a test that has not yet become its program holds all that we do; it is no part of any tree.
+fn is_one_of_us(pid: i32) -> bool {
+    let program = |process: &str| fs::read_link(format!("/proc/{process}/exe")).ok();
+    program(&pid.to_string()) == program("self")
+}
+
+/// The order matters: once it is another program, its descriptors are its own.
 fn holds(pid: i32, link: &Path) -> bool {
+    if is_one_of_us(pid) {
+        return false;
+    }
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     entries.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|target| target == link)
 }
@@ -294,6 +303,21 @@ pub(crate) fn victim_path() -> PathBuf {
     let path = test.parent().and_then(Path::parent).expect("target/PROFILE/deps").join("examples/victim");
     assert!(path.exists(), "{} is missing: build it with `cargo build --example victim`", path.display());
     path
+}
+
+/// A copy of a program, made by another process: while one that we forked still had it open for writing, nobody could
+/// run it.
+pub(crate) fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status().expect("cp runs");
+    assert!(status.success(), "cp {} {}", from.display(), to.display());
+}
+
+/// The descriptors, other than the three streams, that every program we start inherits.
+pub(crate) fn inherited_descriptors() -> Vec<RawFd> {
+    let entries = fs::read_dir("/proc/self/fd").expect("our own").flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
+    // SAFETY: fcntl takes numbers only; one that was closed meanwhile gives -1, which has all bits set.
+    numbers.filter(|fd| *fd > 2 && unsafe { libc::fcntl(*fd, libc::F_GETFD) } & libc::FD_CLOEXEC == 0).collect()
 }
 
 /// The bytes that `victim flood COUNT` writes to a stream.
