@@ -105,7 +105,7 @@ fn less_outlives_the_kill_of_the_job_that_feeds_it() {
     let (scratch, mut leash) = job("trap '' TERM; exec 9>leash; printf + >&9; echo row-1; exec sleep 30");
     let mut terminal = Terminal::shell(&scratch);
     terminal.line(
-        "runner exec -t 500ms --grace 200ms -- sh job.sh 2>err | less; echo codes-${PIPESTATUS[0]}-${PIPESTATUS[1]}-",
+        "runner exec -t 1s --grace 200ms -- sh job.sh 2>err | less; echo codes-${PIPESTATUS[0]}-${PIPESTATUS[1]}-",
     );
     terminal.expect("row-1");
     leash.held_by(1);
@@ -146,7 +146,7 @@ fn under_script(scratch: &Scratch, line: &str) -> (Terminal, LocalModes) {
 #[test]
 fn modes_that_a_job_changed_are_restored_when_it_is_stopped_for_time() {
     let (scratch, mut leash) = job("stty raw -echo; exec 9>leash; printf + >&9; exec sleep 30");
-    let (mut terminal, before) = under_script(&scratch, "runner exec -t 600ms -- sh job.sh 2>err");
+    let (mut terminal, before) = under_script(&scratch, "runner exec -t 1s -- sh job.sh 2>err");
     leash.held_by(1);
     assert!(!terminal.echoes(), "the job turned the echo off");
     terminal.expect("<code=124>");
@@ -157,7 +157,7 @@ fn modes_that_a_job_changed_are_restored_when_it_is_stopped_for_time() {
 #[test]
 fn modes_that_a_job_changed_are_restored_when_it_had_to_be_killed() {
     let (scratch, mut leash) = job("trap '' TERM; stty raw -echo; exec 9>leash; printf + >&9; exec sleep 30");
-    let (mut terminal, before) = under_script(&scratch, "runner exec -t 600ms --grace 200ms -- sh job.sh 2>err");
+    let (mut terminal, before) = under_script(&scratch, "runner exec -t 1s --grace 200ms -- sh job.sh 2>err");
     leash.held_by(1);
     terminal.expect("<code=124>");
     assert_eq!(terminal.modes(), before);
@@ -202,14 +202,14 @@ fn modes_that_a_job_changed_on_purpose_stay() {
 fn the_answer_on_a_terminal_is_text_for_people() {
     let (scratch, mut leash) = job("trap '' TERM; exec 9>leash; printf + >&9; echo working; exec sleep 30");
     let mut terminal = Terminal::shell_with(&scratch, &[("NO_COLOR", "1")]);
-    let shown = terminal.run_line("runner exec -t 500ms --grace 200ms -- sh job.sh");
+    let shown = terminal.run_line("runner exec -t 1.5 --grace 200ms -- sh job.sh");
     assert_eq!(terminal.status(), 124);
     leash.freed();
     assert!(shown.contains("working"), "{shown}");
     assert!(!shown.contains('\u{1b}'), "escape codes in {shown:?}");
     assert!(!shown.contains("{\""), "JSON in {shown}");
     // What happened, how it was stopped, that the output was not kept, and the hint.
-    for text in ["timeout of 0.5 seconds", "TERM", "KILL", "captured", "increase timeout"] {
+    for text in ["timeout of 1.5 seconds", "TERM", "KILL", "captured", "increase timeout"] {
         assert!(shown.contains(text), "{text:?} in {shown}");
     }
 }
@@ -243,7 +243,7 @@ fn a_stuck_terminal_delays_no_answer() {
 fn the_answer_says_which_streams_were_handed_over() {
     let (scratch, _leash) = job("echo to-the-screen; echo kept >&2; exec sleep 30");
     let mut terminal = Terminal::shell_with(&scratch, &[("RUNNER_ERROR_FORMAT", "json")]);
-    let shown = terminal.run_line("runner exec -t 500ms -- sh job.sh 2>answer.json");
+    let shown = terminal.run_line("runner exec -t 1s -- sh job.sh 2>answer.json");
     assert!(shown.contains("to-the-screen"), "{shown}");
     let answer = answer(&scratch.read("answer.json"));
     let partial = &answer["error"]["details"]["partial_result"];

@@ -131,7 +131,7 @@ fn a_duration_too_small_to_count_is_not_zero() {
         assert_eq!(ended.code(), Some(124), "{text}: {}", ended.stderr);
     }
     let stubborn = "trap '' TERM; exec sleep 20";
-    let ended = start(&mut scratch.runner(&["timeout", "-k", "1e-400", "0.3", "sh", "-c", stubborn])).ended();
+    let ended = start(&mut scratch.runner(&["timeout", "-k", "1e-400", "0.8", "sh", "-c", stubborn])).ended();
     assert_eq!(ended.shell_code(), 137, "{}", ended.stderr);
 }
 
@@ -255,7 +255,7 @@ fn the_short_options_of_later_versions_are_there_too() {
 #[test]
 fn verbose_names_every_signal_that_is_sent() {
     both(&["-v", "0.1", "sleep", "20"]).ended().code(124).says("timeout: sending signal TERM to command 'sleep'\n");
-    let stubborn = ["-v", "-k", "0.2", "0.3", "sh", "-c", "trap '' TERM; exec sleep 20"];
+    let stubborn = ["-v", "-k", "0.2", "0.8", "sh", "-c", "trap '' TERM; exec sleep 20"];
     both(&stubborn)
         .ended()
         .code(137)
@@ -273,12 +273,12 @@ fn verbose_names_every_signal_that_is_sent() {
 #[test]
 fn a_kill_that_was_needed_is_137_and_not_before_its_time() {
     let stubborn = ["sh", "-c", "trap '' TERM; exec sleep 20"];
-    let pair = both(&[&["-k", "0.3", "0.3"][..], &stubborn].concat());
-    pair.ended().code(137).not_before(0.6);
-    let pair = both(&[&["--preserve-status", "--kill-after=0.1", "0.3"][..], &stubborn].concat());
-    pair.ended().code(137).not_before(0.4);
-    let pair = both(&[&["--foreground", "-k", "0.1", "0.3"][..], &stubborn].concat());
-    pair.ended().code(137).not_before(0.4);
+    let pair = both(&[&["-k", "0.3", "0.8"][..], &stubborn].concat());
+    pair.ended().code(137).not_before(1.1);
+    let pair = both(&[&["--preserve-status", "--kill-after=0.1", "0.8"][..], &stubborn].concat());
+    pair.ended().code(137).not_before(0.9);
+    let pair = both(&[&["--foreground", "-k", "0.1", "0.8"][..], &stubborn].concat());
+    pair.ended().code(137).not_before(0.9);
     both(&["-s", "KILL", "0.2", "sleep", "20"]).ended().code(137).not_before(0.2);
     both(&["-s", "9", "--foreground", "0.2", "sleep", "20"]).ended().code(137).not_before(0.2);
 }
@@ -286,7 +286,7 @@ fn a_kill_that_was_needed_is_137_and_not_before_its_time() {
 #[test]
 fn a_kill_that_was_not_needed_is_124() {
     both(&["-k", "20", "0.1", "sleep", "20"]).ended().code(124).says("");
-    both(&["-k", "20", "0.3", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done 2>/dev/null"])
+    both(&["-k", "20", "0.8", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done 2>/dev/null"])
         .ended()
         .code(124)
         .says("");
@@ -295,7 +295,7 @@ fn a_kill_that_was_not_needed_is_124() {
 #[test]
 fn preserve_status_gives_the_code_of_the_command() {
     both(&["--preserve-status", "0.1", "sleep", "20"]).ended().code(143).says("");
-    both(&["--preserve-status", "0.3", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done 2>/dev/null"])
+    both(&["--preserve-status", "0.8", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done 2>/dev/null"])
         .ended()
         .code(3)
         .says("");
@@ -319,7 +319,7 @@ fn streams_pass_byte_for_byte_and_there_is_no_envelope() {
         assert_eq!(ended.stderr, "");
     }
     for script in ["echo out; echo err >&2; exit 3", "echo out; echo err >&2; exec sleep 20"] {
-        both(&["0.5", "sh", "-c", script]).ended().same_words().says("err\n");
+        both(&["0.8", "sh", "-c", script]).ended().same_words().says("err\n");
     }
 }
 
@@ -422,7 +422,7 @@ fn no_variable_and_no_config_file_is_read() {
     assert_eq!((ended.code(), ended.stderr.as_str()), (Some(5), ""));
     let ended = run(&[
         "timeout",
-        "0.3",
+        "0.8",
         "sh",
         "-c",
         "trap 'sleep 0.1; echo cleaned; exit' TERM; while :; do sleep 0.05; done 2>/dev/null",

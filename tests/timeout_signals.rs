@@ -267,7 +267,7 @@ fn a_stopped_command_is_continued_after_the_signal() {
     both(&["0.4", "sh", "-c", "kill -STOP $$; sleep 20"]).ended().code(124).not_before(0.4);
     // The signal is there before it goes on, so the trap is what runs first.
     let script = "trap 'echo got; exit 3' TERM; kill -STOP $$; echo went-on; sleep 20";
-    let ends = both(&["--preserve-status", "0.4", "sh", "-c", script]).ended().code(3);
+    let ends = both(&["--preserve-status", "0.8", "sh", "-c", script]).ended().code(3);
     assert_eq!(ends.ours.out(), "got\n");
 }
 
@@ -281,7 +281,7 @@ exec sleep 30
 
 #[test]
 fn nothing_escapes_a_timeout() {
-    for options in [&["0.5"][..], &["-k", "20", "0.5"], &["-s", "KILL", "0.5"]] {
+    for options in [&["1"][..], &["-k", "20", "1"], &["-s", "KILL", "1"]] {
         let scratch = Scratch::new();
         let mut leash = Leash::new(&scratch);
         let run = start(&mut scratch.runner(&[&["timeout"][..], options, &["sh", "-c", SPREAD]].concat()));
@@ -297,12 +297,12 @@ fn nothing_that_ignores_the_signal_escapes_the_kill() {
     let scratch = Scratch::new();
     let mut leash = Leash::new(&scratch);
     let script = format!("trap '' TERM HUP INT\n{SPREAD}");
-    let run = start(&mut scratch.runner(&["timeout", "-k", "0.3", "0.5", "sh", "-c", &script]));
+    let run = start(&mut scratch.runner(&["timeout", "-k", "0.3", "1", "sh", "-c", &script]));
     leash.held_by(3);
     leash.freed();
     let ended = run.ended();
     assert_eq!(ended.shell_code(), 137);
-    assert!(ended.elapsed >= Duration::from_millis(800), "{:?}", ended.elapsed);
+    assert!(ended.elapsed >= Duration::from_millis(1300), "{:?}", ended.elapsed);
 }
 
 #[test]
@@ -314,7 +314,7 @@ setsid sh -c 'trap \"\" TERM; printf + >&9; exec sleep 30' &
 printf + >&9
 exec sleep 30
 ";
-    let run = start(&mut scratch.runner(&["timeout", "-k", "0.3", "0.5", "sh", "-c", script]));
+    let run = start(&mut scratch.runner(&["timeout", "-k", "0.3", "1", "sh", "-c", script]));
     leash.held_by(2);
     leash.freed();
     let code = run.ended().shell_code();
