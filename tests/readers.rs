@@ -2,8 +2,11 @@
 //! that ended by itself is lost by it.
 
 use std::fs;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 
-use crate::support::{SOON, exec, flood_pattern, folder, is_nonblocking, pipe, seconds, wait_until};
+use crate::support::{Rung, SOON, exec, flood_pattern, folder, is_nonblocking, pipe, seconds, wait_until};
 
 #[macro_use]
 mod support;
@@ -18,6 +21,14 @@ on_both_rungs! {
         assert_eq!(answer["error"]["details"]["reason"], "total");
         let partial = &answer["error"]["details"]["partial_result"];
         assert!(partial["stdout_undelivered_bytes"].as_u64().is_some_and(|count| count > 0), "{answer:.1000}");
+    }
+
+    fn each_byte_is_delivered_or_counted(rung) {
+        accounts_for_every_byte(rung, "--timeout 0.5 --grace 0.2");
+    }
+
+    fn each_byte_is_delivered_or_counted_with_a_log(rung) {
+        accounts_for_every_byte(rung, "--timeout 0.5 --grace 0.2 --log /dev/null");
     }
 
     fn one_that_never_reads_delays_no_cancel(rung) {
@@ -40,6 +51,37 @@ on_both_rungs! {
         run.close_stdout();
         let done = run.finish();
         done.assert_code(141).assert_silent().assert_took_between(seconds(0.0), SOON).assert_tree_dead();
+    }
+}
+
+/// What was written is what the reader can still take and what was dropped, to the byte.
+fn accounts_for_every_byte(rung: Rung, options: &str) {
+    let mut run = exec(options).rung(rung).leave_stdout_unread().victim("flood 0").start();
+    wait_until(SOON, "an end", || run.has_ended());
+    run.read_on();
+    let done = run.finish();
+    done.assert_code(124).assert_tree_dead();
+    let answer = done.answer();
+    let partial = &answer["error"]["details"]["partial_result"];
+    let (written, dropped) = (&partial["stdout_bytes"], &partial["stdout_undelivered_bytes"]);
+    assert_eq!(written.as_u64(), dropped.as_u64().map(|dropped| dropped + done.stdout.len() as u64), "{partial:.300}");
+    assert!(done.stdout == flood_pattern(done.stdout.len(), 1), "what was delivered is the beginning, unchanged");
+}
+
+on_both_rungs! {
+    /// A socket is no pipe: bytes wait in our own memory there, and are counted all the same.
+    fn a_socket_that_nobody_reads_is_accounted_for(rung) {
+        let (mut near, far) = UnixStream::pair().expect("a pair of sockets");
+        let run = exec("--timeout 0.5 --grace 0.2").rung(rung).stdout_to(OwnedFd::from(far)).victim("flood 0");
+        let done = run.run();
+        done.assert_code(124).assert_took_between(seconds(0.5), SOON).assert_tree_dead();
+        let mut delivered = Vec::new();
+        near.read_to_end(&mut delivered).expect("a socket");
+        let answer = done.answer();
+        let partial = &answer["error"]["details"]["partial_result"];
+        let dropped = partial["stdout_undelivered_bytes"].as_u64().expect("a count");
+        assert_eq!(partial["stdout_bytes"].as_u64(), Some(dropped + delivered.len() as u64), "{partial:.300}");
+        assert!(delivered == flood_pattern(delivered.len(), 1), "what was delivered is the beginning, unchanged");
     }
 }
 
