@@ -82,20 +82,21 @@ fn deliver(
     begun: &Request,
 ) -> Exit {
     let info = begun.info();
-    let exit = exit_code::of_outcome(outcome);
+    let mut exit = exit_code::of_outcome(outcome);
     let stopped = outcome.cause.is_some();
-    if let Some(report) = report {
-        report.write(&of_outcome(outcome, command, Extent::Kept, &info));
-    }
     if options.json {
         if let Err(error) = answer::to_stdout(&of_outcome(outcome, command, Extent::Kept, &info), stopped) {
             answer::say(&format!("runner: cannot write the answer: {}", crate::error::plain(&error)));
-            return Exit::Code(exit_code::RUNNER_FAILED);
+            exit = Exit::Code(exit_code::RUNNER_FAILED);
         }
     } else if says_something(outcome) {
         let envelope = of_outcome(outcome, command, Extent::Last(REPEATED), &info);
         let fresh_line = stands_at_line_start(outcome, streams);
         answer::to_stderr(&envelope, options.error_format, fresh_line, stopped);
+    }
+    // Last: its reader, where it is no file, delays nobody else.
+    if let Some(report) = report {
+        report.write(&of_outcome(outcome, command, Extent::Kept, &info));
     }
     exit
 }

@@ -11,8 +11,9 @@ use crate::backend::{Assignment, Backend};
 use crate::error::{Error, Result};
 use crate::model::event::Event;
 use crate::model::job::Stdin;
+use crate::model::signal::Signal;
 use crate::platform::cgroup::Home;
-use crate::platform::command::{Check, PreparedCommand};
+use crate::platform::command::{self, Check, PreparedCommand};
 use crate::platform::descriptors;
 use crate::platform::process;
 use crate::platform::signals::{self, Arrivals, Inherited};
@@ -53,36 +54,39 @@ impl Backend for Local {
         "local"
     }
 
-    fn run(&self, assignment: Assignment, listener: &mut dyn FnMut(Event)) -> Result<()> {
+    fn run(&self, assignment: Assignment, listener: &mut (dyn FnMut(Event) + Send)) -> Result<()> {
         let terminal = Terminal::open();
         let shares_group = terminal.as_ref().is_some_and(Terminal::is_ours);
         let tree = tree_spec(&assignment, !shares_group, self.manners)?;
         let home = self.home()?;
         process::adopt_orphans();
         let arrivals = self.watch_signals()?;
-        let (sender, events) = sync_channel(QUEUE);
-        let submission = Submission {
-            spec: assignment.spec,
-            streams: assignment.streams,
-            tree,
-            log: assignment.log,
-            listener: Box::new(move |event| send(&sender, event)),
-        };
-        let mut watchdog = Watchdog::new(arrivals, Orders::new(self.manners), home, self.inherited)?;
+        let Assignment { spec, streams, log, .. } = assignment;
+        let orders = Orders::new(self.manners);
         let ended = match self.manners {
-            // The thread that starts a guard must live as long as it does: this one waits for events until the end.
-            Manners::Cancel => on_a_thread(watchdog, submission, events, listener),
+            Manners::Cancel => {
+                let (sender, events) = sync_channel(QUEUE);
+                let listener_there = Box::new(move |event| send(&sender, event));
+                let submission = Submission { spec, streams, tree, log, listener: listener_there };
+                let watchdog = Watchdog::new(arrivals, orders, home, self.inherited)?;
+                on_a_thread(watchdog, submission, events, listener)
+            }
+            // Nothing else is done meanwhile, so no thread is paid for.
             Manners::PassOn => {
-                watchdog.submit(submission)?;
-                watchdog.run()?;
                 let mut killed = false;
-                for event in events.try_iter() {
+                let listener_here = Box::new(|event| {
                     killed |= was_killed(&event);
                     listener(event);
-                }
-                Ok(killed)
+                });
+                let submission = Submission { spec, streams, tree, log, listener: listener_here };
+                let mut watchdog = Watchdog::new(arrivals, orders, home, self.inherited)?;
+                let ended = watchdog.submit(submission).and_then(|()| watchdog.run());
+                drop(watchdog);
+                ended.map(|()| killed)
             }
         };
+        // Nobody reads them any more: whoever ends us while we answer must succeed.
+        Arrivals::release(&self.watched());
         if let (Ok(true) | Err(_), Some(terminal)) = (&ended, terminal) {
             terminal.restore();
         }
@@ -103,10 +107,16 @@ impl Local {
         Ok(home)
     }
 
-    fn watch_signals(&self) -> Result<Arrivals> {
+    /// The signals that we catch: a signal that our caller ignored stays ignored.
+    fn watched(&self) -> Vec<Signal> {
         let mut watched = Orders::signals(self.manners);
         watched.retain(|signal| !self.inherited.ignores(*signal));
-        if self.manners == Manners::Cancel && watched.contains(&crate::model::signal::Signal::INT) {
+        watched
+    }
+
+    fn watch_signals(&self) -> Result<Arrivals> {
+        let watched = self.watched();
+        if self.manners == Manners::Cancel && watched.contains(&Signal::INT) {
             signals::take_interrupts()?;
         }
         Arrivals::watch(&watched)
@@ -115,8 +125,8 @@ impl Local {
 
 /// Runs the watchdog on a thread and hands its events on here. True where the job was killed.
 fn on_a_thread(
-    mut watchdog: Watchdog,
-    submission: Submission,
+    mut watchdog: Watchdog<'static>,
+    submission: Submission<'static>,
     events: Receiver<Event>,
     listener: &mut dyn FnMut(Event),
 ) -> Result<bool> {
@@ -167,10 +177,21 @@ fn tree_spec(assignment: &Assignment, own_group: bool, manners: Manners) -> Resu
     let check = if manners == Manners::PassOn { Check::ByStart } else { Check::BeforeStart };
     let env = assignment.env.clone();
     let command = PreparedCommand::new(&argv, env, surroundings.cwd.as_deref(), JOB_ID, check)?;
+    let mut late_input = None;
     let stdin: Option<OwnedFd> = match &surroundings.stdin {
         Stdin::Inherit => None,
         Stdin::Null => Some(descriptors::null_input()?),
+        Stdin::File(path) if descriptors::is_fifo(path) => {
+            late_input = Some(command::path_string(path)?);
+            None
+        }
         Stdin::File(path) => Some(descriptors::input(path)?),
     };
-    Ok(TreeSpec { command, descriptors: [stdin, None, None], own_group, keep_ignored_pipe: manners == Manners::PassOn })
+    Ok(TreeSpec {
+        command,
+        descriptors: [stdin, None, None],
+        late_input,
+        own_group,
+        keep_ignored_pipe: manners == Manners::PassOn,
+    })
 }

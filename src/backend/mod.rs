@@ -25,5 +25,5 @@ pub trait Backend {
 
     /// Runs one job to its end and tells `listener` what happens, on the calling thread. The last event is
     /// `JobFinished`; without it there is an error, and nothing runs.
-    fn run(&self, assignment: Assignment, listener: &mut dyn FnMut(Event)) -> Result<()>;
+    fn run(&self, assignment: Assignment, listener: &mut (dyn FnMut(Event) + Send)) -> Result<()>;
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::error::{Result, plain};
+use crate::error::{Error, Result, plain};
 use crate::platform::descriptors::{self, Kind, Moved};
 use crate::platform::doorbell::Doorbell;
 
@@ -53,7 +53,7 @@ impl Outlet {
     pub fn new(target: OwnedFd, doorbell: &Arc<Doorbell>) -> Result<Self> {
         let kind = descriptors::kind(target.as_fd());
         let target = Arc::new(target);
-        let relay = (kind == Kind::Slow).then(|| Relay::start(&target, doorbell));
+        let relay = if kind == Kind::Slow { Some(Relay::start(&target, doorbell)?) } else { None };
         Ok(Self { target, kind, relay, pending: Vec::new(), state: State::Open })
     }
 
@@ -62,7 +62,7 @@ impl Outlet {
         let mut outlet = Self::new(target, doorbell)?;
         if outlet.kind == Kind::Pipe {
             outlet.kind = Kind::Slow;
-            outlet.relay = Some(Relay::start(&outlet.target, doorbell));
+            outlet.relay = Some(Relay::start(&outlet.target, doorbell)?);
         }
         Ok(outlet)
     }
@@ -92,7 +92,10 @@ impl Outlet {
     /// A pipe that bytes cannot be copied into is written by a thread.
     pub fn write_by_thread(&mut self, doorbell: &Arc<Doorbell>) {
         self.kind = Kind::Slow;
-        self.relay = Some(Relay::start(&self.target, doorbell));
+        match Relay::start(&self.target, doorbell) {
+            Ok(relay) => self.relay = Some(relay),
+            Err(error) => self.state = State::Failed(error.to_string()),
+        }
     }
 
     /// Why writing failed, where it did.
@@ -101,6 +104,11 @@ impl Outlet {
             State::Failed(reason) => Some(reason),
             State::Open | State::Broken => None,
         }
+    }
+
+    /// Takes everything at once.
+    pub fn is_prompt(&self) -> bool {
+        self.kind == Kind::Prompt
     }
 
     /// Waiting for room is a matter of the descriptor itself, not of a thread.
@@ -171,12 +179,12 @@ fn failure_of(result: io::Result<Moved>) -> Option<State> {
 }
 
 impl Relay {
-    fn start(target: &Arc<OwnedFd>, doorbell: &Arc<Doorbell>) -> Self {
+    fn start(target: &Arc<OwnedFd>, doorbell: &Arc<Doorbell>) -> Result<Self> {
         let (portions, incoming) = channel::<Vec<u8>>();
         let shared = Arc::new(RelayShared { unwritten: AtomicU64::new(0), failure: Mutex::new(None) });
         let (target, doorbell, theirs) = (Arc::clone(target), Arc::clone(doorbell), Arc::clone(&shared));
         // Detached: one that waits for its reader forever ends with the process.
-        thread::spawn(move || {
+        let write = move || {
             for portion in incoming {
                 if let Some(failure) = failure_of(descriptors::write_all(target.as_fd(), &portion))
                     && let Ok(mut slot) = theirs.failure.lock()
@@ -187,8 +195,9 @@ impl Relay {
                 }
                 doorbell.ring();
             }
-        });
-        Self { portions, shared }
+        };
+        thread::Builder::new().spawn(write).map_err(Error::system("start a thread"))?;
+        Ok(Self { portions, shared })
     }
 
     fn put(&self, bytes: &[u8]) {

@@ -156,7 +156,8 @@ impl Pump {
         if let Some(reader) = self.reader.take() {
             self.undelivered += if reader.is_open() { reader.unwritten() } else { 0 };
         }
-        self.log = None;
+        // A log that never keeps anybody waiting gets the rest, too.
+        self.log = self.log.take().filter(Outlet::is_prompt);
         self.dropping = true;
         while self.advance() == Waiting::ForJob && self.remaining.is_some_and(|remaining| remaining > 0) {
             // Only a full portion leaves something to take.
@@ -181,6 +182,9 @@ impl Pump {
                 self.dropping |= name == "the output";
                 *outlet = None;
             } else if open.is_broken() {
+                if name == "the log" {
+                    self.trouble.get_or_insert("the log lost its reader".to_owned());
+                }
                 *outlet = None;
                 // The job learns of it as it would without us: by SIGPIPE at its next write.
                 self.reader_gone |= name == "the output";

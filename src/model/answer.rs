@@ -215,6 +215,9 @@ fn not_started(failure: &crate::model::outcome::StartFailure, command: &str) -> 
         (StartStep::Chdir, _) => {
             (ErrorCode::NotFound, format!("cannot enter the working directory of {command}: {reason}"), "Check --cwd")
         }
+        (StartStep::Input, _) => {
+            (ErrorCode::ValidationError, format!("cannot open the input of {command}: {reason}"), "Check --stdin")
+        }
         (StartStep::Spawn, _) => (
             ErrorCode::ServiceUnavailable,
             format!("cannot make a process for {command}: {reason}"),

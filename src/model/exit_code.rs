@@ -51,7 +51,7 @@ pub fn of_outcome(outcome: &Outcome) -> Exit {
         (None, End::NotStarted(failure)) => Exit::Code(match failure.step {
             StartStep::Exec if failure.os_error == libc::ENOENT => NOT_FOUND,
             StartStep::Exec => CANNOT_RUN,
-            StartStep::Spawn | StartStep::Chdir => RUNNER_FAILED,
+            StartStep::Spawn | StartStep::Input | StartStep::Chdir => RUNNER_FAILED,
         }),
         (None, End::Unknown) => Exit::Code(RUNNER_FAILED),
     }

@@ -18,7 +18,7 @@ pub struct Outcome {
     pub end: End,
     /// Why we acted, where we did.
     pub cause: Option<Cause>,
-    /// From the start of the attempt, time stopped by job control left out.
+    /// From the start of the attempt to when we acted, or else to its end; time stopped by job control left out.
     pub elapsed: Duration,
     pub stdout: StreamRecord,
     pub stderr: StreamRecord,
@@ -68,6 +68,8 @@ pub struct StartFailure {
 pub enum StartStep {
     /// Making the process itself.
     Spawn,
+    /// Opening its standard input.
+    Input,
     /// Changing to its working directory.
     Chdir,
     /// Executing the program.

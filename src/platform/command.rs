@@ -115,6 +115,11 @@ impl StringList {
     }
 }
 
+/// A path as system calls take it.
+pub fn path_string(path: &Path) -> Result<CString> {
+    c_string(path.as_os_str().to_owned())
+}
+
 fn c_string(text: OsString) -> Result<CString> {
     CString::new(text.into_vec()).map_err(|error| Error::Invalid {
         argument: Some(String::from_utf8_lossy(&error.into_vec()).replace('\0', "\\0")),

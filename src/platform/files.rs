@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +33,23 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::from_raw_os_error(libc::ELOOP))
 }
 
+/// The descriptor of ours that a path such as /dev/stdout or /dev/fd/3 stands for.
+pub(super) fn own_descriptor(path: &Path) -> Option<BorrowedFd<'static>> {
+    let mut current = path.to_owned();
+    for _ in 0..LINK_LIMIT {
+        let folder = fs::canonicalize(folder_of(&current)).ok()?;
+        if folder == Path::new(&format!("/proc/{}/fd", super::process::own_pid())) {
+            let number: i32 = current.file_name()?.to_str()?.parse().ok()?;
+            let open = number >= 0 && fs::symlink_metadata(&current).is_ok();
+            // SAFETY: it was just seen to be open; what our caller left open stays so until we exit.
+            return open.then(|| unsafe { BorrowedFd::borrow_raw(number) });
+        }
+        let target = fs::read_link(&current).ok()?;
+        current = folder.join(target);
+    }
+    None
+}
+
 /// True for a path that exists and is no regular file: a pipe, a device, a descriptor under /dev/fd.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
@@ -51,6 +68,9 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     if metadata.as_ref().is_ok_and(fs::Metadata::is_dir) {
         return Err(io::ErrorKind::IsADirectory.into());
     }
+    if own_descriptor(path).is_some() {
+        return Ok(());
+    }
     if is_special(path) {
         return Ok(rustix::fs::accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS)?);
     }
@@ -67,6 +87,9 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 
 /// Puts `bytes` into the file, as a whole or not at all where it is regular or absent. Its permissions are kept.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(descriptor) = own_descriptor(path) {
+        return written(descriptors::write_patiently(descriptor, bytes, PATIENCE)?);
+    }
     if is_special(path) {
         return write_special(path, bytes);
     }
@@ -74,13 +97,14 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = target.file_name().ok_or(io::ErrorKind::IsADirectory)?;
     let mut temporary_name = std::ffi::OsString::from(".");
     temporary_name.push(name);
-    temporary_name.push(format!(".{}.tmp", super::process::own_pid()));
+    temporary_name.push(format!(".{}.tmp", uuid::Uuid::now_v7().simple()));
     let temporary = folder_of(&target).join(temporary_name);
-    let written = write_whole(&temporary, bytes, &target).and_then(|()| fs::rename(&temporary, &target));
-    if written.is_err() {
+    write_whole(&temporary, bytes, &target).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+    fs::rename(&temporary, &target).or_else(|error| {
         let _ = fs::remove_file(&temporary);
-    }
-    written
+        // A file that is a mount point of its own, as containers make them, can only be written in place.
+        if error.raw_os_error() == Some(libc::EBUSY) { fs::write(&target, bytes) } else { Err(error) }
+    })
 }
 
 /// Writes to what is no regular file. One that nobody reads is given up, since an answer must not wait for ever.
@@ -95,14 +119,19 @@ fn write_special(path: &Path, bytes: &[u8]) -> io::Result<()> {
         super::process::nap(OPEN_PAUSE);
         opened = rustix::fs::open(path, flags, Mode::empty());
     }
-    match descriptors::write_patiently(opened?.as_fd(), bytes, PATIENCE)? {
+    written(descriptors::write_patiently(opened?.as_fd(), bytes, PATIENCE)?)
+}
+
+fn written(moved: Moved) -> io::Result<()> {
+    match moved {
         Moved::Bytes(_) => Ok(()),
         Moved::WouldBlock | Moved::Broken => Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads it")),
     }
 }
 
 fn write_whole(temporary: &Path, bytes: &[u8], target: &Path) -> io::Result<()> {
-    let mut file = File::create(temporary)?;
+    // Never through a link that somebody put there.
+    let mut file = File::create_new(temporary)?;
     if let Ok(metadata) = fs::metadata(target) {
         let _ = file.set_permissions(metadata.permissions());
     }

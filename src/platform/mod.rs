@@ -14,6 +14,8 @@ pub mod descriptors;
 pub mod doorbell;
 pub mod files;
 mod guard;
+mod leader;
+mod plan;
 pub mod poller;
 pub mod process;
 pub mod procfs;

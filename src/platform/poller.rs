@@ -14,8 +14,6 @@ use crate::error::{Error, Result};
 pub enum Interest {
     Readable,
     Writable,
-    /// Registered, and not waited for at present.
-    Nothing,
 }
 
 /// A set of descriptors with a key each.
@@ -35,12 +33,6 @@ impl Poller {
     pub fn add(&self, descriptor: BorrowedFd<'_>, key: usize, interest: Interest) -> Result<()> {
         // SAFETY: whoever adds removes before closing; a stale entry could only wake us for nothing.
         unsafe { self.inner.add_with_mode(descriptor.as_raw_fd(), event(key, interest), PollMode::Level) }
-            .map_err(Error::system("wait for a descriptor"))
-    }
-
-    pub fn change(&self, descriptor: BorrowedFd<'_>, key: usize, interest: Interest) -> Result<()> {
-        self.inner
-            .modify_with_mode(descriptor, event(key, interest), PollMode::Level)
             .map_err(Error::system("wait for a descriptor"))
     }
 
@@ -65,6 +57,5 @@ fn event(key: usize, interest: Interest) -> Event {
     match interest {
         Interest::Readable => Event::readable(key),
         Interest::Writable => Event::writable(key),
-        Interest::Nothing => Event::none(key),
     }
 }

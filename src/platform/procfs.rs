@@ -2,6 +2,7 @@
 //!
 //! Reads only. A process may vanish between two reads, so everything gives an Option and the caller goes on.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::sync::mpsc;
@@ -82,13 +83,14 @@ pub fn stat(pid: i32) -> Option<Stat> {
 /// must find all of them looks again.
 pub fn descendants(root: i32) -> Vec<Stat> {
     let mut found: Vec<Stat> = Vec::new();
+    let mut seen = BTreeSet::new();
     let mut pending = match children(root) {
         Some(pids) => pids,
         None => return descendants_by_scan(root),
     };
     pending.reverse();
     while let Some(pid) = pending.pop() {
-        if found.iter().any(|known| known.pid == pid) {
+        if !seen.insert(pid) {
             continue;
         }
         if let Some(stat) = stat(pid) {

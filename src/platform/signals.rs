@@ -177,6 +177,14 @@ impl Arrivals {
         Ok(Self { doorbell })
     }
 
+    /// Puts these signals back to their default actions.
+    pub fn release(signals: &[Signal]) {
+        for signal in signals.iter().filter(|signal| **signal != Signal::PIPE) {
+            // SAFETY: no handler is involved any more.
+            unsafe { libc::signal(signal.number(), libc::SIG_DFL) };
+        }
+    }
+
     pub fn doorbell(&self) -> &'static Doorbell {
         self.doorbell
     }
@@ -190,8 +198,10 @@ impl Arrivals {
     /// The next arrival, in the order in which they came.
     pub fn next(&self) -> Option<Arrival> {
         loop {
-            let index = RING.read.load(Ordering::Acquire);
-            if index == RING.written.load(Ordering::Acquire) {
+            let written = RING.written.load(Ordering::Acquire);
+            // After a flood only the last lap is there.
+            let index = RING.read.load(Ordering::Acquire).max(written.saturating_sub(Ring::SIZE));
+            if index == written {
                 return None;
             }
             let packed = RING.slots[index % Ring::SIZE].swap(0, Ordering::AcqRel);

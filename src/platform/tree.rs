@@ -3,7 +3,7 @@
 //! The leader is a child of a guard (see `guard`), so the tree is exactly what lives below the guard. Two rungs hold it:
 //! a control group where one can be made, and always the walk over the guard's descendants.
 
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
@@ -13,7 +13,8 @@ use super::cgroup::{Cgroup, Home};
 use super::clone::{CloneArgs, Stack, clone_process};
 use super::command::PreparedCommand;
 use super::doorbell::Doorbell;
-use super::guard::{self, Plan, Shared};
+use super::guard;
+use super::plan::{self, Plan, Shared};
 use super::process::{self, Child, Sent};
 use super::procfs::{self, Identity, Stat};
 use super::signals::Inherited;
@@ -39,6 +40,8 @@ pub struct TreeSpec {
     pub command: PreparedCommand,
     /// What becomes descriptor 0, 1 and 2; none leaves what we have.
     pub descriptors: [Option<OwnedFd>; 3],
+    /// Opened by the leader as its input: a FIFO whose writer may come late, which must keep nobody else waiting.
+    pub late_input: Option<CString>,
     /// A process group of its own.
     pub own_group: bool,
     /// An ignored SIGPIPE stays ignored, as timeout(1) leaves it.
@@ -57,6 +60,7 @@ pub struct Tree {
     cgroup: Option<Cgroup>,
     // Read by the new processes until the leader executes its program.
     command: PreparedCommand,
+    _late_input: Option<CString>,
     descriptors: [Option<OwnedFd>; 3],
     _stacks: [Stack; 2],
     guard_gone: bool,
@@ -96,6 +100,7 @@ impl Tree {
             envp: spec.command.envp(),
             shell_argv: spec.command.shell_argv(),
             cwd: spec.command.cwd(),
+            late_input: spec.late_input.as_ref().map_or(std::ptr::null(), |path| path.as_ptr()),
             descriptors: [raw(&spec.descriptors[0]), raw(&spec.descriptors[1]), raw(&spec.descriptors[2])],
         });
         let (guard_pid, handle) = start_guard(&mut plan, &stacks[0])?;
@@ -107,6 +112,7 @@ impl Tree {
             doorbell,
             cgroup,
             command: spec.command,
+            _late_input: spec.late_input,
             descriptors: spec.descriptors,
             _stacks: stacks,
             guard_gone: false,
@@ -129,7 +135,7 @@ impl Tree {
     }
 
     pub fn containment(&self) -> Containment {
-        if self.cgroup.is_some() { Containment::Cgroup } else { Containment::Walk }
+        if self.group().is_some() { Containment::Cgroup } else { Containment::Walk }
     }
 
     /// Looks what is new.
@@ -138,7 +144,7 @@ impl Tree {
         let shared = &self.plan.shared;
         let mut news = News::default();
         match shared.phase.load(Ordering::Acquire) {
-            guard::PHASE_STARTED => {
+            plan::PHASE_STARTED => {
                 news.started = true;
                 // Our ends of the job's streams would keep its pipes open.
                 self.descriptors = [None, None, None];
@@ -148,11 +154,12 @@ impl Tree {
                     self.leader = Some(unsafe { OwnedFd::from_raw_fd(raw) });
                 }
             }
-            guard::PHASE_FAILED => {
+            plan::PHASE_FAILED => {
                 self.descriptors = [None, None, None];
                 let step = match shared.failed_step.load(Ordering::Acquire) {
-                    guard::STEP_CHDIR => StartStep::Chdir,
-                    guard::STEP_EXEC => StartStep::Exec,
+                    plan::STEP_CHDIR => StartStep::Chdir,
+                    plan::STEP_EXEC => StartStep::Exec,
+                    plan::STEP_INPUT => StartStep::Input,
                     _ => StartStep::Spawn,
                 };
                 news.failure = Some(StartFailure { step, os_error: shared.failed_errno.load(Ordering::Acquire) });
@@ -186,8 +193,8 @@ impl Tree {
     }
 
     /// The guard was killed by somebody else: the kernel ends the leader with it, and what the guard held has come to
-    /// us. Ends that, too, and gives the leader's end.
-    pub fn guard_lost(&mut self) -> End {
+    /// us. Ends that, too, and gives the leader's end and what may be left.
+    pub fn guard_lost(&mut self) -> (End, Vec<ProcessRow>) {
         self.guard_gone = true;
         let started = procfs::stat(self.guard_pid).map_or(0, |stat| stat.start_time);
         self.guard.reap();
@@ -204,19 +211,18 @@ impl Tree {
             }
             process::nap(STRAY_PAUSE);
         }
-        // Its status went to whoever adopted it.
-        End::Signaled { signal: Signal::KILL, core_dumped: false }
+        // What may be the job's and bears no sign of it is named, and left to whoever reads the answer.
+        let unsure = with_owners(&orphans(started));
+        // The leader's status went to whoever adopted it.
+        (End::Signaled { signal: Signal::KILL, core_dumped: false }, unsure)
     }
 
     /// Processes below us that can only be of this tree: younger than its guard, and in the leader's group or marked.
     fn strays(&self, since: u64) -> Vec<Identity> {
         let leader = self.leader_pid();
-        procfs::descendants(process::own_pid())
-            .iter()
-            .filter(|stat| !stat.is_dead() && stat.start_time >= since)
-            .filter(|stat| stat.group == leader || procfs::has_variable(stat.pid, self.command.mark()))
-            .map(Stat::identity)
-            .collect()
+        let mut found = orphans(since);
+        found.retain(|stat| stat.group == leader || procfs::has_variable(stat.pid, self.command.mark()));
+        found.iter().map(Stat::identity).collect()
     }
 
     /// The signal that the leader is stopped on, where it is.
@@ -272,8 +278,8 @@ impl Tree {
 
     /// Kills everything that is there now. Forks may escape one look: repeat until the news says that it is empty.
     pub fn kill(&self) {
-        self.plan.shared.order.store(guard::ORDER_KILL, Ordering::Release);
-        if let Some(cgroup) = &self.cgroup {
+        self.plan.shared.order.store(plan::ORDER_KILL, Ordering::Release);
+        if let Some(cgroup) = self.group() {
             cgroup.kill();
         }
         self.nudge_guard();
@@ -289,7 +295,7 @@ impl Tree {
 
     /// CPU time of everything that ran in the tree.
     pub fn cpu(&self) -> Duration {
-        if let Some(cpu) = self.cgroup.as_ref().and_then(Cgroup::cpu) {
+        if let Some(cpu) = self.group().and_then(Cgroup::cpu) {
             return cpu;
         }
         let shared = &self.plan.shared;
@@ -318,11 +324,7 @@ impl Tree {
 
     /// What is still alive, with its owner.
     pub fn survivors(&self) -> Vec<ProcessRow> {
-        let mut rows = procfs::rows(&self.first_living());
-        for row in &mut rows {
-            row.uid = procfs::owner(row.pid);
-        }
-        rows
+        with_owners(&self.first_living())
     }
 
     /// What lives on after the leader, and whether it holds one of the pipes with these inode numbers.
@@ -344,16 +346,28 @@ impl Tree {
 
     /// True where this process belongs to the tree, or did a moment ago.
     pub fn contains(&self, pid: i32) -> bool {
+        if pid <= 0 {
+            // A sender outside of our pid namespace.
+            return false;
+        }
         let shared = &self.plan.shared;
+        let was_reaped = || shared.reaped.iter().any(|reaped| reaped.load(Ordering::Acquire) == pid);
         pid == self.leader_pid()
-            || shared.reaped.iter().any(|reaped| reaped.load(Ordering::Acquire) == pid)
             || (pid != self.guard_pid && procfs::is_below(pid, self.guard_pid))
+            // A pid that somebody has again is somebody else's.
+            || (was_reaped() && procfs::stat(pid).is_none())
     }
 
     fn living(&self) -> Vec<Stat> {
         let mut found = procfs::descendants(self.guard_pid);
         found.retain(|stat| !stat.is_dead());
         found
+    }
+
+    /// The control group, where the leader could be started in it.
+    fn group(&self) -> Option<&Cgroup> {
+        let refused = self.plan.shared.cgroup_refused.load(Ordering::Acquire) == 1;
+        self.cgroup.as_ref().filter(|_| !refused)
     }
 
     fn wake_guard(&self) {
@@ -403,6 +417,24 @@ impl Drop for Tree {
             drop(unsafe { OwnedFd::from_raw_fd(raw) });
         }
     }
+}
+
+/// Living processes that came to us as orphans, and theirs: younger than `since`, and not below an older child of ours.
+fn orphans(since: u64) -> Vec<Stat> {
+    let mut found = procfs::descendants(process::own_pid());
+    let older: Vec<i32> = found.iter().filter(|stat| stat.start_time < since).map(|stat| stat.pid).collect();
+    found.retain(|stat| {
+        !stat.is_dead() && stat.start_time >= since && !older.iter().any(|pid| procfs::is_below(stat.pid, *pid))
+    });
+    found
+}
+
+fn with_owners(stats: &[Stat]) -> Vec<ProcessRow> {
+    let mut rows = procfs::rows(stats);
+    for row in &mut rows {
+        row.uid = procfs::owner(row.pid);
+    }
+    rows
 }
 
 fn new_stack() -> Result<Stack> {

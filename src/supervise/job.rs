@@ -42,7 +42,7 @@ const SOURCES: usize = 2;
 const READERS: usize = 4;
 
 /// Everything that starts a job.
-pub struct Submission {
+pub struct Submission<'a> {
     pub spec: JobSpec,
     pub streams: Streams,
     /// Program, arguments and environment, made ready.
@@ -50,10 +50,10 @@ pub struct Submission {
     /// The open log, where one is wanted.
     pub log: Option<OwnedFd>,
     /// Told everything that happens to the job.
-    pub listener: Box<dyn FnMut(Event) + Send>,
+    pub listener: Box<dyn FnMut(Event) + Send + 'a>,
 }
 
-pub(super) struct Job {
+pub(super) struct Job<'a> {
     id: JobId,
     machine: Machine,
     tree: Tree,
@@ -62,7 +62,7 @@ pub(super) struct Job {
     merged: bool,
     shares_group: bool,
     timeout: Option<Duration>,
-    listener: Box<dyn FnMut(Event) + Send>,
+    listener: Box<dyn FnMut(Event) + Send + 'a>,
     started_at: Moment,
     ended_at: Option<Moment>,
     end: Option<End>,
@@ -81,13 +81,15 @@ pub(super) struct Job {
 struct StreamInterest {
     source: bool,
     reader: bool,
+    /// Our reader, or a log's, keeps the job from writing.
+    held_up: bool,
 }
 
-impl Job {
+impl<'a> Job<'a> {
     /// Starts a job. What is wrong with it is said before anything runs.
     pub(super) fn start(
         id: JobId,
-        submission: Submission,
+        submission: Submission<'a>,
         home: Option<&Home>,
         inherited: &Inherited,
         doorbell: &Arc<Doorbell>,
@@ -263,8 +265,9 @@ impl Job {
 
     /// The guard was killed. The leader dies with it; what else there was is ended, too.
     fn guard_lost(&mut self, surface: &mut Surface<'_>) {
-        let end = self.tree.guard_lost();
+        let (end, unsure) = self.tree.guard_lost();
         self.end.get_or_insert(end);
+        self.survivors = unsure;
         self.ended_at.get_or_insert(surface.now);
         self.empty = true;
         self.step(Input::LeaderExited, surface);
@@ -274,6 +277,13 @@ impl Job {
     /// Moves bytes of one stream and waits for what it needs next.
     fn advance(&mut self, index: usize, surface: &mut Surface<'_>) {
         let Some(pump) = &mut self.pumps[index] else { return };
+        if self.interests[index].reader
+            && let Some(reader) = pump.reader()
+        {
+            // The pump may let go of it, and a descriptor that is gone cannot be removed.
+            surface.poller.remove(reader);
+            self.interests[index].reader = false;
+        }
         let before = pump.total();
         let waiting = pump.advance();
         let grew = pump.total() > before;
@@ -288,25 +298,21 @@ impl Job {
         let (source_key, reader_key) = (self.key(SOURCES + index), self.key(READERS + index));
         let interest = &mut self.interests[index];
         let Some(pump) = &self.pumps[index] else { return };
+        interest.held_up = matches!(waiting, Waiting::ForReader | Waiting::ForThread);
         let wants_source = waiting == Waiting::ForJob;
         if let Some(source) = pump.source()
             && interest.source != wants_source
         {
-            let level = if wants_source { Interest::Readable } else { Interest::Nothing };
-            if surface.poller.change(source, source_key, level).is_ok() {
-                interest.source = wants_source;
+            // A pipe without writers is always ready, so one that is not read must not be registered at all.
+            if wants_source {
+                interest.source = surface.poller.add(source, source_key, Interest::Readable).is_ok();
+            } else {
+                surface.poller.remove(source);
+                interest.source = false;
             }
         }
-        let wants_reader = waiting == Waiting::ForReader;
-        if let Some(reader) = pump.reader()
-            && interest.reader != wants_reader
-        {
-            if wants_reader {
-                interest.reader = surface.poller.add(reader, reader_key, Interest::Writable).is_ok();
-            } else {
-                surface.poller.remove(reader);
-                interest.reader = false;
-            }
+        if let (Waiting::ForReader, Some(reader)) = (waiting, pump.reader()) {
+            interest.reader = surface.poller.add(reader, reader_key, Interest::Writable).is_ok();
         }
     }
 
@@ -327,7 +333,7 @@ impl Job {
                 Effect::Arm(timer, at) => surface.deadlines.arm((self.id, timer), at),
                 Effect::Disarm(timer) => surface.deadlines.disarm((self.id, timer)),
                 Effect::MeasureCpu => {
-                    let held_up = self.interests.iter().any(|interest| interest.reader);
+                    let held_up = self.interests.iter().any(|interest| interest.held_up);
                     let input = Input::CpuMeasured { cpu: self.tree.cpu(), held_up };
                     self.step(input, surface);
                 }

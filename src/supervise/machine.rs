@@ -347,7 +347,8 @@ impl Machine {
     /// Silence is at least one window without a byte and without CPU time that counts, measured from the later of both.
     fn cpu_measured(&mut self, cpu: Duration, held_up: bool, now: Moment) {
         let (State::Starting | State::Running, Some(window)) = (self.state, self.policy.idle) else { return };
-        if held_up || cpu.saturating_sub(self.cpu) >= window / 100 {
+        // It can shrink: what an ended child used may be nobody's.
+        if held_up || cpu < self.cpu || cpu.saturating_sub(self.cpu) >= window / 100 {
             self.cpu = cpu;
             self.cpu_quiet_since = now;
         }

@@ -26,15 +26,17 @@ use crate::time::deadlines::Deadlines;
 const SIGNALS: usize = usize::MAX - 2;
 const THREADS: usize = usize::MAX - 3;
 
+/// So many signals are looked at before the deadlines are.
+const ARRIVALS_AT_ONCE: u32 = 64;
 /// The terminal signals job and runner in one go; the job may be seen dead before our handler has run.
 const TERMINAL_LIMIT: Duration = Duration::from_millis(50);
 
 /// Owns jobs until they are done.
-pub struct Watchdog {
+pub struct Watchdog<'a> {
     poller: Poller,
     clock: JobClock<SystemClock>,
     deadlines: Deadlines<(JobId, Timer)>,
-    jobs: BTreeMap<JobId, Job>,
+    jobs: BTreeMap<JobId, Job<'a>>,
     next_id: JobId,
     /// Rung by threads that have room again.
     doorbell: Arc<Doorbell>,
@@ -44,7 +46,7 @@ pub struct Watchdog {
     inherited: Inherited,
 }
 
-impl Watchdog {
+impl<'a> Watchdog<'a> {
     /// A watchdog without jobs. `home` is where control groups are made; none leaves the walk alone.
     pub fn new(arrivals: Arrivals, orders: Orders, home: Option<Home>, inherited: Inherited) -> Result<Self> {
         let poller = Poller::new()?;
@@ -66,7 +68,7 @@ impl Watchdog {
     }
 
     /// Starts a job. Its listener hears of everything else.
-    pub fn submit(&mut self, submission: Submission) -> Result<()> {
+    pub fn submit(&mut self, submission: Submission<'a>) -> Result<()> {
         let id = self.next_id;
         self.next_id += 1;
         let mut surface = Surface { poller: &self.poller, deadlines: &mut self.deadlines, now: self.clock.now() };
@@ -114,14 +116,14 @@ impl Watchdog {
         }
     }
 
-    fn with_job(&mut self, id: JobId, action: impl FnOnce(&mut Job, &mut Surface<'_>)) {
+    fn with_job(&mut self, id: JobId, action: impl FnOnce(&mut Job<'a>, &mut Surface<'_>)) {
         let mut surface = Surface { poller: &self.poller, deadlines: &mut self.deadlines, now: self.clock.now() };
         if let Some(job) = self.jobs.get_mut(&id).filter(|job| !job.is_done()) {
             action(job, &mut surface);
         }
     }
 
-    fn with_each(&mut self, mut action: impl FnMut(&mut Job, &mut Surface<'_>)) {
+    fn with_each(&mut self, mut action: impl FnMut(&mut Job<'a>, &mut Surface<'_>)) {
         let mut surface = Surface { poller: &self.poller, deadlines: &mut self.deadlines, now: self.clock.now() };
         for job in self.jobs.values_mut().filter(|job| !job.is_done()) {
             action(job, &mut surface);
@@ -137,7 +139,8 @@ impl Watchdog {
     /// Reads the signals that came, and does what they order.
     fn obey(&mut self) {
         self.arrivals.doorbell().clear();
-        while let Some(arrival) = self.arrivals.next() {
+        for _ in 0..ARRIVALS_AT_ONCE {
+            let Some(arrival) = self.arrivals.next() else { return };
             // Our own broken pipe is no order either.
             let from_inside = arrival.sender.is_some_and(|sender| {
                 sender == process::own_pid() || self.jobs.values().any(|job| job.contains(sender))
@@ -150,11 +153,13 @@ impl Watchdog {
                 Order::Nothing => {}
             }
         }
+        // A flood of signals must not keep the deadlines waiting.
+        self.arrivals.doorbell().ring();
     }
 
     /// Stops with the terminal's other jobs: the trees that the terminal did not reach, the clock, then ourselves.
     fn suspend(&mut self, sent_to_us_alone: bool) {
-        let unreached = |job: &Job| sent_to_us_alone || !job.shares_group();
+        let unreached = |job: &Job<'_>| sent_to_us_alone || !job.shares_group();
         for job in self.jobs.values().filter(|job| unreached(job)) {
             job.job_control(if job.shares_group() { Signal::TSTP } else { Signal::STOP });
         }

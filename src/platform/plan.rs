@@ -1,0 +1,108 @@
+//! What runner, the guard and the leader share: the plan of a start, and the memory in which the guard reports.
+//!
+//! Plain data on one heap block that runner keeps until the guard is gone.
+
+use std::ffi::c_char;
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
+
+/// What the guard is asked to do, in `Shared::order`.
+pub(super) const ORDER_WATCH: u32 = 0;
+/// Kill the children, again and again, until there are none.
+pub(super) const ORDER_KILL: u32 = 1;
+
+/// How far the start came, in `Shared::phase`.
+pub(super) const PHASE_STARTING: u32 = 0;
+pub(super) const PHASE_STARTED: u32 = 1;
+pub(super) const PHASE_FAILED: u32 = 2;
+
+/// The step that failed, in `Shared::failed_step`.
+pub(super) const STEP_SPAWN: u32 = 0;
+pub(super) const STEP_CHDIR: u32 = 1;
+pub(super) const STEP_EXEC: u32 = 2;
+pub(super) const STEP_INPUT: u32 = 3;
+
+/// How many pids of reaped processes are remembered.
+pub(super) const REAPED_MEMORY: usize = 64;
+
+/// Memory that runner and the guard both read and write.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) order: AtomicU32,
+    pub(super) phase: AtomicU32,
+    pub(super) failed_step: AtomicU32,
+    pub(super) failed_errno: AtomicI32,
+    pub(super) leader_pid: AtomicI32,
+    pub(super) leader_pidfd: AtomicI32,
+    /// Set once `leader_status` is true.
+    pub(super) leader_ended: AtomicU32,
+    /// The leader could not be started in the control group.
+    pub(super) cgroup_refused: AtomicU32,
+    pub(super) leader_status: AtomicI32,
+    /// The signal that the leader is stopped on, or zero.
+    pub(super) leader_stopped: AtomicI32,
+    /// No process of the tree is left, and all were waited for.
+    pub(super) tree_empty: AtomicU32,
+    pub(super) user_micros: AtomicU64,
+    pub(super) system_micros: AtomicU64,
+    pub(super) max_rss_kib: AtomicU64,
+    /// Pids that were reaped lately, in a ring.
+    pub(super) reaped: [AtomicI32; REAPED_MEMORY],
+    pub(super) reaped_count: AtomicU32,
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self {
+            order: AtomicU32::new(ORDER_WATCH),
+            phase: AtomicU32::new(PHASE_STARTING),
+            failed_step: AtomicU32::new(STEP_SPAWN),
+            failed_errno: AtomicI32::new(0),
+            leader_pid: AtomicI32::new(0),
+            leader_pidfd: AtomicI32::new(-1),
+            leader_ended: AtomicU32::new(0),
+            cgroup_refused: AtomicU32::new(0),
+            leader_status: AtomicI32::new(0),
+            leader_stopped: AtomicI32::new(0),
+            tree_empty: AtomicU32::new(0),
+            user_micros: AtomicU64::new(0),
+            system_micros: AtomicU64::new(0),
+            max_rss_kib: AtomicU64::new(0),
+            reaped: [const { AtomicI32::new(0) }; REAPED_MEMORY],
+            reaped_count: AtomicU32::new(0),
+        }
+    }
+}
+
+/// Everything that guard and leader need, owned by runner until the guard is gone.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) shared: Shared,
+    pub(super) runner_pid: i32,
+    /// Rung when there is news.
+    pub(super) doorbell: i32,
+    /// The job's control group and the group that it was made in, or -1.
+    pub(super) cgroup: i32,
+    pub(super) cgroup_parent: i32,
+    pub(super) cgroup_name: *const c_char,
+    /// Lowest address and size of the leader's first stack.
+    pub(super) leader_stack: (u64, u64),
+    /// A process group of its own.
+    pub(super) own_group: bool,
+    /// Signals whose disposition the leader sets to default, one bit each (bit 0 is signal 1).
+    pub(super) reset_signals: u64,
+    /// Files to execute, tried in turn; ends with a null pointer.
+    pub(super) candidates: *const *const c_char,
+    pub(super) argv: *const *const c_char,
+    pub(super) envp: *const *const c_char,
+    /// `/bin/sh`, room for the file, the arguments: for a script that names no interpreter.
+    pub(super) shell_argv: *mut *const c_char,
+    /// Working directory, or null.
+    pub(super) cwd: *const c_char,
+    /// Opened as descriptor 0, or null.
+    pub(super) late_input: *const c_char,
+    /// What becomes descriptor 0, 1 and 2; -1 leaves it.
+    pub(super) descriptors: [i32; 3],
+}
+
+// SAFETY: the pointers are to memory that the plan's owner keeps, and only the guard's processes follow them.
+unsafe impl Send for Plan {}
