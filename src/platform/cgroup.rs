@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::process;
+use super::procfs;
 
 /// Names of our groups begin so.
 const PREFIX: &str = "runner-";
@@ -30,9 +31,9 @@ pub struct Home {
 impl Home {
     /// Finds our own group. None where there is no version 2, or where it cannot be reached.
     pub fn find() -> Option<Self> {
-        let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+        let own = String::from_utf8(procfs::read("/proc/self/cgroup")?).ok()?;
         let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
-        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let mounts = String::from_utf8(procfs::read("/proc/self/mountinfo")?).ok()?;
         let path = mounts.lines().filter_map(parse_mount).find_map(|(root, point)| {
             let below = Path::new(own).strip_prefix(&root).ok()?;
             let path = point.join(below);

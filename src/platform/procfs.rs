@@ -9,13 +9,17 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
 use crate::model::outcome::ProcessRow;
 
 /// Command lines in answers are cut to so many bytes.
 const COMMAND_LIMIT: usize = 200;
 
+const PAGE: usize = 4096;
 /// How long one command line may take to be read.
-const READ_LIMIT: Duration = Duration::from_millis(100);
+const READ_LIMIT: Duration = Duration::from_millis(200);
 
 /// A process that cannot be confused with a later one of the same pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,9 +56,30 @@ impl Stat {
     }
 }
 
+/// Reads a file of /proc, which has no size to go by.
+pub fn read(path: &str) -> Option<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;
+    let mut bytes = vec![0; PAGE];
+    let mut length = 0;
+    loop {
+        match rustix::io::read(&file, &mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(Errno::INTR) => continue,
+            Err(_) => return None,
+        }
+        if length == bytes.len() {
+            bytes.resize(length + PAGE, 0);
+        }
+    }
+    bytes.truncate(length);
+    Some(bytes)
+}
+
 /// Reads /proc/PID/stat.
 pub fn stat(pid: i32) -> Option<Stat> {
-    let bytes = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let bytes = read(&format!("/proc/{pid}/stat"))?;
     // The name may hold spaces and parentheses; the last one ends it.
     let open = bytes.iter().position(|byte| *byte == b'(')?;
     let close = bytes.iter().rposition(|byte| *byte == b')')?;
@@ -84,7 +109,8 @@ pub fn stat(pid: i32) -> Option<Stat> {
 pub fn descendants(root: i32) -> Vec<Stat> {
     let mut found: Vec<Stat> = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut pending = match children(root) {
+    let threads = stat(root).map_or(1, |stat| stat.threads);
+    let mut pending = match children(root, threads) {
         Some(pids) => pids,
         None => return descendants_by_scan(root),
     };
@@ -94,8 +120,9 @@ pub fn descendants(root: i32) -> Vec<Stat> {
             continue;
         }
         if let Some(stat) = stat(pid) {
+            let threads = stat.threads;
             found.push(stat);
-            if let Some(mut pids) = children(pid) {
+            if let Some(mut pids) = children(pid, threads) {
                 pids.reverse();
                 pending.append(&mut pids);
             }
@@ -105,13 +132,15 @@ pub fn descendants(root: i32) -> Vec<Stat> {
 }
 
 /// The children of a process, from the lists of its threads. None where the kernel keeps no such lists.
-fn children(pid: i32) -> Option<Vec<i32>> {
+fn children(pid: i32, threads: u64) -> Option<Vec<i32>> {
     let mut pids = Vec::new();
-    let own_list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    match own_list {
-        Ok(list) => pids.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
-        Err(_) if fs::exists(format!("/proc/{pid}/stat")).unwrap_or(false) => return None,
-        Err(_) => return Some(pids),
+    match read(&format!("/proc/{pid}/task/{pid}/children")) {
+        Some(list) => pids.extend(numbers(&list)),
+        None if fs::exists(format!("/proc/{pid}/stat")).unwrap_or(false) => return None,
+        None => return Some(pids),
+    }
+    if threads <= 1 {
+        return Some(pids);
     }
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Some(pids) };
     for task in tasks.flatten() {
@@ -119,11 +148,15 @@ fn children(pid: i32) -> Option<Vec<i32>> {
         if name.to_str() == Some(pid.to_string().as_str()) {
             continue;
         }
-        if let Ok(list) = fs::read_to_string(task.path().join("children")) {
-            pids.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+        if let Some(list) = name.to_str().and_then(|task| read(&format!("/proc/{pid}/task/{task}/children"))) {
+            pids.extend(numbers(&list));
         }
     }
     Some(pids)
+}
+
+fn numbers(list: &[u8]) -> impl Iterator<Item = i32> {
+    list.split(u8::is_ascii_whitespace).filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok())
 }
 
 /// The slow way: every process of the machine, linked by parents.
@@ -161,30 +194,29 @@ pub fn is_below(pid: i32, ancestor: i32) -> bool {
 /// The command lines, or names in brackets where there are none, in the same order.
 ///
 /// The kernel lets a reader of a command line wait for a process that is stuck in it; whoever holds a deadline must not.
-/// So a thread reads, and what it has not read in time is answered with the name.
+/// So where a process may be stuck a thread reads, and what it has not read in time is answered with the name.
 pub fn command_lines(stats: &[Stat]) -> Vec<String> {
-    let pids: Vec<i32> = stats.iter().map(|stat| stat.pid).collect();
+    let may_be_stuck = |stat: &Stat| stat.state == 'D' || stat.threads > 1;
+    let doubtful: Vec<i32> = stats.iter().filter(|stat| may_be_stuck(stat)).map(|stat| stat.pid).collect();
     let (sender, lines) = mpsc::channel();
-    let reader = thread::Builder::new().spawn(move || {
-        for pid in pids {
-            if sender.send(command_line(pid)).is_err() {
-                return;
-            }
+    let mut in_time = !doubtful.is_empty();
+    if in_time {
+        let read_all = move || doubtful.into_iter().all(|pid| sender.send(command_line(pid)).is_ok());
+        in_time = thread::Builder::new().spawn(read_all).is_ok();
+    }
+    let mut line = |stat: &Stat| {
+        if !may_be_stuck(stat) {
+            return command_line(stat.pid);
         }
-    });
-    let mut in_time = reader.is_ok();
-    stats
-        .iter()
-        .map(|stat| {
-            let line = if in_time { lines.recv_timeout(READ_LIMIT).ok() } else { None };
-            in_time = line.is_some();
-            line.flatten().unwrap_or_else(|| format!("[{}]", stat.name))
-        })
-        .collect()
+        let line = if in_time { lines.recv_timeout(READ_LIMIT).ok() } else { None };
+        in_time = line.is_some();
+        line.flatten()
+    };
+    stats.iter().map(|stat| line(stat).unwrap_or_else(|| format!("[{}]", stat.name))).collect()
 }
 
 fn command_line(pid: i32) -> Option<String> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let bytes = read(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let trimmed = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
     if trimmed.is_empty() {
         return None;
@@ -209,7 +241,7 @@ pub fn owner(pid: i32) -> Option<u32> {
 
 /// True where the process was started with this variable, as NAME=VALUE.
 pub fn has_variable(pid: i32, variable: &[u8]) -> bool {
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let environment = read(&format!("/proc/{pid}/environ")).unwrap_or_default();
     !variable.is_empty() && environment.split(|byte| *byte == 0).any(|entry| entry == variable)
 }
 
@@ -219,8 +251,8 @@ pub fn rows(stats: &[Stat]) -> Vec<ProcessRow> {
 }
 
 fn row(stat: &Stat, command: String) -> ProcessRow {
-    let waiting_in = fs::read_to_string(format!("/proc/{}/wchan", stat.pid))
-        .ok()
+    let waiting_in = read(&format!("/proc/{}/wchan", stat.pid))
+        .and_then(|function| String::from_utf8(function).ok())
         .filter(|function| !function.is_empty() && function != "0");
     ProcessRow {
         pid: stat.pid,

@@ -307,6 +307,13 @@ fn cpu_time_and_a_slow_reader_are_no_silence() {
     lazy.pass(IDLE);
     assert_eq!(lazy.state(), State::Stopping, "less than a hundredth of the window does not count");
 
+    let mut shrunk = Rig::running(Policy { wall: None, idle: Some(IDLE), ..policy() });
+    shrunk.cpu = IDLE;
+    shrunk.pass(IDLE);
+    shrunk.cpu = IDLE / 2;
+    shrunk.pass(IDLE);
+    assert_eq!(shrunk.state(), State::Running, "what an ended child used may be nobody's, and it worked");
+
     let mut held_up = Rig::running(Policy { wall: None, idle: Some(IDLE), ..policy() });
     held_up.held_up = true;
     held_up.pass(IDLE * 50);
