@@ -47,7 +47,8 @@ dies! {
 on_both_rungs! {
     fn a_job_dies_with_a_runner_that_is_killed_within_the_grace(rung) {
         let mut run = exec("--grace 40").rung(rung).victim("count 15").start();
-        run.wait_until_ready();
+        let ready = |run: &support::Running| String::from_utf8_lossy(run.stdout()).matches("ready").count();
+        run.wait_until("two processes ready", |run| ready(run) == 2);
         run.signal(libc::SIGTERM);
         run.wait_for_stdout("leader told");
         run.signal(libc::SIGKILL);

@@ -72,13 +72,12 @@ fn run(args: &[OsString]) -> ! {
         }
         // Tells how often a signal comes, to the leader and to a child in a session of its own.
         "count" => {
+            // Each is ready by itself: whoever counts waits for both.
+            handle(number(rest, 0), tell_leader);
             if fork() == 0 {
                 setsid();
                 handle(number(rest, 0), tell_child);
-                ready();
-                idle()
             }
-            handle(number(rest, 0), tell_leader);
             ready();
             idle()
         }
