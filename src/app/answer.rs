@@ -136,8 +136,8 @@ pub fn deliver_error(error: &Error, options: &AnswerOptions, request: &Request) 
 }
 
 /// True where bytes that end so leave the cursor at the start of a line.
-pub fn ends_line(moved: Option<&u8>) -> bool {
-    moved.is_none_or(|byte| *byte == b'\n')
+pub fn ends_line(last: Option<&u8>) -> bool {
+    last.is_none_or(|byte| *byte == b'\n')
 }
 
 /// Writes `text` to stdout. A reader that left has all that it wanted.

@@ -46,8 +46,6 @@ fn supervise(mut request: ExecRequest, begun: &Request) -> Result<Exit> {
     signals::unblock_all();
     let options = &request.answer;
     let report = options.report.as_deref().map(Report::check).transpose()?;
-    let log_help = "Check --log: its folder must exist and be writable";
-    let log = request.job.log.as_deref().map(|path| descriptors::output(path, log_help)).transpose()?;
     if let Some(cwd) = &request.job.surroundings.cwd {
         check_directory(cwd)?;
     }
@@ -59,7 +57,7 @@ fn supervise(mut request: ExecRequest, begun: &Request) -> Result<Exit> {
     let command = shown(&request.job.command);
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let mut outcome = None;
-    let assignment = Assignment { spec: request.job, streams, env, log };
+    let assignment = Assignment { spec: request.job, streams, env };
     backend.run(assignment, &mut |event| {
         if let Some(line) = lines::line(&event, options.verbose).filter(|_| !options.quiet) {
             answer::say(&line);

@@ -59,7 +59,7 @@ fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inh
     };
     let backend = Local { manners: Manners::PassOn, rungs: Rungs::Best, inherited };
     let streams = Streams { stdout: Route::Inherit, stderr: Route::Inherit };
-    let assignment = Assignment { spec, streams, env: std::env::vars_os().collect(), log: None };
+    let assignment = Assignment { spec, streams, env: std::env::vars_os().collect() };
     let mut outcome = None;
     backend.run(assignment, &mut |event| match event {
         Event::StopBegun { signal, .. } | Event::SignalForwarded(signal) if request.verbose => {

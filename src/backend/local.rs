@@ -61,7 +61,10 @@ impl Backend for Local {
         let home = self.home()?;
         process::adopt_orphans();
         let arrivals = self.watch_signals()?;
-        let Assignment { spec, streams, log, .. } = assignment;
+        let Assignment { spec, streams, .. } = assignment;
+        // Last, since it empties a file: an error must not cost anybody an older log.
+        let log_help = "Check --log: its folder must exist and be writable";
+        let log = spec.log.as_deref().map(|path| descriptors::output(path, log_help)).transpose()?;
         let orders = Orders::new(self.manners);
         let ended = match self.manners {
             Manners::Cancel => {

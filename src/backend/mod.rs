@@ -1,7 +1,5 @@
 //! Where a job runs: a trait, one file for each place, and the registry of places.
 
-use std::os::fd::OwnedFd;
-
 use crate::error::Result;
 use crate::model::event::Event;
 use crate::model::job::{JobSpec, Streams};
@@ -14,8 +12,6 @@ pub struct Assignment {
     pub streams: Streams,
     /// The job's whole environment.
     pub env: Vec<(std::ffi::OsString, std::ffi::OsString)>,
-    /// The open log, where one is wanted.
-    pub log: Option<OwnedFd>,
 }
 
 /// A place where jobs run.

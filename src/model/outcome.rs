@@ -8,7 +8,6 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::quantity::Seconds;
 use crate::model::signal::Signal;
 
 /// Everything known about a finished attempt.
@@ -161,14 +160,4 @@ pub struct Usage {
     pub system_seconds: f64,
     /// The largest resident size of a single process.
     pub max_rss_bytes: u64,
-}
-
-impl Cause {
-    /// The timeout that struck, for messages.
-    pub fn limit(&self) -> Option<Seconds> {
-        match self {
-            Self::Timeout { limit, .. } => Some(Seconds(*limit)),
-            Self::Cancelled { .. } => None,
-        }
-    }
 }
