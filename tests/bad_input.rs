@@ -89,6 +89,18 @@ fn a_missing_command() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test starts runner")]
+fn a_command_that_is_not_there_costs_no_older_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    std::fs::write(&log, "older").expect("it is ours");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_runner"));
+    let output = command.args(["exec", "--log"]).arg(&log).args(["--", "no-such-command"]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(127));
+    assert_eq!(std::fs::read_to_string(&log).expect("it is still there"), "older");
+}
+
+#[test]
 fn a_command_and_a_line_at_once() {
     refused(exec("").arg("-c").arg("true"), "VALIDATION_ERROR", "");
 }

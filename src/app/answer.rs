@@ -14,7 +14,7 @@ use crate::model::request::{AnswerOptions, ErrorFormat};
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::files;
 use crate::platform::tty;
-use crate::render::{Format, Style, json::Json, text::Text};
+use crate::render::{self, Format, Style, json::Json};
 use crate::time::clock::{Clock, SystemClock, rfc3339, unix_time};
 
 /// After a stop, a reader of stderr that takes nothing for so long is given up.
@@ -72,11 +72,12 @@ pub fn to_stderr(envelope: &Envelope, format: Option<ErrorFormat>, fresh_line: b
     let terminal = tty::is_terminal(descriptors::stderr());
     let format = format.unwrap_or(if terminal { ErrorFormat::Text } else { ErrorFormat::Json });
     let colour = terminal && !no_colour();
-    let mut text = match format {
-        ErrorFormat::Text => Text.render(envelope, Style { colour, terminal }),
+    let (name, style) = match format {
+        ErrorFormat::Text => ("text", Style { colour, terminal }),
         // One line even at a terminal: it is a line among others.
-        ErrorFormat::Json => Json.render(envelope, Style::default()),
+        ErrorFormat::Json => ("json", Style::default()),
     };
+    let mut text = render::by_name(name).map(|format| format.render(envelope, style)).unwrap_or_default();
     if !fresh_line {
         text.insert(0, '\n');
     }

@@ -28,3 +28,8 @@ pub trait Format: Sync {
 
 /// Every format there is.
 pub const FORMATS: &[&dyn Format] = &[&json::Json, &text::Text];
+
+/// The format of this name.
+pub fn by_name(name: &str) -> Option<&'static dyn Format> {
+    FORMATS.iter().copied().find(|format| format.name() == name)
+}
