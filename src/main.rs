@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use runner::app;
 use runner::app::answer::{self, Request};
 use runner::cli::{self, ExecOptions, Invocation, Parsed};
-use runner::error::{Error, Result};
+use runner::error::Error;
 use runner::model::exit_code::Exit;
 use runner::model::request::AnswerOptions;
 use runner::platform::signals;
@@ -29,27 +29,41 @@ fn main() {
 
 fn run() -> Exit {
     match cli::parse(std::env::args_os()) {
-        Parsed::Run(invocation) => carry_out(invocation),
+        Parsed::Run(invocation) => {
+            carry_out(invocation).unwrap_or_else(|error| fail(&known(error), &AnswerOptions::default()))
+        }
         Parsed::Say { text, to_stderr: true, exit } => {
             answer::say(text.trim_end());
             Exit::Code(exit)
         }
-        Parsed::Say { text, to_stderr: false, exit } => printed(Ok(text), exit),
+        Parsed::Say { text, to_stderr: false, exit } => match answer::print(&text) {
+            Ok(()) => Exit::Code(exit),
+            Err(error) => fail(&error, &AnswerOptions::default()),
+        },
         Parsed::Wrong { error, answer } => fail(&error, &answer),
     }
 }
 
-fn carry_out(invocation: Invocation) -> Exit {
-    match invocation {
-        Invocation::Exec(options) => exec(*options),
-        Invocation::Timeout(request) => app::timeout::run(request),
-        Invocation::Completions { shell } => printed(Ok(app::completions::script(cli::command(), shell)), 0),
+/// Verbs with an answer of their own say how to leave; the others print a text, or fail.
+fn carry_out(invocation: Invocation) -> anyhow::Result<Exit> {
+    let text = match invocation {
+        Invocation::Exec(options) => return Ok(exec(*options)),
+        Invocation::Timeout(request) => return Ok(app::timeout::run(request)),
+        Invocation::Completions { shell } => app::completions::script(cli::command(), shell),
         Invocation::Man { dir: Some(dir), .. } => {
-            printed(app::man::write(cli::command(), &dir).map(|()| String::new()), 0)
+            app::man::write(cli::command(), &dir)?;
+            String::new()
         }
-        Invocation::Man { dir: None, page } => printed(app::man::one(cli::command(), page.as_deref()), 0),
-        Invocation::Schema => printed(app::schema::text(), 0),
-    }
+        Invocation::Man { dir: None, page } => app::man::one(cli::command(), page.as_deref())?,
+        Invocation::Schema => app::schema::text()?,
+    };
+    answer::print(&text)?;
+    Ok(Exit::Code(0))
+}
+
+/// The error of ours that it is, or one that says what it was.
+fn known(error: anyhow::Error) -> Error {
+    error.downcast().unwrap_or_else(|other| Error::Internal(format!("{other:#}")))
 }
 
 fn exec(options: ExecOptions) -> Exit {
@@ -68,14 +82,6 @@ fn exec(options: ExecOptions) -> Exit {
     match resolved {
         Ok(request) => app::exec::run(request),
         Err(error) => fail(&error, &answer),
-    }
-}
-
-/// Prints a text, or the error that there is in place of one.
-fn printed(text: Result<String>, exit: i32) -> Exit {
-    match text.and_then(|text| answer::print(&text)) {
-        Ok(()) => Exit::Code(exit),
-        Err(error) => fail(&error, &AnswerOptions::default()),
     }
 }
 
