@@ -10,7 +10,9 @@
 //! | `error` | `model` |
 //! | `platform` | `model`, `error` |
 //! | `capture` | `model`, `platform`, `error` |
-//! | `supervise` | `model`, `time`, `platform`, `capture`, `error` |
+//! | `control` | `model`, `platform`, `error` |
+//! | `ops` | `model`, `time`, `platform`, `control`, `error` |
+//! | `supervise` | `model`, `time`, `platform`, `capture`, `control`, `error` |
 //! | `backend` | `model`, `platform`, `supervise`, `error` |
 //! | `render` | `model` |
 //! | `app` | everything above |
@@ -20,8 +22,10 @@ pub mod app;
 pub mod backend;
 pub mod capture;
 pub mod cli;
+pub mod control;
 pub mod error;
 pub mod model;
+pub mod ops;
 pub mod platform;
 pub mod render;
 pub mod supervise;

@@ -49,6 +49,7 @@ fn carry_out(invocation: Invocation) -> anyhow::Result<Exit> {
     let text = match invocation {
         Invocation::Exec(options) => return Ok(exec(*options)),
         Invocation::Timeout(request) => return Ok(app::timeout::run(request)),
+        Invocation::OperationChild(arguments) => return Ok(app::op::run_child(&arguments)),
         Invocation::Completions { shell } => app::completions::script(cli::command(), shell),
         Invocation::Man { dir: Some(dir), .. } => {
             app::man::write(cli::command(), &dir)?;

@@ -11,11 +11,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("error", &["model"]),
     ("platform", &["model", "error"]),
     ("capture", &["model", "platform", "error"]),
-    ("supervise", &["model", "time", "platform", "capture", "error"]),
+    ("control", &["model", "platform", "error"]),
+    ("ops", &["model", "time", "platform", "control", "error"]),
+    ("supervise", &["model", "time", "platform", "capture", "control", "error"]),
     ("backend", &["model", "platform", "supervise", "error"]),
     ("render", &["model"]),
-    ("app", &["model", "time", "error", "platform", "capture", "supervise", "backend", "render"]),
-    ("cli", &["model", "time", "error", "app"]),
+    ("app", &["model", "time", "error", "platform", "capture", "control", "ops", "supervise", "backend", "render"]),
+    ("cli", &["model", "time", "error", "ops", "app"]),
     ("main", &["cli", "app", "error", "model", "platform"]),
 ];
 

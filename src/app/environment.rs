@@ -24,7 +24,7 @@ const LEAST: Duration = Duration::from_millis(1);
 
 /// The time that the runner above us allows, less what we need to stop in.
 pub fn parent_timeout(grace: Duration) -> Option<Duration> {
-    let deadline: u64 = std::env::var(DEADLINE).ok()?.parse().ok()?;
+    let deadline = deadline_unix_ms()?;
     let owner = std::env::var(DEADLINE_OWNER).ok()?;
     let (pid, start_time) = owner.split_once(':')?;
     let owner = Identity { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? };
@@ -33,6 +33,11 @@ pub fn parent_timeout(grace: Duration) -> Option<Duration> {
     }
     let left = Duration::from_millis(deadline).saturating_sub(unix_time());
     Some(left.saturating_sub(grace).saturating_sub(MARGIN).max(LEAST))
+}
+
+/// When the runner above us will stop us, as it said at our start.
+pub fn deadline_unix_ms() -> Option<u64> {
+    std::env::var(DEADLINE).ok()?.parse().ok()
 }
 
 /// The job's environment: ours or none, then what was asked for, then what we tell every job.

@@ -9,5 +9,6 @@ mod config_file;
 pub mod environment;
 pub mod exec;
 pub mod man;
+pub mod op;
 pub mod schema;
 pub mod timeout;

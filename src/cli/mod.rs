@@ -21,6 +21,7 @@ use crate::app::config;
 use crate::error::Error;
 use crate::model::exit_code::RUNNER_FAILED;
 use crate::model::request::{AnswerOptions, TimeoutRequest};
+use crate::ops::child;
 
 pub use exec::ExecOptions;
 pub use help::command;
@@ -42,6 +43,8 @@ pub enum Invocation {
     /// Still to be resolved with the defaults.
     Exec(Box<ExecOptions>),
     Timeout(TimeoutRequest),
+    /// The child of an operation, called by runner itself.
+    OperationChild(Vec<OsString>),
     Completions {
         shell: Shell,
     },
@@ -64,6 +67,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Parsed {
     match verb.to_str() {
         Some("timeout") => timeout::parse(args),
         Some("exec") => exec(args.collect()),
+        Some(child::VERB) => Parsed::Run(Invocation::OperationChild(args.collect())),
         Some("help") => {
             // The verb in `help VERB` may be missing; then this is `--help`.
             let mut words: Vec<_> = args.take(1).collect();

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use crate::model::outcome::{Cause, Leftover, Outcome};
+use serde_json::Value;
+
+use crate::model::outcome::{Cause, Leftover, Outcome, Progress};
 use crate::model::signal::Signal;
 
 /// One thing that happened to one job.
@@ -12,6 +14,24 @@ use crate::model::signal::Signal;
 pub enum Event {
     /// The command runs.
     JobStarted { pid: i32 },
+    /// Time went by. Comes at a steady pace, to those who asked for it.
+    TimePassed(Live),
+    /// The job wrote more. Comes at most once a second, to those who asked for it.
+    OutputGrew { stdout_bytes: u64, stderr_bytes: u64 },
+    /// The job said how far it is.
+    ProgressReported(Progress),
+    /// The job said what it is doing: one line without control characters.
+    StatusReported(String),
+    /// The job said what it has so far.
+    PartialReported(Value),
+    /// The job asked for more time and got it. `timeout` is the wall time that holds now; `capped`: not all of it.
+    DeadlineExtended { timeout: Duration, capped: bool },
+    /// The job asked for more time and did not get it.
+    ExtensionRefused { reason: &'static str },
+    /// The job said that it is stopping.
+    StoppingReported,
+    /// The job said something that could not be understood.
+    MessageRefused { reason: String },
     /// `--warn-after` has passed.
     WarningReached { elapsed: Duration, timeout: Option<Duration> },
     /// The ladder was begun, or climbed to KILL.
@@ -20,6 +40,38 @@ pub enum Event {
     SignalForwarded(Signal),
     /// Processes live on after the leader ended by itself.
     LeftoversFound(Vec<Leftover>),
+    /// Somebody asked how it stands. `processes` is set.
+    StatusRequested(Live),
     /// The end. Nothing follows.
     JobFinished(Box<Outcome>),
+}
+
+/// How a job stands at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Live {
+    /// From the start of the attempt; time stopped by job control left out.
+    pub elapsed: Duration,
+    /// The wall time that holds, extensions included.
+    pub timeout: Option<Duration>,
+    /// How far it is, by its own account.
+    pub progress: Option<Progress>,
+    /// What it is doing, by its own account; empty where it never said.
+    pub status: String,
+    /// Since its last byte or message.
+    pub silent_for: Duration,
+    pub stdout_bytes: u64,
+    pub stderr_bytes: u64,
+    /// It is being stopped.
+    pub stopping: Option<Stopping>,
+    /// Living processes of its tree, where they were counted.
+    pub processes: Option<usize>,
+}
+
+/// A stop under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopping {
+    /// The last signal sent.
+    pub signal: Signal,
+    /// Until KILL, where that is to come.
+    pub kill_in: Option<Duration>,
 }

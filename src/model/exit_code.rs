@@ -5,6 +5,8 @@
 use crate::model::outcome::{Cause, End, Outcome, StartStep};
 use crate::model::signal::Signal;
 
+/// A built-in operation failed.
+pub const OPERATION_FAILED: i32 = 1;
 /// Stopped for time, also when it took a KILL.
 pub const TIMED_OUT: i32 = 124;
 /// Runner itself failed, or was called wrongly.
@@ -19,6 +21,7 @@ pub const SIGNAL_BASE: i32 = 128;
 /// The table as the man page shows it: code, meaning.
 pub const TABLE: &[(&str, &str)] = &[
     ("the job's own", "it ended by itself"),
+    ("1", "a built-in operation failed"),
     ("124", "runner stopped the job for time, also when it took a KILL"),
     ("125", "runner itself failed, or was called wrongly"),
     ("126", "the command was found and could not be run"),

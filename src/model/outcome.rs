@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::envelope::ErrorCode;
 use crate::model::signal::Signal;
 
 /// Everything known about a finished attempt.
@@ -160,4 +161,50 @@ pub struct Usage {
     pub system_seconds: f64,
     /// The largest resident size of a single process.
     pub max_rss_bytes: u64,
+}
+
+/// How much of its work a job has done, by its own account: from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Progress(f64);
+
+impl Progress {
+    /// None for a number outside of 0 to 1.
+    pub fn of(fraction: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&fraction).then_some(Self(fraction))
+    }
+
+    pub fn fraction(self) -> f64 {
+        self.0
+    }
+}
+
+/// `0.42`, `42%` or `17/40`. More than the whole is the whole, where a whole was named.
+impl std::str::FromStr for Progress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("'{text}' is no progress: give a fraction such as 0.42, 42% or 17/40");
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+        let fraction = if let Some(percent) = text.strip_suffix('%') {
+            number(percent).map(|percent| (percent / 100.0).min(1.0))
+        } else if let Some((done, whole)) = text.split_once('/') {
+            let whole = number(whole).filter(|whole| *whole > 0.0);
+            whole.and_then(|whole| number(done).map(|done| (done / whole).min(1.0)))
+        } else {
+            number(text)
+        };
+        fraction.and_then(Self::of).ok_or_else(wrong)
+    }
+}
+
+/// Why a built-in operation failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperationFailure {
+    pub code: ErrorCode,
+    pub message: String,
+    pub remediation: String,
+    /// The parameter, file or address that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argument: Option<String>,
 }

@@ -10,6 +10,7 @@
 pub mod cgroup;
 mod clone;
 pub mod command;
+pub mod datagrams;
 pub mod descriptors;
 pub mod doorbell;
 pub mod files;

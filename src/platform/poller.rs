@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use polling::{Event, Events, PollMode};
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::error::{Error, Result};
 
@@ -51,6 +52,16 @@ impl Poller {
         }
         Ok(())
     }
+}
+
+/// Waits until one descriptor is readable, or for so long.
+pub fn await_readable(descriptor: BorrowedFd<'_>, limit: Duration) {
+    let timeout = Timespec {
+        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(limit.subsec_nanos()),
+    };
+    let mut polled = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
+    let _ = rustix::event::poll(&mut polled, Some(&timeout));
 }
 
 fn event(key: usize, interest: Interest) -> Event {

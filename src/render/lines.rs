@@ -27,7 +27,7 @@ pub fn line(event: &Event, verbose: u8) -> Option<String> {
         }
         Event::JobStarted { pid } if verbose > 0 => Some(format!("runner: started process {pid}")),
         Event::StopBegun { signal, .. } if verbose > 0 => Some(format!("runner: stopping with SIG{signal}")),
-        Event::JobStarted { .. } | Event::StopBegun { .. } | Event::SignalForwarded(_) | Event::JobFinished(_) => None,
+        _ => None,
     }
 }
 

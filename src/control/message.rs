@@ -1,0 +1,264 @@
+//! The language in which a job speaks to us: datagrams of lines `KEY=VALUE`, as sd_notify(3) has them.
+//!
+//! Pure: bytes in, words out. Our end reads it with `Message::read`; the job's end writes it with `Draft`. A part that
+//! cannot be understood never spoils the parts beside it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::model::outcome::{OperationFailure, Progress};
+
+/// Values up to this size go in the datagram itself; longer ones through a memory file.
+pub const INLINE_LIMIT: usize = 64 << 10;
+/// The largest value.
+pub const VALUE_LIMIT: usize = 1 << 20;
+/// The longest text that is shown; the rest of it is cut off.
+const STATUS_LIMIT: usize = 400;
+
+const PROGRESS: &str = "X_RUNNER_PROGRESS";
+const PARTIAL: &str = "X_RUNNER_PARTIAL";
+const RESULT: &str = "X_RUNNER_RESULT";
+const FAILURE: &str = "X_RUNNER_FAILURE";
+/// Says which key's value is in the memory file that comes with the datagram.
+const VALUE_IN_FILE: &str = "X_RUNNER_VALUE_IN_FILE";
+
+/// Words of sd_notify(3) that mean nothing to us, and yet show that the job is alive.
+const HARMLESS: &[&str] = &[
+    "READY",
+    "RELOADING",
+    "ERRNO",
+    "BUSERROR",
+    "VARLINKERROR",
+    "EXIT_STATUS",
+    "MAINPID",
+    "MAINPIDFDID",
+    "MAINPIDFD",
+    "WATCHDOG_USEC",
+    "MONOTONIC_USEC",
+    "FDSTORE",
+    "FDSTOREREMOVE",
+    "FDNAME",
+    "FDPOLL",
+    "NOTIFYACCESS",
+    "BARRIER",
+    "INVOCATION_ID",
+    "RESTART_RESET",
+];
+
+/// One thing that a job said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said {
+    Progress(Progress),
+    /// One line for people, without control characters.
+    Status(String),
+    /// The value so far.
+    Partial(Value),
+    /// It needs so long from now on.
+    Extend(Duration),
+    /// It lives.
+    Alive,
+    /// It is stopping by itself.
+    Stopping,
+    /// What a built-in operation returned.
+    Result(Value),
+    /// Why a built-in operation failed.
+    Failure(OperationFailure),
+}
+
+/// A datagram, read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Message {
+    pub said: Vec<Said>,
+    /// What could not be understood, each as a sentence's end.
+    pub refused: Vec<String>,
+}
+
+impl Message {
+    /// Reads a datagram. `file` is the content of the memory file that came with it.
+    pub fn read(datagram: &[u8], file: Option<&[u8]>) -> Self {
+        let mut message = Self::default();
+        let Ok(text) = std::str::from_utf8(datagram) else {
+            message.refused.push("it is not valid UTF-8".to_owned());
+            return message;
+        };
+        for line in text.split('\n').filter(|line| !line.is_empty()) {
+            let read = match line.split_once('=') {
+                None => Err(format!("'{}' has no '='", cut(line, 40))),
+                Some((VALUE_IN_FILE, key)) => match file {
+                    Some(value) => std::str::from_utf8(value)
+                        .map_err(|_| "the memory file is not valid UTF-8".to_owned())
+                        .and_then(|value| read_line(key, value)),
+                    None => Err(format!("no memory file came with {VALUE_IN_FILE}")),
+                },
+                Some((key, value)) => read_line(key, value),
+            };
+            match read {
+                Ok(said) => message.said.push(said),
+                Err(reason) => message.refused.push(reason),
+            }
+        }
+        if message.said.is_empty() && message.refused.is_empty() {
+            message.refused.push("it is empty".to_owned());
+        }
+        message
+    }
+}
+
+fn read_line(key: &str, value: &str) -> Result<Said, String> {
+    match key {
+        PROGRESS => value.parse().map(Said::Progress).map_err(|error| format!("{PROGRESS}: {error}")),
+        PARTIAL => json(key, value).map(Said::Partial),
+        RESULT => json(key, value).map(Said::Result),
+        FAILURE => serde_json::from_str(value).map(Said::Failure).map_err(|error| format!("{FAILURE}: {error}")),
+        "STATUS" => Ok(Said::Status(one_line(value))),
+        "WATCHDOG" if value == "1" => Ok(Said::Alive),
+        "WATCHDOG" => Err(format!("WATCHDOG={} is not 1", cut(value, 40))),
+        "EXTEND_TIMEOUT_USEC" => match value.parse() {
+            Ok(micros) => Ok(Said::Extend(Duration::from_micros(micros))),
+            Err(_) => Err(format!("EXTEND_TIMEOUT_USEC: '{}' is no number of microseconds", cut(value, 40))),
+        },
+        "STOPPING" if value == "1" => Ok(Said::Stopping),
+        _ if HARMLESS.contains(&key) => Ok(Said::Alive),
+        _ => Err(format!("the key '{}' is not known", cut(key, 40))),
+    }
+}
+
+fn json(key: &str, value: &str) -> Result<Value, String> {
+    if value.len() > VALUE_LIMIT {
+        return Err(format!("{key}: the value is longer than 1 MiB"));
+    }
+    serde_json::from_str(value).map_err(|error| format!("{key}: it is not JSON: {error}"))
+}
+
+/// Text for one line of a terminal: no control characters, and not endless.
+fn one_line(text: &str) -> String {
+    cut(text, STATUS_LIMIT).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// At most so many bytes from the start, and no broken character.
+fn cut(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
+}
+
+/// A datagram in the making.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    lines: String,
+    /// The value that goes through a memory file.
+    pub(super) file: Option<Vec<u8>>,
+}
+
+impl Draft {
+    pub fn progress(&mut self, text: &str) {
+        self.line(PROGRESS, text);
+    }
+
+    pub fn status(&mut self, text: &str) {
+        self.line("STATUS", &one_line(text));
+    }
+
+    pub fn alive(&mut self) {
+        self.line("WATCHDOG", "1");
+    }
+
+    pub fn extend(&mut self, from_now: Duration) {
+        let micros = u64::try_from(from_now.as_micros()).unwrap_or(u64::MAX);
+        self.line("EXTEND_TIMEOUT_USEC", &micros.to_string());
+    }
+
+    pub fn stopping(&mut self) {
+        self.line("STOPPING", "1");
+    }
+
+    pub fn partial(&mut self, value: &Value) {
+        self.value(PARTIAL, value.to_string());
+    }
+
+    pub fn result(&mut self, value: &Value) {
+        self.value(RESULT, value.to_string());
+    }
+
+    pub fn failure(&mut self, failure: &OperationFailure) {
+        let text = serde_json::to_string(failure).expect("a failure is always valid JSON");
+        self.value(FAILURE, text);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The bytes of the datagram.
+    pub fn bytes(&self) -> &[u8] {
+        self.lines.as_bytes()
+    }
+
+    /// Only one value in a datagram can be long.
+    fn value(&mut self, key: &str, text: String) {
+        if text.len() + key.len() + self.lines.len() < INLINE_LIMIT {
+            self.line(key, &text);
+        } else {
+            self.line(VALUE_IN_FILE, key);
+            self.file = Some(text.into_bytes());
+        }
+    }
+
+    fn line(&mut self, key: &str, value: &str) {
+        for part in [key, "=", value, "\n"] {
+            self.lines.push_str(part);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::{Draft, Message, Said};
+    use crate::model::outcome::Progress;
+
+    #[test]
+    fn a_draft_is_read_as_it_was_meant() {
+        let mut draft = Draft::default();
+        draft.progress("17/40");
+        draft.status("linking\tthings");
+        draft.partial(&json!({"objects": 17}));
+        draft.extend(Duration::from_secs(30));
+        draft.alive();
+        draft.stopping();
+        let message = Message::read(draft.bytes(), None);
+        assert_eq!(message.refused, Vec::<String>::new());
+        let expected = vec![
+            Said::Progress("42.5%".parse::<Progress>().expect("a fraction")),
+            Said::Status("linking things".to_owned()),
+            Said::Partial(json!({"objects": 17})),
+            Said::Extend(Duration::from_secs(30)),
+            Said::Alive,
+            Said::Stopping,
+        ];
+        assert_eq!(message.said, expected);
+    }
+
+    #[test]
+    fn a_long_value_goes_through_a_file() {
+        let value = json!("x".repeat(70_000));
+        let mut draft = Draft::default();
+        draft.partial(&value);
+        assert!(draft.bytes().len() < 100);
+        let message = Message::read(draft.bytes(), draft.file.as_deref());
+        assert_eq!(message.said, vec![Said::Partial(value)]);
+        assert!(Message::read(draft.bytes(), None).said.is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_and_the_rest_is_taken() {
+        let message = Message::read(b"STATUS=fine\nX_RUNNER_PROGRESS=lots\nnothing\nX_RUNNER_PARTIAL={\nFOO=1\n", None);
+        assert_eq!(message.said, vec![Said::Status("fine".to_owned())]);
+        assert_eq!(message.refused.len(), 4, "{:?}", message.refused);
+        assert_eq!(Message::read(b"\xff\xfe=1", None).refused.len(), 1);
+        assert_eq!(Message::read(b"", None).refused.len(), 1);
+        assert_eq!(Message::read(b"READY=1\nMAINPID=7", None).refused, Vec::<String>::new());
+    }
+}

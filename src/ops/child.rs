@@ -1,0 +1,129 @@
+//! The child in which an operation runs: re-executed by runner, told what to do by its arguments, answering through the
+//! job's socket.
+//!
+//! The operation has a thread of its own; the main thread waits for its end or for the order to stop, and ends the
+//! process in time even where the operation hangs.
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::control::message::Draft;
+use crate::control::sender::Sender;
+use crate::error::{Error, Result};
+use crate::model::envelope::ErrorCode;
+use crate::model::exit_code::{self, Exit};
+use crate::model::signal::Signal;
+use crate::ops::context::{Cancel, Context, ScratchList};
+use crate::ops::{Failure, Prepared, by_name};
+use crate::platform::signals::{self, Arrivals};
+
+/// The verb by which runner calls itself. It is not for people.
+pub const VERB: &str = "__operation";
+/// One argument may not be longer than the kernel's limit, so long parameters are cut into pieces.
+const PIECE: usize = 64 << 10;
+/// What the operation itself has for its clean-up, after the order to stop.
+const CLEAN_UP: Duration = Duration::from_millis(70);
+/// How often the main thread looks for the operation's end.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The orders to stop.
+const STOPS: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
+
+/// The command line that runs this operation.
+pub fn command_line(name: &str, parameters: &Value) -> Vec<OsString> {
+    let mut line: Vec<OsString> = vec!["/proc/self/exe".into(), VERB.into(), name.into()];
+    let text = parameters.to_string();
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(rest.floor_char_boundary(PIECE));
+        line.push(piece.into());
+        rest = behind;
+    }
+    line
+}
+
+/// Runs the operation that these arguments name, and says how to leave.
+pub fn run(arguments: &[OsString], deadline_unix_ms: Option<u64>) -> Exit {
+    match prepared(arguments).and_then(|prepared| carry_out(prepared, deadline_unix_ms)) {
+        Ok(exit) => exit,
+        // Runner has read the parameters before, so this is between two versions of it.
+        Err(error) => {
+            let failure = Failure::new(error.kind(), error.to_string(), error.remediation());
+            tell_end(Sender::of_this_job().as_ref(), &Err(failure));
+            Exit::Code(exit_code::OPERATION_FAILED)
+        }
+    }
+}
+
+fn prepared(arguments: &[OsString]) -> Result<Box<dyn Prepared>> {
+    let name = arguments.first().and_then(|name| name.to_str()).unwrap_or_default();
+    let entry = by_name(name).ok_or_else(|| Error::Internal(format!("there is no operation '{name}'")))?;
+    let text: String = arguments.iter().skip(1).filter_map(|piece| piece.to_str()).collect();
+    let value = serde_json::from_str(&text)
+        .map_err(|error| Error::Internal(format!("the parameters of {name} are no JSON: {error}")))?;
+    entry.parameters_from_json(value)
+}
+
+fn carry_out(operation: Box<dyn Prepared>, deadline_unix_ms: Option<u64>) -> Result<Exit> {
+    signals::set_own_dispositions();
+    let sender = Sender::of_this_job();
+    let cancel = Cancel::new()?;
+    let scratch = ScratchList::default();
+    let arrivals = Arrivals::watch(&STOPS)?;
+    let mut context = Context::new(sender.clone(), cancel.clone(), scratch.clone(), deadline_unix_ms);
+    let (done, ended) = channel();
+    let bell = arrivals.doorbell();
+    let work = move || {
+        let result = catch_unwind(AssertUnwindSafe(|| operation.run(&mut context)));
+        let failed = || Failure::new(ErrorCode::InternalError, "the operation failed", "Please report this as a bug");
+        let _ = done.send(result.unwrap_or_else(|_| Err(failed())));
+        bell.ring();
+    };
+    let thread = thread::Builder::new().name("operation".to_owned());
+    thread.spawn(work).map_err(Error::system("start a thread"))?;
+    let mut stop = None;
+    let result = loop {
+        match ended.try_recv() {
+            Ok(result) => break result,
+            Err(_) => arrivals.await_next(LOOK),
+        }
+        bell.clear();
+        if let Some(arrival) = arrivals.next() {
+            stop = Some(arrival.signal);
+            cancel.set();
+            match ended.recv_timeout(CLEAN_UP) {
+                Ok(result) => break result,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break Err(Failure::Cancelled),
+            }
+        }
+    };
+    // An operation that hangs cannot clean up itself.
+    for path in scratch.lock().map(|list| list.clone()).unwrap_or_default() {
+        let _ = std::fs::remove_file(path);
+    }
+    tell_end(sender.as_ref(), &result);
+    Ok(match (result, stop) {
+        (Ok(_), _) => Exit::Code(0),
+        (Err(Failure::ReaderGone), _) => Exit::Signal(Signal::PIPE),
+        (Err(Failure::Cancelled), stop) => Exit::Signal(stop.unwrap_or(Signal::TERM)),
+        (Err(Failure::Failed(_)), _) => Exit::Code(exit_code::OPERATION_FAILED),
+    })
+}
+
+/// Tells runner the result, or the reason why there is none.
+fn tell_end(sender: Option<&Sender>, result: &std::result::Result<Value, Failure>) {
+    let mut draft = Draft::default();
+    match result {
+        Ok(value) => draft.result(value),
+        Err(Failure::Failed(failure)) => draft.failure(failure),
+        Err(Failure::Cancelled | Failure::ReaderGone) => return,
+    }
+    if let Some(sender) = sender {
+        let _ = sender.send(&draft);
+    }
+}

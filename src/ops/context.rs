@@ -1,0 +1,236 @@
+//! What an operation has of its surroundings: a way to report, to print, to wait, and to hear that it must stop.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::control::message::Draft;
+use crate::control::sender::Sender;
+use crate::error::Result;
+use crate::model::outcome::Progress;
+use crate::ops::Failure;
+use crate::platform::descriptors::{self, Moved};
+use crate::platform::doorbell::Doorbell;
+use crate::platform::poller;
+use crate::time::clock::{Clock, Moment, SystemClock, unix_time};
+
+/// Reports are sent at most this often; the last of them is always sent.
+const PERIOD: Duration = Duration::from_millis(50);
+
+/// The surroundings of a running operation.
+pub struct Context {
+    sender: Option<Sender>,
+    cancel: Cancel,
+    scratch: ScratchList,
+    clock: SystemClock,
+    deadline: Option<Moment>,
+    next_report: Moment,
+    pending: Draft,
+    progress: Option<Progress>,
+    status: String,
+}
+
+/// An order to stop: set once, seen by any thread.
+#[derive(Clone, Debug)]
+pub struct Cancel {
+    flag: Arc<AtomicBool>,
+    bell: Arc<Doorbell>,
+}
+
+/// Files that are half made. Whoever ends the operation removes what is still listed.
+pub(super) type ScratchList = Arc<Mutex<Vec<PathBuf>>>;
+
+impl Cancel {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self { flag: Arc::default(), bell: Arc::new(Doorbell::new()?) })
+    }
+
+    pub(super) fn set(&self) {
+        self.flag.store(true, Ordering::Release);
+        self.bell.ring();
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.flag.load(Ordering::Acquire)
+    }
+
+    /// Readable from the order on, for whoever waits for descriptors.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}
+
+impl Context {
+    /// The surroundings of an operation that starts now. `deadline_unix_ms` is when it will be stopped.
+    pub(super) fn new(
+        sender: Option<Sender>,
+        cancel: Cancel,
+        scratch: ScratchList,
+        deadline_unix_ms: Option<u64>,
+    ) -> Self {
+        let clock = SystemClock::start();
+        let now = clock.now();
+        let deadline = deadline_unix_ms.map(|at| now + Duration::from_millis(at).saturating_sub(unix_time()));
+        Self {
+            sender,
+            cancel,
+            scratch,
+            clock,
+            deadline,
+            next_report: now,
+            pending: Draft::default(),
+            progress: None,
+            status: String::new(),
+        }
+    }
+
+    /// Time since the operation started.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.now() - Moment::default()
+    }
+
+    /// How long until the runner stops it. None: nobody will.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline - self.clock.now())
+    }
+
+    /// True once it must stop.
+    pub fn cancelled(&self) -> bool {
+        self.cancel.is_set()
+    }
+
+    /// Fails once it must stop: for `?` in every loop.
+    pub fn check(&self) -> std::result::Result<(), Failure> {
+        if self.cancelled() { Err(Failure::Cancelled) } else { Ok(()) }
+    }
+
+    /// A handle on the order to stop, for threads and for waits of the operation's own.
+    pub fn cancel(&self) -> Cancel {
+        self.cancel.clone()
+    }
+
+    /// Waits for so long, or fails as soon as it must stop.
+    pub fn pause(&self, duration: Duration) -> std::result::Result<(), Failure> {
+        let until = self.clock.now() + duration;
+        loop {
+            self.check()?;
+            let left = until - self.clock.now();
+            if left.is_zero() {
+                return Ok(());
+            }
+            poller::await_readable(self.cancel.descriptor(), left);
+        }
+    }
+
+    /// True when a report would be sent now, and not be kept back because one has just been.
+    pub fn report_is_due(&self) -> bool {
+        self.clock.now() >= self.next_report
+    }
+
+    /// Reports how much is done. Cheap: call it as often as you like.
+    pub fn progress(&mut self, done: u64, whole: u64) {
+        let fraction = if whole == 0 { 1.0 } else { (done as f64 / whole as f64).min(1.0) };
+        self.progress = Progress::of(fraction);
+        if self.report_is_due() || done >= whole {
+            self.report(None);
+        }
+    }
+
+    /// Reports what it is doing, in a few words.
+    pub fn status(&mut self, text: impl Into<String>) {
+        self.status = text.into();
+        if self.report_is_due() {
+            self.report(None);
+        }
+    }
+
+    /// Reports what there is so far, unless a report has just been sent. Give the last state with `partial_now`.
+    pub fn partial(&mut self, make: impl FnOnce() -> Value) {
+        if self.report_is_due() {
+            self.report(Some(&make()));
+        }
+    }
+
+    /// Reports what there is so far, at once. For the last state before a failure, and for rare events.
+    pub fn partial_now(&mut self, value: &Value) {
+        self.report(Some(value));
+    }
+
+    /// Prints to standard output.
+    pub fn print(&mut self, text: impl AsRef<[u8]>) -> std::result::Result<(), Failure> {
+        match descriptors::write_all(descriptors::stdout(), text.as_ref()) {
+            Ok(Moved::Broken) => Err(Failure::ReaderGone),
+            Ok(Moved::Bytes(_) | Moved::WouldBlock) => Ok(()),
+            Err(error) => Err(Failure::system("write to standard output", "stdout", &error)),
+        }
+    }
+
+    /// Marks a file as half made: it is removed when the guard is dropped, or when the operation is ended before.
+    pub fn scratch(&self, path: &Path) -> Scratch {
+        if let Ok(mut list) = self.scratch.lock() {
+            list.push(path.to_owned());
+        }
+        Scratch { path: path.to_owned(), list: Arc::clone(&self.scratch) }
+    }
+
+    /// Sends what is pending. Without a runner, or when it is gone, there is nobody to tell.
+    fn report(&mut self, partial: Option<&Value>) {
+        if let Some(progress) = self.progress.take() {
+            self.pending.progress(&progress.fraction().to_string());
+        }
+        if !self.status.is_empty() {
+            let status = std::mem::take(&mut self.status);
+            self.pending.status(&status);
+        }
+        if let Some(value) = partial {
+            self.pending.partial(value);
+        }
+        let draft = std::mem::take(&mut self.pending);
+        self.send(&draft);
+        self.next_report = self.clock.now() + PERIOD;
+    }
+
+    pub(super) fn send(&self, draft: &Draft) {
+        if let Some(sender) = self.sender.as_ref().filter(|_| !draft.is_empty()) {
+            let _ = sender.send(draft);
+        }
+    }
+}
+
+/// A half made file. Dropping it removes the file; keeping it means that it is complete, or has another name now.
+#[derive(Debug)]
+pub struct Scratch {
+    path: PathBuf,
+    list: ScratchList,
+}
+
+impl Scratch {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file is complete, or was renamed.
+    pub fn keep(self) {
+        self.forget();
+        std::mem::forget(self);
+    }
+
+    fn forget(&self) {
+        if let Ok(mut list) = self.list.lock()
+            && let Some(at) = list.iter().rposition(|path| *path == self.path)
+        {
+            list.remove(at);
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+        self.forget();
+    }
+}

@@ -1,0 +1,155 @@
+//! Built-in operations: what a script would otherwise do in a loop, under the same watchdog as any command.
+//!
+//! An operation is one file and its line in `OPERATIONS`. Its parameters are one struct: arguments on the command line,
+//! JSON in a job file, and a JSON Schema. It runs in a re-executed child (see `child`), so that a hung one dies like any
+//! command.
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use schemars::{JsonSchema, Schema};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+pub mod child;
+pub mod context;
+pub mod failure;
+pub mod parameters;
+mod sleep;
+
+pub use context::Context;
+pub use failure::Failure;
+
+/// Every operation there is.
+pub const OPERATIONS: &[Entry] = &[Entry::of::<sleep::Sleep>()];
+
+/// A built-in operation: the struct that implements it holds its parameters.
+///
+/// `run` reports with `Context::progress`, `status` and `partial`, looks at `Context::check` at least every few
+/// milliseconds of work, and leaves nothing half done behind, whichever way it ends. What it returns stands in the
+/// answer as `data.result`.
+pub trait Operation: Args + FromArgMatches + Serialize + DeserializeOwned + JsonSchema + Send + 'static {
+    const NAME: &'static str;
+    /// One line for lists, without a full stop.
+    const ABOUT: &'static str;
+    /// What it does, what its partial result holds and when it fails; for help and man page.
+    const LONG_ABOUT: &'static str;
+    /// Command lines without the leading `runner op`.
+    const EXAMPLES: &'static [&'static str];
+
+    /// Says what is wrong with the parameters, before anything starts. `Error::Invalid` names the parameter.
+    fn check(&self) -> Result<()>;
+
+    /// Does it.
+    fn run(self, context: &mut Context) -> std::result::Result<Value, Failure>;
+}
+
+/// Parameters that were read, of whichever operation.
+pub trait Prepared: Send {
+    /// As they stand in a job file.
+    fn to_json(&self) -> Value;
+
+    /// Does it.
+    fn run(self: Box<Self>, context: &mut Context) -> std::result::Result<Value, Failure>;
+}
+
+impl<T: Operation> Prepared for T {
+    fn to_json(&self) -> Value {
+        serde_json::to_value(self).expect("parameters are always valid JSON")
+    }
+
+    fn run(self: Box<Self>, context: &mut Context) -> std::result::Result<Value, Failure> {
+        T::run(*self, context)
+    }
+}
+
+/// Parameters from the command line: the outer error is of the line itself, the inner of what it says.
+type FromMatches = std::result::Result<Result<Box<dyn Prepared>>, clap::Error>;
+
+/// An operation as the registry knows it.
+pub struct Entry {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub long_about: &'static str,
+    pub examples: &'static [&'static str],
+    arguments: fn(Command) -> Command,
+    schema: fn() -> Schema,
+    from_matches: fn(&ArgMatches) -> FromMatches,
+    from_json: fn(Value) -> Result<Box<dyn Prepared>>,
+}
+
+impl Entry {
+    const fn of<T: Operation>() -> Self {
+        Self {
+            name: T::NAME,
+            about: T::ABOUT,
+            long_about: T::LONG_ABOUT,
+            examples: T::EXAMPLES,
+            arguments: T::augment_args,
+            schema: || schemars::schema_for!(T),
+            from_matches: |matches| T::from_arg_matches(matches).map(checked),
+            from_json: |value| {
+                checked(serde_json::from_value::<T>(value).map_err(|error| wrong_json(T::NAME, &error))?)
+            },
+        }
+    }
+
+    /// Its part of the command line, without the texts for help.
+    pub fn definition(&self) -> Command {
+        (self.arguments)(Command::new(self.name)).about(self.about).long_about(None)
+    }
+
+    /// The JSON Schema of its parameters.
+    pub fn schema(&self) -> Schema {
+        (self.schema)()
+    }
+
+    /// Parameters from the command line.
+    pub fn parameters(&self, matches: &ArgMatches) -> FromMatches {
+        (self.from_matches)(matches)
+    }
+
+    /// Parameters from JSON, as a job file has them.
+    pub fn parameters_from_json(&self, value: Value) -> Result<Box<dyn Prepared>> {
+        (self.from_json)(value)
+    }
+}
+
+/// The operation of this name.
+pub fn by_name(name: &str) -> Option<&'static Entry> {
+    OPERATIONS.iter().find(|entry| entry.name == name)
+}
+
+fn checked<T: Operation>(parameters: T) -> Result<Box<dyn Prepared>> {
+    parameters.check()?;
+    Ok(Box::new(parameters))
+}
+
+fn wrong_json(name: &str, error: &serde_json::Error) -> Error {
+    Error::Invalid {
+        argument: Some(name.to_owned()),
+        message: format!("the parameters of {name} are wrong: {error}"),
+        remediation: format!("'runner schema {name}' prints what they may be"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OPERATIONS;
+
+    #[test]
+    fn every_operation_is_documented_and_well_formed() {
+        for (at, entry) in OPERATIONS.iter().enumerate() {
+            assert!(entry.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", entry.name);
+            assert!(!entry.about.is_empty() && !entry.about.ends_with('.'), "{}", entry.name);
+            assert!(entry.long_about.ends_with('.'), "{}", entry.name);
+            assert!(!entry.examples.is_empty() && entry.examples.iter().all(|line| line.starts_with(entry.name)));
+            assert!(OPERATIONS[..at].iter().all(|other| other.name != entry.name), "{} is there twice", entry.name);
+            entry.definition().debug_assert();
+            let schema = serde_json::to_value(entry.schema()).expect("a schema is JSON");
+            assert_eq!(schema["type"], "object", "{}", entry.name);
+            assert_eq!(schema["additionalProperties"], false, "{}: use deny_unknown_fields", entry.name);
+        }
+    }
+}
