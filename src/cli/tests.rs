@@ -195,7 +195,7 @@ fn every_mistake_is_named_with_its_fix() {
         ("exec --shell bash ls", "--shell", "--shell goes with -c", "Leave --shell out"),
         ("exec --leftovers eat ls", "--leftovers", "'eat' is not one of report, kill, wait", "report, kill, wait"),
         ("exec --progress bars ls", "--progress", "'bars' is not a form", "json or none"),
-        ("exec --progress x ls", "--progress", "'x' is not a form", "auto or none"),
+        ("exec --progress x ls", "--progress", "'x' is not a form", "json or none"),
         ("exec --env FOO ls", "--env", "'FOO' has no '='", "FOO=value"),
         ("exec --env =x ls", "--env", "'=x' has no name", "NAME=VALUE"),
         ("exec --signal FOO ls", "--signal", "'FOO' is not a signal", "TERM or SIGINT"),
