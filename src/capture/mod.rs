@@ -1,5 +1,7 @@
 //! The job's output: copied through to our reader, and kept within bounds, in constant memory at any volume and rate.
 
+mod cursor;
 pub mod outlet;
 pub mod pump;
+pub mod screen;
 pub mod window;
