@@ -60,14 +60,15 @@ pub(super) struct Cursor {
     lost: bool,
     /// The whole screen was erased and nothing has been written since.
     blank: bool,
-    /// The column may be wrong: terminals differ in the width of what is on this line, or its start is unknown.
+    /// The column may be wrong: terminals differ in the width of what is on this line.
     doubtful: bool,
     wraps: bool,
     /// The terminal's one place for a position holds this of the job's; it may come back to it more than once.
     saved: Option<Saved>,
     /// The job saved its position and has not come back to it.
     away: bool,
-    before_alternate: Saved,
+    /// Column, end of line, row and lowest row before the alternate screen.
+    before_alternate: (u16, u16, i64, i64),
     alternate: bool,
     /// Only a part of the screen scrolls.
     region: bool,
@@ -91,12 +92,11 @@ impl Cursor {
             bottom: 0,
             lost: false,
             blank: false,
-            // A prompt without a newline may stand before us.
-            doubtful: true,
+            doubtful: false,
             wraps: true,
             saved: None,
             away: false,
-            before_alternate: Saved::default(),
+            before_alternate: (0, 0, 0, 0),
             alternate: false,
             region: false,
             graphics: false,
@@ -504,13 +504,10 @@ impl Cursor {
                 self.traces = Traces { touched: true, painted: true };
                 self.alternate = on;
                 if on {
-                    self.before_alternate = Saved { column: self.column, row: self.row };
+                    self.before_alternate = (self.column, self.line_end, self.row, self.bottom);
                 } else {
                     // What stood on the first screen stands there again, and so does the cursor (or nearly so).
-                    self.column = self.before_alternate.column;
-                    self.row = self.before_alternate.row;
-                    self.bottom = self.row;
-                    self.line_end = self.width;
+                    (self.column, self.line_end, self.row, self.bottom) = self.before_alternate;
                     self.lost = false;
                     self.region = false;
                     self.away = false;
