@@ -4,4 +4,5 @@ mod cursor;
 pub mod outlet;
 pub mod pump;
 pub mod screen;
+mod sequences;
 pub mod window;
