@@ -5,6 +5,7 @@
 
 use crate::model::envelope::Envelope;
 
+pub mod bar;
 pub mod json;
 pub mod lines;
 pub mod text;
