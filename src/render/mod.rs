@@ -6,6 +6,7 @@
 use crate::model::envelope::Envelope;
 
 pub mod bar;
+pub mod events;
 pub mod json;
 pub mod lines;
 pub mod progress_lines;
