@@ -91,8 +91,8 @@ mod tests {
     use crate::model::event::{Event, Live};
     use crate::model::event_record::EventRecord;
     use crate::model::outcome::{
-        Cause, Containment, End, Leftover, Outcome, Progress, StartFailure, StartStep, StreamRecord, TimeoutReason,
-        Usage,
+        Cause, Containment, End, Extensions, Leftover, Outcome, Progress, StartFailure, StartStep, StreamRecord,
+        TimeoutReason, Told, Usage,
     };
     use crate::model::signal::Signal;
 
@@ -114,6 +114,9 @@ mod tests {
             usage: Usage::default(),
             stopped_by: None,
             reader_gone: false,
+            operation: false,
+            told: Told::default(),
+            extensions: Extensions::default(),
             troubles: Vec::new(),
         }))
     }

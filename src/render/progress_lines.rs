@@ -104,7 +104,8 @@ mod tests {
     use super::ProgressLines;
     use crate::model::event::{Event, Live};
     use crate::model::outcome::{
-        Cause, Containment, End, Outcome, Progress, StartFailure, StartStep, StreamRecord, TimeoutReason, Usage,
+        Cause, Containment, End, Extensions, Outcome, Progress, StartFailure, StartStep, StreamRecord, TimeoutReason,
+        Told, Usage,
     };
     use crate::model::signal::Signal;
 
@@ -136,6 +137,9 @@ mod tests {
             usage: Usage::default(),
             stopped_by: None,
             reader_gone: false,
+            operation: false,
+            told: Told::default(),
+            extensions: Extensions::default(),
             troubles: Vec::new(),
         }))
     }
