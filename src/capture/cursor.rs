@@ -363,11 +363,13 @@ impl Cursor {
                     self.traces.touched = true;
                     self.lost = false;
                     self.bottom = self.row;
-                    self.line_end = self.line_end.min(self.column);
+                    self.line_end = if self.rendition.is_empty() { self.line_end.min(self.column) } else { self.width };
                 }
                 2 => self.erased_all(),
                 _ => {}
             },
+            // A background fills what is erased, and is the job's to keep.
+            b'K' | b'X' if !self.rendition.is_empty() => self.line_end = self.width,
             b'K' => match number(parameters, 0) {
                 0 => self.line_end = self.line_end.min(self.column),
                 2 => self.line_end = 0,

@@ -47,6 +47,38 @@ impl Terminal {
         lines
     }
 
+    /// Letters and backgrounds of every line, as `history` has them.
+    fn painting(&mut self) -> Vec<Vec<(String, vt100::Color, vt100::Color)>> {
+        let screen = self.parser.screen_mut();
+        let row = |screen: &vt100::Screen, row| {
+            let cells = (0..WIDTH).filter_map(move |column| screen.cell(row, column));
+            let mut cells: Vec<_> =
+                cells.map(|cell| (cell.contents().trim().to_owned(), cell.fgcolor(), cell.bgcolor())).collect();
+            for cell in &mut cells {
+                // The colour of a letter that is none does not show.
+                if cell.0.is_empty() {
+                    cell.1 = vt100::Color::Default;
+                }
+            }
+            while cells.last().is_some_and(|cell| cell.0.is_empty() && cell.2 == vt100::Color::Default) {
+                cells.pop();
+            }
+            cells
+        };
+        screen.set_scrollback(usize::MAX);
+        let mut rows = Vec::new();
+        for offset in (1..=screen.scrollback()).rev() {
+            screen.set_scrollback(offset);
+            rows.push(row(screen, 0));
+        }
+        screen.set_scrollback(0);
+        rows.extend((0..HEIGHT).map(|number| row(screen, number)));
+        while rows.last().is_some_and(Vec::is_empty) {
+            rows.pop();
+        }
+        rows
+    }
+
     /// The lines that are not empty at the end, and the cursor within them.
     fn story(&mut self) -> (Vec<String>, (usize, u16)) {
         let mut lines = self.history();
@@ -484,12 +516,12 @@ fn piece() -> impl Strategy<Value = String> {
             "\x1b]0;title\x07",
             "\x1b(B",
             "\x1b[?25l",
-            "\x1b[J",
+            "\x1b[m\x1b[J",
             "\x1b[2P",
             "\x1b[3X",
             "a\nb\nc\n\x1b[2A\rX\x1b[2B",
             "a\nb\n\x1b[2A",
-            "p\nq\n\x1b[2A\x1b[Jr\n",
+            "p\nq\n\x1b[2A\x1b[m\x1b[Jr\n",
             "\n\x1b[Ax\n",
         ])
         .prop_map(str::to_owned),
@@ -519,7 +551,10 @@ proptest! {
             }
         }
         stage.finish();
-        prop_assert_eq!(stage.terminal.story(), alone(&bytes));
+        let mut alone = Terminal::new();
+        alone.write(&bytes);
+        prop_assert_eq!(stage.terminal.story(), alone.story());
+        prop_assert_eq!(stage.terminal.painting(), alone.painting());
     }
 
     #[test]
