@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 pub mod child;
 pub mod context;
 pub mod failure;
+mod hash;
+mod listing;
 pub mod parameters;
 mod sleep;
 
@@ -22,7 +24,7 @@ pub use context::Context;
 pub use failure::Failure;
 
 /// Every operation there is.
-pub const OPERATIONS: &[Entry] = &[Entry::of::<sleep::Sleep>()];
+pub const OPERATIONS: &[Entry] = &[Entry::of::<hash::Hash>(), Entry::of::<sleep::Sleep>()];
 
 /// A built-in operation: the struct that implements it holds its parameters.
 ///
