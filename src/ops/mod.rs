@@ -14,9 +14,11 @@ use crate::error::{Error, Result};
 
 pub mod child;
 pub mod context;
+mod copy;
 pub mod failure;
 mod hash;
 mod listing;
+mod new_file;
 pub mod parameters;
 mod sleep;
 
@@ -24,7 +26,7 @@ pub use context::Context;
 pub use failure::Failure;
 
 /// Every operation there is.
-pub const OPERATIONS: &[Entry] = &[Entry::of::<hash::Hash>(), Entry::of::<sleep::Sleep>()];
+pub const OPERATIONS: &[Entry] = &[Entry::of::<copy::Copy>(), Entry::of::<hash::Hash>(), Entry::of::<sleep::Sleep>()];
 
 /// A built-in operation: the struct that implements it holds its parameters.
 ///
