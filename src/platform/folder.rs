@@ -69,9 +69,9 @@ impl Folder {
         &self.path
     }
 
-    /// Another handle on it.
-    pub fn duplicate(&self) -> io::Result<Self> {
-        Ok(Self { fd: self.fd.try_clone()?, path: self.path.clone() })
+    /// The file system that it is on.
+    pub fn device(&self) -> io::Result<u64> {
+        Ok(rustix::fs::fstat(&self.fd)?.st_dev)
     }
 
     /// Makes a folder that only we may enter.

@@ -12,7 +12,7 @@ use crate::ops::{Context, Failure};
 use crate::platform::file_copy;
 
 /// What is moved at once. Even a slow disk takes it well within the time that we have for stopping.
-const PIECE: u64 = 4 << 20;
+pub(super) const PIECE: u64 = 4 << 20;
 /// What is read at once where the kernel cannot move it.
 const BUFFER: usize = 256 << 10;
 /// A unit of `st_blocks`, whatever the file system calls a block; see stat(2).

@@ -1,7 +1,7 @@
 //! What is copied to where: settled, counted, and refused where it cannot be right, before anything is written.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, Metadata};
+use std::fs::{self, FileType, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(super) struct Plan {
 /// One source and its place.
 pub(super) struct Step {
     pub(super) source: PathBuf,
-    pub(super) metadata: Metadata,
+    pub(super) kind: FileType,
     pub(super) place: Place,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn make(sources: &[&Path], destination: &Path, context: &Context) -> 
         }
         refuse_nonsense(source, &metadata, &place)?;
         count(source, &metadata, &mut plan, context)?;
-        plan.steps.push(Step { source: (*source).to_owned(), metadata, place });
+        plan.steps.push(Step { source: (*source).to_owned(), kind: metadata.file_type(), place });
     }
     Ok(plan)
 }
