@@ -4,7 +4,7 @@
 //! its name when it is complete; see open(2), O_TMPFILE.
 
 use std::ffi::OsStr;
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -124,10 +124,12 @@ impl Folder {
     }
 
     /// Sets mode and times of the folder itself; to be done when nothing more is made in it.
-    pub fn finish(&self, mode: u32, times: &Times) -> io::Result<()> {
+    pub fn finish(&self, mode: u32, times: Option<&Times>) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, ".", flags, Mode::empty())?;
-        rustix::fs::futimens(&fd, &times.0)?;
+        if let Some(times) = times {
+            rustix::fs::futimens(&fd, &times.0)?;
+        }
         Ok(rustix::fs::fchmod(&fd, Mode::from_raw_mode(mode))?)
     }
 
@@ -180,6 +182,21 @@ pub fn set_mode(file: &File, mode: u32, metadata: Option<&Metadata>) -> io::Resu
 /// Sets the times of an open file.
 pub fn set_times(file: &File, times: &Times) -> io::Result<()> {
     Ok(rustix::fs::futimens(file.as_fd(), &times.0)?)
+}
+
+/// The mode that a new file would have by the umask.
+pub fn mode_of_new_file() -> u32 {
+    // The system call that tells it also sets it, for all threads.
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let text = status.lines().find_map(|line| line.strip_prefix("Umask:")).unwrap_or_default();
+    0o666 & !u32::from_str_radix(text.trim(), 8).unwrap_or(0o022)
+}
+
+/// The mode that a new folder would have by the umask.
+pub fn mode_of_new_folder() -> u32 {
+    let file = mode_of_new_file();
+    // Whoever may read a folder may enter it; nobody takes these rights apart by the umask.
+    file | (file & 0o444) >> 2
 }
 
 #[cfg(test)]

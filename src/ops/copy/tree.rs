@@ -91,7 +91,7 @@ impl Work<'_> {
             }
         }
         self.device = outer;
-        let finish = |metadata| to.finish(mode_of(&metadata), &Times::of(&metadata));
+        let finish = |metadata| to.finish(mode_of(&metadata), Some(&Times::of(&metadata)));
         let done = fs::symlink_metadata(source.join(".")).and_then(finish);
         done.or_else(|error| self.tally.trouble("set mode and times of the copy of", source, error))
     }
