@@ -155,13 +155,7 @@ impl Unpacking<'_> {
         Ok(())
     }
 
-    fn file(
-        &mut self,
-        entry: &mut Entry<'_, impl Read>,
-        path: &Path,
-        mode: u32,
-        times: &Times,
-    ) -> Result<(), Problem> {
+    fn file(&mut self, entry: &mut Entry<'_, impl Read>, path: &Path, mode: u32, times: &Times) -> Result<(), Problem> {
         let (size, sparse) = (entry.size(), entry.header().entry_type() == EntryType::GNUSparse);
         if self.limit.is_some_and(|limit| self.tally.bytes.saturating_add(size) > limit) {
             return Err(Problem::Over(self.too_much(path)));

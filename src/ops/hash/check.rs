@@ -144,8 +144,11 @@ impl Verdicts {
                 parts.push(format!("{count} {what}"));
             }
         }
-        let message =
-            format!("of {} files with a checksum {}, the first is {first}", self.tally.files_total, parts.join(" and "));
+        let message = format!(
+            "of {} files with a checksum {}, the first is {first}",
+            self.tally.files_total,
+            parts.join(" and ")
+        );
         Some(mismatch(message, first))
     }
 }

@@ -136,7 +136,9 @@ fn in_parallel(file: &File, on_bytes: OnBytes<'_>) -> Result<Option<[u8; 32]>, S
         for _ in 0..threads {
             let done = done.clone();
             let (next, stop) = (&next, &stop);
-            thread::Builder::new().name("hash".to_owned()).spawn_scoped(scope, move || blocks(file, next, stop, &done))?;
+            thread::Builder::new()
+                .name("hash".to_owned())
+                .spawn_scoped(scope, move || blocks(file, next, stop, &done))?;
         }
         drop(done);
         let mut result = Ok(());

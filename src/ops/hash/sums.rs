@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        for name in [b"plain".as_slice(), b" two  words ", b"back\\slash", b"new\nline\r", b"\xff\xfe", b"*star", b"(x) = y"]
+        for name in
+            [b"plain".as_slice(), b" two  words ", b"back\\slash", b"new\nline\r", b"\xff\xfe", b"*star", b"(x) = y"]
         {
             let path = Path::new(OsStr::from_bytes(name));
             let text = line(&hex(), path);
