@@ -12,9 +12,16 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
+mod archive;
 pub mod child;
+mod compression;
 pub mod context;
+mod copy;
+mod extract;
 pub mod failure;
+mod hash;
+mod listing;
+mod new_file;
 pub mod parameters;
 mod sleep;
 
@@ -22,7 +29,13 @@ pub use context::Context;
 pub use failure::Failure;
 
 /// Every operation there is.
-pub const OPERATIONS: &[Entry] = &[Entry::of::<sleep::Sleep>()];
+pub const OPERATIONS: &[Entry] = &[
+    Entry::of::<archive::Archive>(),
+    Entry::of::<copy::Copy>(),
+    Entry::of::<extract::Extract>(),
+    Entry::of::<hash::Hash>(),
+    Entry::of::<sleep::Sleep>(),
+];
 
 /// A built-in operation: the struct that implements it holds its parameters.
 ///
