@@ -12,17 +12,28 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
+mod address;
 pub mod child;
 pub mod context;
 pub mod failure;
+#[cfg(feature = "fetch")]
+mod fetch;
+#[cfg(feature = "fetch")]
+mod http;
 pub mod parameters;
 mod sleep;
+mod wait_for;
 
 pub use context::Context;
 pub use failure::Failure;
 
 /// Every operation there is.
-pub const OPERATIONS: &[Entry] = &[Entry::of::<sleep::Sleep>()];
+pub const OPERATIONS: &[Entry] = &[
+    #[cfg(feature = "fetch")]
+    Entry::of::<fetch::Fetch>(),
+    Entry::of::<sleep::Sleep>(),
+    Entry::of::<wait_for::WaitFor>(),
+];
 
 /// A built-in operation: the struct that implements it holds its parameters.
 ///
