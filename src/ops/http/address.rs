@@ -1,6 +1,7 @@
 //! The address of something on the web: a URL whose credentials are kept apart, so that they are never shown.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -24,12 +25,16 @@ impl Address {
             return Err("has a scheme other than http and https".to_owned());
         }
         let host = uri.host().unwrap_or_default();
-        match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(inner) => check_host(inner).map_err(|_| format!("has no IPv6 address in its brackets: '{inner}'"))?,
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        match bracketed {
+            Some(inner) if inner.parse::<Ipv6Addr>().is_err() => {
+                return Err(format!("has no IPv6 address in its brackets: '{inner}'"));
+            }
+            Some(_) => {}
             None => check_host(host)?,
         }
         let authority = uri.authority().map_or("", Authority::as_str);
-        if authority.len() > host.len() && !uri.port_u16().is_some_and(|port| port > 0) {
+        if authority.len() > host.len() && matches!(uri.port_u16(), None | Some(0)) {
             return Err("has a port that is none".to_owned());
         }
         Ok(Self { uri, authorization: authorization(text) })

@@ -5,6 +5,7 @@
 
 mod address;
 mod date;
+mod handover;
 mod proxies;
 
 use std::io;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use ureq::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, Proxy, Timeout};
+use ureq::{Agent, Body, Timeout};
 
 use crate::error::plain;
 
@@ -78,7 +79,7 @@ pub(super) struct Client {
     limits: Limits,
     proxies: Proxies,
     /// One for each way that was taken, since the setup of TLS is costly.
-    agents: Vec<(Option<Proxy>, Agent)>,
+    agents: Vec<(Route, Agent)>,
 }
 
 impl Client {
@@ -107,9 +108,8 @@ impl Client {
     }
 
     fn get_once(&mut self, address: &Address, headers: &[(HeaderName, HeaderValue)]) -> Result<Answer, Trouble> {
-        let Route { proxy, target, header } = self.proxies.route(address).map_err(Trouble::lasting)?;
-        let agent = self.agent(proxy);
-        let mut request = agent.get(target);
+        let route = self.proxies.route(address).map_err(Trouble::lasting)?;
+        let mut request = self.agent(&route).get(address.uri().clone());
         let given = |name: HeaderName| headers.iter().any(|(other, _)| *other == name);
         if !given(header::ACCEPT_ENCODING) {
             // What is counted and summed is the file itself.
@@ -118,34 +118,40 @@ impl Client {
         if let Some(value) = address.authorization().filter(|_| !given(header::AUTHORIZATION)) {
             request = request.header(header::AUTHORIZATION, value);
         }
-        for (name, value) in header.into_iter().chain(headers.iter().cloned()) {
+        if let Some(value) = route.authorization().filter(|_| !given(header::PROXY_AUTHORIZATION)) {
+            request = request.header(header::PROXY_AUTHORIZATION, value);
+        }
+        for (name, value) in headers {
             request = request.header(name, value);
         }
         let (parts, body) = request.call().map_err(|error| trouble(&error))?.into_parts();
         Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 
-    fn agent(&mut self, proxy: Option<Proxy>) -> Agent {
-        if let Some((_, agent)) = self.agents.iter().find(|(other, _)| *other == proxy) {
+    fn agent(&mut self, route: &Route) -> Agent {
+        if let Some((_, agent)) = self.agents.iter().find(|(other, _)| other == route) {
             return agent.clone();
         }
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let agent: Agent = Agent::config_builder()
+        let tunnel = if let Route::Tunnel(proxy) = route { Some(proxy.clone()) } else { None };
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .max_idle_connections(0)
-            .proxy(proxy.clone())
-            .tls_config(tls)
+            .proxy(tunnel)
+            .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
             .user_agent(concat!("runner/", env!("CARGO_PKG_VERSION")))
             .timeout_resolve(Some(self.limits.connect))
             .timeout_connect(Some(self.limits.connect))
             .timeout_per_read(Some(self.limits.silence))
             .timeout_per_write(Some(self.limits.silence))
             .timeout_per_call(self.limits.answer)
-            .build()
-            .new_agent();
-        self.agents.push((proxy, agent.clone()));
+            .build();
+        let agent = match route {
+            Route::Handover(proxy) => handover::agent(config, proxy),
+            Route::Direct | Route::Tunnel(_) => config.new_agent(),
+        };
+        self.agents.push((route.clone(), agent.clone()));
         agent
     }
 }

@@ -5,8 +5,6 @@ use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ureq::http::header::{self, HeaderName, HeaderValue};
-use ureq::http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use ureq::{Proxy, ProxyProtocol};
 
 use super::Address;
@@ -27,13 +25,23 @@ struct Named {
 }
 
 /// How a request gets to its server.
-pub(super) struct Route {
-    /// The tunnel that it goes through.
-    pub(super) proxy: Option<Proxy>,
-    /// Whom to ask.
-    pub(super) target: Uri,
-    /// What else to say.
-    pub(super) header: Vec<(HeaderName, HeaderValue)>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Direct,
+    /// Through a tunnel that the proxy makes.
+    Tunnel(Proxy),
+    /// Handed to the proxy with its whole URL, as plain requests are: tunnels are often allowed for https alone.
+    Handover(Proxy),
+}
+
+impl Route {
+    /// What the proxy wants to be told with each request. A tunnel asks for itself.
+    pub(super) fn authorization(&self) -> Option<String> {
+        let Self::Handover(proxy) = self else { return None };
+        let name = proxy.username()?;
+        let credentials = format!("{name}:{}", proxy.password().unwrap_or_default());
+        Some(format!("Basic {}", STANDARD.encode(credentials)))
+    }
 }
 
 impl std::fmt::Debug for Named {
@@ -69,17 +77,12 @@ impl Proxies {
 
     /// The way to this address. The error completes a sentence, and shows no password.
     pub(super) fn route(&self, address: &Address) -> Result<Route, String> {
-        let direct = Route { proxy: None, target: address.uri().clone(), header: Vec::new() };
         let named = if address.is_https() { &self.https } else { &self.http };
-        let Some(named) = named.as_ref().filter(|_| !self.is_exception(address)) else { return Ok(direct) };
+        let Some(named) = named.as_ref().filter(|_| !self.is_exception(address)) else { return Ok(Route::Direct) };
         let proxy = Proxy::new(&named.value)
             .map_err(|_| format!("the variable {} holds no address of a proxy", named.variable))?;
-        if address.is_https() || proxy.protocol() != ProxyProtocol::Http {
-            return Ok(Route { proxy: Some(proxy), ..direct });
-        }
-        // A plain request is handed to the proxy with the whole URL (RFC 9112, section 3.2.2): tunnels are often allowed
-        // for https alone.
-        via(&proxy, address).map_err(|()| format!("the variable {} holds no address of a proxy", named.variable))
+        let is_handed_over = !address.is_https() && proxy.protocol() == ProxyProtocol::Http;
+        Ok(if is_handed_over { Route::Handover(proxy) } else { Route::Tunnel(proxy) })
     }
 
     fn is_exception(&self, address: &Address) -> bool {
@@ -87,23 +90,6 @@ impl Proxies {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         self.exceptions.iter().any(|entry| covers(entry, host, address.port()))
     }
-}
-
-fn via(proxy: &Proxy, address: &Address) -> Result<Route, ()> {
-    let authority: Authority = format!("{}:{}", proxy.host(), proxy.port()).parse().map_err(drop)?;
-    let mut parts = ureq::http::uri::Parts::default();
-    parts.scheme = Some(Scheme::HTTP);
-    parts.authority = Some(authority);
-    parts.path_and_query = Some(address.uri().to_string().parse::<PathAndQuery>().map_err(drop)?);
-    let target = Uri::from_parts(parts).map_err(drop)?;
-    let host = address.uri().authority().map_or("", Authority::as_str);
-    let mut header = vec![(header::HOST, HeaderValue::from_str(host).map_err(drop)?)];
-    if proxy.username().is_some() || proxy.password().is_some() {
-        let credentials = format!("{}:{}", proxy.username().unwrap_or_default(), proxy.password().unwrap_or_default());
-        let value = format!("Basic {}", STANDARD.encode(credentials));
-        header.push((header::PROXY_AUTHORIZATION, HeaderValue::from_str(&value).map_err(drop)?));
-    }
-    Ok(Route { proxy: None, target, header })
 }
 
 /// Whether an entry of `no_proxy` means this host: everything, a host and what is below it, an address, a network; each
@@ -159,9 +145,10 @@ mod tests {
 
     /// The port of the proxy, or none.
     fn port(variables: &[(&str, &str)], url: &str) -> Option<u16> {
-        let route = route(variables, url);
-        let direct = route.target.to_string().trim_end_matches('/') == url.trim_end_matches('/');
-        route.proxy.map(|proxy| proxy.port()).or(route.target.port_u16().filter(|_| !direct))
+        match route(variables, url) {
+            Route::Direct => None,
+            Route::Tunnel(proxy) | Route::Handover(proxy) => Some(proxy.port()),
+        }
     }
 
     #[test]
@@ -210,11 +197,10 @@ mod tests {
     fn a_plain_request_is_handed_over_and_a_secure_one_tunnelled() {
         let variables = [("all_proxy", "http://u:p@proxy:3128")];
         let plain = route(&variables, "http://host:81/x?y");
-        assert!(plain.proxy.is_none());
-        assert_eq!(plain.target.authority().map(|authority| authority.as_str()), Some("proxy:3128"));
-        assert_eq!(plain.target.path_and_query().map(|path| path.as_str()), Some("http://host:81/x?y"));
-        assert_eq!(plain.header[0].1, "host:81");
-        assert_eq!(plain.header[1].1, "Basic dTpw");
-        assert!(route(&variables, "https://host/").proxy.is_some());
+        assert!(matches!(plain, Route::Handover(_)));
+        assert_eq!(plain.authorization().as_deref(), Some("Basic dTpw"));
+        let secure = route(&variables, "https://host/");
+        assert!(matches!(secure, Route::Tunnel(_)));
+        assert_eq!(secure.authorization(), None);
     }
 }
