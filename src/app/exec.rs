@@ -17,7 +17,6 @@ use crate::model::request::{AnswerOptions, ExecRequest};
 use crate::model::signal::Signal;
 use crate::platform::descriptors;
 use crate::platform::signals::{self, Inherited};
-use crate::platform::tty;
 use crate::render::lines;
 use crate::supervise::orders::Manners;
 
@@ -57,7 +56,7 @@ fn supervise(mut request: ExecRequest, begun: &Request) -> Result<Exit> {
     let command = shown(&request.job.command);
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let mut outcome = None;
-    let assignment = Assignment { spec: request.job, streams, env };
+    let assignment = Assignment { spec: request.job, streams, job_id: begun.job_id(), pulse: None, env };
     backend.run(assignment, &mut |event| {
         if let Some(line) = lines::line(&event, options.verbose).filter(|_| !options.quiet) {
             answer::say(&line);
@@ -105,12 +104,12 @@ fn says_something(outcome: &Outcome) -> bool {
         && matches!(outcome.end, End::Signaled { signal: Signal::PIPE, .. })
         && outcome.cause.is_none();
     let by_itself = outcome.cause.is_none() && outcome.troubles.is_empty() && matches!(outcome.end, End::Exited(_));
-    !by_itself && !lost_reader
+    (!by_itself && !lost_reader) || outcome.told.failure.is_some()
 }
 
 /// Whether stderr stands at the start of a line, as far as that can be known.
 fn stands_at_line_start(outcome: &Outcome, streams: Streams) -> bool {
-    let terminal = tty::is_terminal(descriptors::stderr());
+    let terminal = descriptors::is_terminal(descriptors::stderr());
     let last =
         |record: &crate::model::outcome::StreamRecord| answer::ends_line(record.tail.last().or(record.head.last()));
     match streams.stderr {
@@ -124,17 +123,17 @@ fn stands_at_line_start(outcome: &Outcome, streams: Streams) -> bool {
 /// What becomes of each output stream. A terminal is handed over as it is, unless its output is needed.
 fn streams(request: &ExecRequest) -> Streams {
     if request.answer.json {
-        return Streams { stdout: Route::Keep, stderr: Route::Keep };
+        return Streams { stdout: Route::Keep, stderr: Route::Keep, terminals: [false; 2] };
     }
     let needed =
         request.answer.report.is_some() || request.job.log.is_some() || request.job.limits.idle_timeout.is_some();
-    let route = |stream| if tty::is_terminal(stream) && !needed { Route::Inherit } else { Route::PassThrough };
+    let route = |stream| if descriptors::is_terminal(stream) && !needed { Route::Inherit } else { Route::PassThrough };
     let (stdout, stderr) = (route(descriptors::stdout()), route(descriptors::stderr()));
     let both = stdout == Route::PassThrough && stderr == Route::PassThrough;
     if both && descriptors::are_same(descriptors::stdout(), descriptors::stderr()) {
-        return Streams { stdout, stderr: Route::WithStdout };
+        return Streams { stdout, stderr: Route::WithStdout, terminals: [false; 2] };
     }
-    Streams { stdout, stderr }
+    Streams { stdout, stderr, terminals: [false; 2] }
 }
 
 fn check_directory(cwd: &Path) -> Result<()> {
@@ -151,6 +150,7 @@ fn check_directory(cwd: &Path) -> Result<()> {
 fn shown(command: &Command) -> String {
     match command {
         Command::Argv(argv) => argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default(),
+        Command::Operation { name, .. } => (*name).to_owned(),
         Command::Shell { line, .. } => line.to_string_lossy().into_owned(),
     }
 }

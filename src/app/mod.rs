@@ -9,6 +9,7 @@ mod config_file;
 pub mod environment;
 pub mod exec;
 pub mod man;
+pub mod notify;
 pub mod op;
 pub mod schema;
 pub mod timeout;

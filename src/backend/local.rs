@@ -3,11 +3,14 @@
 //! The watchdog has a thread of its own; whoever called hears of events through a bounded queue, so that a slow listener
 //! delays no deadline.
 
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use crate::backend::{Assignment, Backend};
+use crate::control::inlet::Inlet;
+use crate::control::sender::NOTIFY_SOCKET;
 use crate::error::{Error, Result};
 use crate::model::event::Event;
 use crate::model::job::Stdin;
@@ -27,6 +30,9 @@ const QUEUE: usize = 1024;
 
 /// The variable that tells a job who it is.
 pub const JOB_ID: &str = "RUNNER_JOB_ID";
+
+/// The variable of sd_notify(3).
+const SD_NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
 /// Which containment may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,14 +60,15 @@ impl Backend for Local {
         "local"
     }
 
-    fn run(&self, assignment: Assignment, listener: &mut (dyn FnMut(Event) + Send)) -> Result<()> {
+    fn run(&self, mut assignment: Assignment, listener: &mut (dyn FnMut(Event) + Send)) -> Result<()> {
         let terminal = Terminal::open();
         let shares_group = terminal.as_ref().is_some_and(Terminal::is_ours);
+        let inlet = self.listen_to(&mut assignment);
         let tree = tree_spec(&assignment, !shares_group, self.manners)?;
         let home = self.home()?;
         process::adopt_orphans();
         let arrivals = self.watch_signals()?;
-        let Assignment { spec, streams, .. } = assignment;
+        let Assignment { spec, streams, pulse, .. } = assignment;
         // Last, since it empties a file: an error must not cost anybody an older log.
         let log_help = "Check --log: its folder must exist and be writable";
         let log = spec.log.as_deref().map(|path| descriptors::output(path, log_help)).transpose()?;
@@ -70,7 +77,7 @@ impl Backend for Local {
             Manners::Cancel => {
                 let (sender, events) = sync_channel(QUEUE);
                 let listener_there = Box::new(move |event| send(&sender, event));
-                let submission = Submission { spec, streams, tree, log, listener: listener_there };
+                let submission = Submission { spec, streams, tree, log, inlet, pulse, listener: listener_there };
                 let watchdog = Watchdog::new(arrivals, orders, home, self.inherited)?;
                 on_a_thread(watchdog, submission, events, listener)
             }
@@ -81,7 +88,7 @@ impl Backend for Local {
                     killed |= was_killed(&event);
                     listener(event);
                 });
-                let submission = Submission { spec, streams, tree, log, listener: listener_here };
+                let submission = Submission { spec, streams, tree, log, inlet, pulse, listener: listener_here };
                 let mut watchdog = Watchdog::new(arrivals, orders, home, self.inherited)?;
                 let ended = watchdog.submit(submission).and_then(|()| watchdog.run());
                 drop(watchdog);
@@ -108,6 +115,23 @@ impl Local {
             });
         }
         Ok(home)
+    }
+
+    /// The socket through which the job talks to us. A job runs without one where none can be made.
+    fn listen_to(&self, assignment: &mut Assignment) -> Option<Inlet> {
+        if self.manners == Manners::PassOn {
+            return None;
+        }
+        // That of a runner above us is not for this job.
+        assignment.env.retain(|(name, _)| name != NOTIFY_SOCKET);
+        let inlet = Inlet::open(&assignment.job_id).ok()?;
+        let address = OsString::from(inlet.address());
+        if assignment.spec.sd_notify {
+            assignment.env.retain(|(name, _)| name != SD_NOTIFY_SOCKET);
+            assignment.env.push((SD_NOTIFY_SOCKET.into(), address.clone()));
+        }
+        assignment.env.push((NOTIFY_SOCKET.into(), address));
+        Some(inlet)
     }
 
     /// The signals that we catch: a signal that our caller ignored stays ignored.

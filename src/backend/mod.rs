@@ -1,5 +1,7 @@
 //! Where a job runs: a trait, one file for each place, and the registry of places.
 
+use std::time::Duration;
+
 use crate::error::Result;
 use crate::model::event::Event;
 use crate::model::job::{JobSpec, Streams};
@@ -10,7 +12,11 @@ pub mod local;
 pub struct Assignment {
     pub spec: JobSpec,
     pub streams: Streams,
-    /// The job's whole environment.
+    /// Unlike any other job's.
+    pub job_id: String,
+    /// How often the listener hears that time passed. None: never.
+    pub pulse: Option<Duration>,
+    /// The job's whole environment, but for what the place itself adds.
     pub env: Vec<(std::ffi::OsString, std::ffi::OsString)>,
 }
 

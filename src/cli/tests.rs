@@ -10,7 +10,7 @@ use crate::app::config::{Config, Origin};
 use crate::error::Error;
 use crate::model::envelope::ErrorCode;
 use crate::model::job::{Command, Leftovers, Scope, Stdin};
-use crate::model::request::{Defaults, ErrorFormat, ExecRequest, Progress};
+use crate::model::request::{Defaults, ErrorFormat, ExecRequest, ProgressForm};
 use crate::model::signal::Signal;
 
 fn run(words: &[&str]) -> Parsed {
@@ -109,7 +109,7 @@ fn defaults_are_those_of_the_manual() {
     assert_eq!((job.surroundings.stdin, job.surroundings.env_clear), (Stdin::Inherit, false));
     assert!(job.surroundings.cwd.is_none() && job.log.is_none() && job.name.is_none());
     assert!(!answer.json && !answer.quiet && answer.verbose == 0 && answer.report.is_none());
-    assert_eq!((answer.progress, answer.error_format), (Progress::Auto, None));
+    assert_eq!((answer.progress, answer.error_format), (ProgressForm::Auto, None));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn every_option_arrives() {
     assert_eq!((job.surroundings.cwd, job.surroundings.stdin), (Some("/tmp".into()), Stdin::Null));
     assert!(job.surroundings.env_clear && answer.json && !answer.quiet);
     assert_eq!((job.name.as_deref(), job.log, answer.report), (Some("thing"), Some("l".into()), Some("r".into())));
-    assert_eq!((answer.progress, answer.verbose), (Progress::None, 2));
+    assert_eq!((answer.progress, answer.verbose), (ProgressForm::None, 2));
     assert_eq!(resolved(&["--stdin", "in.txt", "ls"]).job.surroundings.stdin, Stdin::File("in.txt".into()));
     assert_eq!(resolved(&["-t", "1", "-t", "2", "ls"]).job.limits.timeout, Some(Duration::from_secs(2)));
     assert_eq!(resolved(&["--leftovers", "kill", "ls"]).job.leftovers, Leftovers::Kill);
@@ -148,7 +148,7 @@ fn options_are_stronger_than_defaults() {
             grace: Some(second * 3),
             signal: Some(Signal::HUP),
             capture_limit: Some(7),
-            progress: Some(Progress::None),
+            progress: Some(ProgressForm::None),
             error_format: Some(ErrorFormat::Json),
         },
         timeout_origin: Some(Origin::Variable("RUNNER_TIMEOUT")),
@@ -158,14 +158,14 @@ fn options_are_stronger_than_defaults() {
     let request = exec(&["ls"]).resolve(&config).expect("it is right");
     assert_eq!((request.job.limits.timeout, request.job.limits.idle_timeout), (Some(second), Some(second * 2)));
     assert_eq!((request.job.limits.grace, request.job.limits.stop_signal), (Some(second * 3), Signal::HUP));
-    assert_eq!((request.job.capture_limit, request.answer.progress), (7, Progress::None));
+    assert_eq!((request.job.capture_limit, request.answer.progress), (7, ProgressForm::None));
     assert_eq!(request.answer.error_format, Some(ErrorFormat::Json));
     let words = "-t none --idle-timeout 4 --grace 5 --signal INT --capture-limit 8 --progress auto ls";
     let words: Vec<_> = words.split_whitespace().collect();
     let request = exec(&words).resolve(&config).expect("it is right");
     assert_eq!((request.job.limits.timeout, request.job.limits.idle_timeout), (None, Some(second * 4)));
     assert_eq!((request.job.limits.grace, request.job.limits.stop_signal), (Some(second * 5), Signal::INT));
-    assert_eq!((request.job.capture_limit, request.answer.progress), (8, Progress::Auto));
+    assert_eq!((request.job.capture_limit, request.answer.progress), (8, ProgressForm::Auto));
     // The maximum holds where there is no timeout, and refuses one that is past it, whoever gave either.
     assert_eq!(request.job.limits.max_timeout, Some(second * 9));
     let error = exec(&["-t", "10", "ls"]).resolve(&config).expect_err("10 > 9").to_string();
@@ -194,8 +194,8 @@ fn every_mistake_is_named_with_its_fix() {
         ("exec -c a b", "-c", "a line for the shell (-c) and a command", "quote it as a whole"),
         ("exec --shell bash ls", "--shell", "--shell goes with -c", "Leave --shell out"),
         ("exec --leftovers eat ls", "--leftovers", "'eat' is not one of report, kill, wait", "report, kill, wait"),
-        ("exec --progress bar ls", "--progress", "'bar' is not available", "auto or none"),
-        ("exec --progress x ls", "--progress", "'x' is not a form", "auto or none"),
+        ("exec --progress bars ls", "--progress", "'bars' is not a form", "json or none"),
+        ("exec --progress x ls", "--progress", "'x' is not a form", "json or none"),
         ("exec --env FOO ls", "--env", "'FOO' has no '='", "FOO=value"),
         ("exec --env =x ls", "--env", "'=x' has no name", "NAME=VALUE"),
         ("exec --signal FOO ls", "--signal", "'FOO' is not a signal", "TERM or SIGINT"),

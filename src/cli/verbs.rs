@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
 use crate::app::completions::Shell;
-use crate::cli::{Invocation, exec, timeout};
+use crate::cli::{Invocation, exec, notify, op, timeout};
 
 #[derive(Args)]
 struct CompletionsOptions {
@@ -41,7 +41,9 @@ pub(crate) fn definition() -> Command {
         .disable_help_subcommand(true)
         .subcommands([
             exec::definition(),
+            op::definition(),
             timeout::definition(),
+            notify::definition(),
             CompletionsOptions::augment_args(completions),
             ManOptions::augment_args(man),
             Command::new("schema").about("Print the JSON Schema of the answer"),

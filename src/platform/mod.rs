@@ -21,6 +21,7 @@ pub mod poller;
 pub mod probe;
 pub mod process;
 pub mod procfs;
+pub mod pty;
 pub mod signals;
 pub mod tree;
 pub mod tty;

@@ -266,13 +266,11 @@ fn row(stat: &Stat, command: String) -> ProcessRow {
     }
 }
 
-/// True where the process has one of these pipes open for writing, by the inode numbers of the pipes.
-pub fn holds_pipe(pid: i32, inodes: &[u64]) -> bool {
+/// True where the process has one of these open, by the names that /proc gives them.
+pub fn holds_one_of(pid: i32, names: &[String]) -> bool {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
     entries.flatten().any(|entry| {
         let Ok(target) = fs::read_link(entry.path()) else { return false };
-        let target = target.to_string_lossy();
-        let inode = target.strip_prefix("pipe:[").and_then(|rest| rest.strip_suffix(']')).and_then(|n| n.parse().ok());
-        inode.is_some_and(|inode: u64| inodes.contains(&inode))
+        names.iter().any(|name| target.as_os_str() == name.as_str())
     })
 }

@@ -327,15 +327,20 @@ impl Tree {
         with_owners(&self.first_living())
     }
 
-    /// What lives on after the leader, and whether it holds one of the pipes with these inode numbers.
-    pub fn leftovers(&self, pipes: &[u64]) -> Vec<Leftover> {
+    /// What lives on after the leader, and whether it holds one of the pipes or terminals that /proc gives these names.
+    pub fn leftovers(&self, outputs: &[String]) -> Vec<Leftover> {
         let living = self.first_living();
         let leftover = |(stat, command): (&Stat, String)| Leftover {
             pid: stat.pid,
             command,
-            holds_output: procfs::holds_pipe(stat.pid, pipes),
+            holds_output: procfs::holds_one_of(stat.pid, outputs),
         };
         living.iter().zip(procfs::command_lines(&living)).map(leftover).collect()
+    }
+
+    /// How many processes of the tree live.
+    pub fn size(&self) -> usize {
+        self.living().len()
     }
 
     fn first_living(&self) -> Vec<Stat> {

@@ -1,7 +1,6 @@
 //! The controlling terminal: whether we are in its foreground, and its modes, to be put back after a kill.
 
-use std::io::IsTerminal;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::termios::{OptionalActions, Termios};
@@ -35,9 +34,4 @@ impl Terminal {
             let _ = rustix::termios::tcsetattr(&self.device, OptionalActions::Now, modes);
         }
     }
-}
-
-/// True where this descriptor is a terminal.
-pub fn is_terminal(descriptor: BorrowedFd<'_>) -> bool {
-    descriptor.is_terminal()
 }

@@ -23,6 +23,10 @@ pub enum Order {
     ToJobs(Input),
     /// Stop with the terminal's other jobs, clock and all.
     Suspend,
+    /// The window of the terminal has another size.
+    Resize,
+    /// Tell how each job stands.
+    TellStatus,
     /// A child of ours changed: a guard may have been stopped by its own job.
     NudgeGuards,
     Nothing,
@@ -44,7 +48,9 @@ impl Orders {
     pub fn signals(manners: Manners) -> Vec<Signal> {
         match manners {
             Manners::Cancel => {
-                vec![Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT, Signal::TSTP, Signal::CHLD]
+                let stops = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
+                let others = [Signal::TSTP, Signal::CHLD, Signal::WINCH, Signal::USR1];
+                stops.into_iter().chain(others).collect()
             }
             // Every signal whose default action ends a process, but for those that say that we ourselves went wrong.
             Manners::PassOn => {
@@ -63,11 +69,17 @@ impl Orders {
         if signal == Signal::CHLD {
             return Order::NudgeGuards;
         }
+        if self.manners == Manners::Cancel && signal == Signal::WINCH {
+            return Order::Resize;
+        }
         if from_inside {
             return Order::Nothing;
         }
         if signal == Signal::TSTP {
             return Order::Suspend;
+        }
+        if self.manners == Manners::Cancel && signal == Signal::USR1 {
+            return Order::TellStatus;
         }
         let heard = arrival.sender.is_none() && shares_group;
         match self.manners {

@@ -17,7 +17,7 @@ use crate::platform::process;
 use crate::platform::signals::{self, Arrivals, Inherited};
 pub use crate::supervise::job::Submission;
 use crate::supervise::job::{Job, JobId, KEYS, Surface};
-use crate::supervise::machine::{Input, Timer};
+use crate::supervise::machine::Timer;
 use crate::supervise::orders::{Order, Orders};
 use crate::time::clock::{Clock, JobClock, SystemClock};
 use crate::time::deadlines::Deadlines;
@@ -95,7 +95,7 @@ impl<'a> Watchdog<'a> {
             }
             // What happened comes before what came due: a job that ended in time has ended in time.
             while let Some((id, timer)) = self.deadlines.take_due(self.clock.now()) {
-                self.with_job(id, |job, surface| job.step(Input::Due(timer), surface));
+                self.with_job(id, |job, surface| job.due(timer, surface));
             }
             self.remove_done();
         }
@@ -149,6 +149,8 @@ impl<'a> Watchdog<'a> {
             match self.orders.read(arrival, from_inside, shares_group) {
                 Order::ToJobs(input) => self.with_each(|job, surface| job.step(input, surface)),
                 Order::NudgeGuards => self.with_each(|job, _| job.nudge_guard()),
+                Order::Resize => self.with_each(|job, _| job.resize()),
+                Order::TellStatus => self.with_each(|job, surface| job.tell_status(surface.now)),
                 Order::Suspend => self.suspend(arrival.sender.is_some()),
                 Order::Nothing => {}
             }
