@@ -161,7 +161,7 @@ impl Transfer {
                     self.take(&bytes[known as usize..], context)?;
                 }
                 Some(Event::Ended) => return self.ended(),
-                Some(Event::Broken(text)) => return Err(Setback::broken(text)),
+                Some(Event::Broken(text)) => return Err(self.broken(&text)),
                 Some(Event::Trouble(trouble)) => return Err(self.trouble(trouble)),
                 None => {}
             }
@@ -201,7 +201,7 @@ impl Transfer {
                 let part = facts.part.filter(|part| part.first == offset);
                 let same_whole =
                     part.is_some_and(|part| part.whole.zip(self.state.whole).is_none_or(|(now, before)| now == before));
-                let same_etag = facts.etag.is_none() || facts.etag == known.etag;
+                let same_etag = facts.etag.as_ref().zip(known.etag.as_ref()).is_none_or(|(now, before)| now == before);
                 let Some(part) = part.filter(|_| same_whole && same_etag) else {
                     let text = if same_etag { "the server sends another part than asked for" } else { CHANGED };
                     self.start_over(text)?;
@@ -272,9 +272,7 @@ impl Transfer {
     /// The connection says that this was all.
     fn ended(&mut self) -> Result<(), Setback> {
         match self.state.whole {
-            Some(whole) if self.state.bytes < whole => {
-                Err(Setback::broken(format!("the connection was closed after {} of {whole} bytes", self.state.bytes)))
-            }
+            Some(whole) if self.state.bytes < whole => Err(self.broken("the connection was closed early")),
             Some(whole) if self.state.bytes > whole => {
                 let text = "the server sends more than it said";
                 self.start_over(text)?;
@@ -285,6 +283,15 @@ impl Transfer {
                 Ok(())
             }
         }
+    }
+
+    /// The connection broke in the middle of the file.
+    fn broken(&self, text: &str) -> Setback {
+        let bytes = self.state.bytes;
+        Setback::broken(match self.state.whole {
+            Some(whole) => format!("{text}, after {bytes} of {whole} bytes"),
+            None => format!("{text}, after {bytes} bytes"),
+        })
     }
 
     fn start_over(&mut self, why: &str) -> Result<(), Failure> {

@@ -5,8 +5,8 @@
 
 mod address;
 mod date;
-mod handover;
 mod proxies;
+mod transport;
 
 use std::io;
 use std::time::Duration;
@@ -148,8 +148,8 @@ impl Client {
             .timeout_per_call(self.limits.answer)
             .build();
         let agent = match route {
-            Route::Handover(proxy) => handover::agent(config, proxy),
-            Route::Direct | Route::Tunnel(_) => config.new_agent(),
+            Route::Handover(proxy) => transport::handover_agent(config, proxy),
+            Route::Direct | Route::Tunnel(_) => transport::agent(config),
         };
         self.agents.push((route.clone(), agent.clone()));
         agent

@@ -1,18 +1,28 @@
-//! A plain request that is handed to a proxy with its whole URL: RFC 9112, section 3.2.2.
+//! The connections below HTTP, in the two points in which the client library's own are not enough.
 //!
-//! The client library goes through tunnels alone, and many proxies allow those for https only. So the connection is made
-//! to the proxy here, and the line of the request gets the server's name on its way out.
+//! A plain request is handed to a proxy with its whole URL (RFC 9112, section 3.2.2): the library goes through tunnels
+//! alone, and many proxies allow those for https only. And a connection that breaks is an error: the library takes a
+//! reset for the end of a body of unknown length, and half a file for a whole one.
+
+use std::io;
 
 use ureq::Error;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, TcpConnector, Transport,
+};
 use ureq::{Agent, Proxy};
 
+/// A client that asks servers directly, or through the tunnel that its configuration names.
+pub(super) fn agent(config: Config) -> Agent {
+    Agent::with_parts(config, DefaultConnector::new().chain(Strict), DefaultResolver::default())
+}
+
 /// A client whose every request is handed to this proxy.
-pub(super) fn agent(config: Config, proxy: &Proxy) -> Agent {
-    let connector = ().chain(TcpConnector::default()).chain(Handover);
+pub(super) fn handover_agent(config: Config, proxy: &Proxy) -> Agent {
+    let connector = ().chain(TcpConnector::default()).chain(Handover).chain(Strict);
     let resolver = ProxyAlone { proxy: proxy.uri().clone(), port: proxy.port(), inner: DefaultResolver::default() };
     Agent::with_parts(config, connector, resolver)
 }
@@ -81,4 +91,54 @@ impl<In: Transport> Transport for Named<In> {
     fn is_open(&mut self) -> bool {
         self.inner.is_open()
     }
+}
+
+#[derive(Debug)]
+struct Strict;
+
+impl<In: Transport> Connector<In> for Strict {
+    type Out = StrictTransport<In>;
+
+    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<StrictTransport<In>>, Error> {
+        Ok(chained.map(StrictTransport))
+    }
+}
+
+/// A connection on which a break cannot be taken for an end.
+#[derive(Debug)]
+struct StrictTransport<In>(In);
+
+impl<In: Transport> Transport for StrictTransport<In> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.0.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.0.await_input(timeout).map_err(|error| match error {
+            // Of TLS it is known that the other side did not say goodbye (RFC 8446, section 6.1).
+            Error::Io(error) => match error.kind() {
+                io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => broken("the connection was reset"),
+                io::ErrorKind::UnexpectedEof => broken("the connection was closed early"),
+                _ => Error::Io(error),
+            },
+            other => other,
+        })
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
+    }
+}
+
+/// Of a kind that the library does not interpret.
+fn broken(text: &'static str) -> Error {
+    Error::Io(io::Error::other(text))
 }
