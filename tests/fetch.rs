@@ -1,6 +1,7 @@
 //! `runner op fetch` downloads a file through what networks and servers do, puts it in place whole or not at all, and
 //! says what happened without telling secrets.
 #![cfg(feature = "fetch")]
+#![expect(clippy::disallowed_methods, reason = "tests start processes themselves")]
 
 mod http_support;
 mod support;

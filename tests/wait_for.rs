@@ -1,5 +1,6 @@
 //! `runner op wait-for` ends when what it waits for is there, says of each target how it stands, and lets no target keep
 //! another waiting.
+#![expect(clippy::disallowed_methods, reason = "tests start processes themselves")]
 
 #[cfg(feature = "fetch")]
 mod http_support;
@@ -230,14 +231,17 @@ fn a_target_that_swallows_everything_keeps_no_other_waiting() {
 
 #[test]
 fn told_to_stop_it_stops_at_once() {
-    let mut run = wait_for("--progress json", ["file:/no/such/file"]).start();
-    run.wait_for_stderr("file:/no/such/file");
+    let folder = folder();
+    let asked = folder.path().join("asked");
+    let run = wait_for("", ["file:/no/such/file", &format!("cmd:echo >>{}; false", text(&asked))]).start();
+    wait_until(SOON, "some attempts", || fs::read(&asked).is_ok_and(|bytes| bytes.len() >= 3));
     run.signal(libc::SIGTERM);
     let run = run.finish();
     let answer = run.assert_code(143).json();
     assert_eq!(answer["error"]["code"], "CANCELLED");
     let row = &answer["error"]["details"]["partial_result"]["targets"][0];
     assert_eq!(row["last_error"], "it does not exist");
+    assert_eq!(answer["error"]["details"]["termination"]["signals"], json!(["TERM"]));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! Dropping it ends its threads. It keeps every request for the test to look at.
 
 #![allow(dead_code, reason = "each test file uses its part")]
+#![expect(clippy::disallowed_methods, reason = "a server for tests sets its own pace")]
 #![expect(
     unsafe_code,
     reason = "a connection is reset through an option that has no safe form in the standard library"

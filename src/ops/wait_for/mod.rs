@@ -31,8 +31,9 @@ use watcher::{News, Watch};
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 /// How often it reports where nothing changes.
 const REPORT: Duration = Duration::from_millis(500);
-/// How long the probes that run at the end have to go away.
-const FAREWELL: Duration = Duration::from_millis(50);
+/// How long the shell lines that run at the end have to go away: when it has succeeded, and when it was told to stop.
+const FAREWELL: Duration = Duration::from_secs(2);
+const QUICK_FAREWELL: Duration = Duration::from_millis(50);
 
 #[derive(Args, Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -128,7 +129,7 @@ the job's --timeout.";
         let result = gather(context, &watch, &mut tally, &news);
         context.partial_now(&tally.report(watch.clock.now()));
         watch.stop();
-        watcher::await_end(watchers, &watch.clock, FAREWELL);
+        watcher::await_end(watchers, &watch.clock, if context.cancelled() { QUICK_FAREWELL } else { FAREWELL });
         result?;
         let mut report = tally.report(watch.clock.now());
         report["waited_seconds"] = json!(seconds(context.elapsed()));

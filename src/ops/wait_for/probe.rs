@@ -94,6 +94,11 @@ impl Probe {
         }
     }
 
+    /// Whether it starts processes, which must not outlive it.
+    pub(super) fn has_processes(&self) -> bool {
+        matches!(self.target.kind, Kind::Line(_))
+    }
+
     /// Asks once.
     pub(super) fn ask(&mut self, watch: &Watch) -> Finding {
         let result = match &self.target.kind {

@@ -100,7 +100,7 @@ impl Watch {
     }
 }
 
-/// Starts a watcher for each target.
+/// Starts a watcher for each target. Gives those whose end matters: they have processes.
 pub(super) fn start(
     watch: &Arc<Watch>,
     targets: Vec<Target>,
@@ -108,13 +108,19 @@ pub(super) fn start(
     let (sender, receiver) = channel();
     // A process is noted before anything else happens, so that a later one of the same pid is a stranger.
     let probes: Vec<Probe> = targets.into_iter().map(|target| Probe::new(target, watch)).collect();
-    let spawn = |(target, probe)| {
+    let mut with_processes = Vec::new();
+    for (target, probe) in probes.into_iter().enumerate() {
         let (watch, sender) = (Arc::clone(watch), sender.clone());
+        let has_processes = probe.has_processes();
         let thread = thread::Builder::new().name("target".to_owned());
-        thread.spawn(move || ask_on(target, probe, &watch, &sender)).map_err(Error::system("start a thread"))
-    };
-    let watchers: Result<Vec<_>, _> = probes.into_iter().enumerate().map(spawn).collect();
-    Ok((watchers.map_err(failure)?, receiver))
+        let watcher = thread
+            .spawn(move || ask_on(target, probe, &watch, &sender))
+            .map_err(|error| failure(Error::system("start a thread")(error)))?;
+        if has_processes {
+            with_processes.push(watcher);
+        }
+    }
+    Ok((with_processes, receiver))
 }
 
 fn ask_on(target: usize, mut probe: Probe, watch: &Watch, sender: &Sender<News>) {
@@ -143,7 +149,7 @@ fn ask_on(target: usize, mut probe: Probe, watch: &Watch, sender: &Sender<News>)
     }
 }
 
-/// Gives the watchers so long to end. One that hangs in a lookup or a connection ends with the process.
+/// Gives the watchers so long to end what they started.
 pub(super) fn await_end(watchers: Vec<JoinHandle<()>>, clock: &SystemClock, limit: Duration) {
     let until = clock.now() + limit;
     let Ok(quiet) = Doorbell::new() else { return };
