@@ -75,7 +75,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__exec)
-            opts="-c -t -q -v -h --shell --cwd --env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --warn-after --warn-signal --leftovers --json --report --capture-limit --log --progress --quiet --verbose --help"
+            opts="-c -t -q -v -h --shell --pty --cwd --env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --warn-after --warn-signal --leftovers --json --report --capture-limit --log --progress --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

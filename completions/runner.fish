@@ -32,7 +32,7 @@ complete -c runner -n "__fish_runner_needs_command" -f -a "timeout" -d 'Run a co
 complete -c runner -n "__fish_runner_needs_command" -f -a "notify" -d 'Tell the runner of this job how far it is, and what it has'
 complete -c runner -n "__fish_runner_needs_command" -f -a "completions" -d 'Print the completions for a shell: bash, zsh or fish'
 complete -c runner -n "__fish_runner_needs_command" -f -a "man" -d 'Print a man page, or write all of them into a directory'
-complete -c runner -n "__fish_runner_needs_command" -f -a "schema" -d 'Print the JSON Schema of the answer'
+complete -c runner -n "__fish_runner_needs_command" -f -a "schema" -d 'Print the JSON Schema of the answer, of events, or of an operation'
 complete -c runner -n "__fish_runner_using_subcommand exec" -s c -d 'Run one line through a shell in place of a command' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l shell -d 'The shell for -c: sh, bash, or a path [default: sh]' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l cwd -d 'Run in this directory' -r -f -a "(__fish_complete_directories)"
@@ -57,6 +57,7 @@ bar\t''
 lines\t''
 json\t''
 none\t''"
+complete -c runner -n "__fish_runner_using_subcommand exec" -l pty -d 'Give the command a pseudo-terminal for its output'
 complete -c runner -n "__fish_runner_using_subcommand exec" -l env-clear -d 'Start the job with an empty environment, plus --env'
 complete -c runner -n "__fish_runner_using_subcommand exec" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
 complete -c runner -n "__fish_runner_using_subcommand exec" -l json -d 'Print one JSON answer in place of the job\'s output'

@@ -13,7 +13,7 @@
 //! | `control` | `model`, `platform`, `error` |
 //! | `ops` | `model`, `time`, `platform`, `control`, `error` |
 //! | `supervise` | `model`, `time`, `platform`, `capture`, `control`, `error` |
-//! | `backend` | `model`, `platform`, `control`, `supervise`, `error` |
+//! | `backend` | `model`, `platform`, `capture`, `control`, `supervise`, `error` |
 //! | `render` | `model` |
 //! | `app` | everything above |
 //! | `cli` | `model`, `time`, `app`, `ops` (their parameters), `error` |

@@ -63,7 +63,7 @@ fn carry_out(invocation: Invocation) -> anyhow::Result<Exit> {
             String::new()
         }
         Invocation::Man { dir: None, page } => app::man::one(cli::command(), page.as_deref())?,
-        Invocation::Schema => app::schema::text()?,
+        Invocation::Schema { name } => app::schema::text(name.as_deref())?,
     };
     answer::print(&text)?;
     Ok(Exit::Code(0))

@@ -14,7 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("control", &["model", "platform", "error"]),
     ("ops", &["model", "time", "platform", "control", "error"]),
     ("supervise", &["model", "time", "platform", "capture", "control", "error"]),
-    ("backend", &["model", "platform", "control", "supervise", "error"]),
+    ("backend", &["model", "platform", "capture", "control", "supervise", "error"]),
     ("render", &["model"]),
     ("app", &["model", "time", "error", "platform", "capture", "control", "ops", "supervise", "backend", "render"]),
     ("cli", &["model", "time", "error", "ops", "app"]),

@@ -87,12 +87,14 @@ pub fn to_stderr(envelope: &Envelope, format: Option<ErrorFormat>, fresh_line: b
     };
 }
 
-/// Writes one line of runner's own to stderr.
-pub fn say(line: &str) {
-    let _ = descriptors::write_patiently(descriptors::stderr(), format!("{line}\n").as_bytes(), STDERR_PATIENCE);
+/// Writes one line of runner's own to stderr. False where nobody took it.
+pub fn say(line: &str) -> bool {
+    let written = descriptors::write_patiently(descriptors::stderr(), format!("{line}\n").as_bytes(), STDERR_PATIENCE);
+    matches!(written, Ok(Moved::Bytes(_)))
 }
 
-fn no_colour() -> bool {
+/// The user wants no colours.
+pub(super) fn no_colour() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|value| value == "dumb")
 }

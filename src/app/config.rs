@@ -23,7 +23,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("RUNNER_IDLE_TIMEOUT", "limit of silence, a duration or none; stands in for --idle-timeout"),
     ("RUNNER_MAX_TIMEOUT", "what no attempt may exceed, a duration or none; stands in for --max-timeout"),
     ("RUNNER_GRACE", "time between stop signal and KILL, a duration; stands in for --grace"),
-    ("RUNNER_PROGRESS", "how progress is shown, auto or none; stands in for --progress"),
+    ("RUNNER_PROGRESS", "how progress is shown: auto, bar, lines, json or none; stands in for --progress"),
     ("RUNNER_ERROR_FORMAT", "form of an error on stderr, text or json; by what stderr is where unset"),
 ];
 

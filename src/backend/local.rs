@@ -68,7 +68,7 @@ impl Backend for Local {
         let home = self.home()?;
         process::adopt_orphans();
         let arrivals = self.watch_signals()?;
-        let Assignment { spec, streams, pulse, .. } = assignment;
+        let Assignment { spec, streams, stage, pulse, .. } = assignment;
         // Last, since it empties a file: an error must not cost anybody an older log.
         let log_help = "Check --log: its folder must exist and be writable";
         let log = spec.log.as_deref().map(|path| descriptors::output(path, log_help)).transpose()?;
@@ -77,8 +77,17 @@ impl Backend for Local {
             Manners::Cancel => {
                 let (sender, events) = sync_channel(QUEUE);
                 let listener_there = Box::new(move |event| send(&sender, event));
-                let submission = Submission { spec, streams, tree, log, inlet, pulse, listener: listener_there };
-                let watchdog = Watchdog::new(arrivals, orders, home, self.inherited)?;
+                let submission = Submission {
+                    spec,
+                    streams,
+                    tree,
+                    log,
+                    inlet,
+                    stage: stage.clone(),
+                    pulse,
+                    listener: listener_there,
+                };
+                let watchdog = Watchdog::new(arrivals, orders, home, self.inherited, stage)?;
                 on_a_thread(watchdog, submission, events, listener)
             }
             // Nothing else is done meanwhile, so no thread is paid for.
@@ -88,8 +97,9 @@ impl Backend for Local {
                     killed |= was_killed(&event);
                     listener(event);
                 });
-                let submission = Submission { spec, streams, tree, log, inlet, pulse, listener: listener_here };
-                let mut watchdog = Watchdog::new(arrivals, orders, home, self.inherited)?;
+                let submission =
+                    Submission { spec, streams, tree, log, inlet, stage: None, pulse, listener: listener_here };
+                let mut watchdog = Watchdog::new(arrivals, orders, home, self.inherited, None)?;
                 let ended = watchdog.submit(submission).and_then(|()| watchdog.run());
                 drop(watchdog);
                 ended.map(|()| killed)
@@ -219,6 +229,7 @@ fn tree_spec(assignment: &Assignment, own_group: bool, manners: Manners) -> Resu
         descriptors: [stdin, None, None],
         late_input,
         own_group,
+        terminal: None,
         keep_ignored_pipe: manners == Manners::PassOn,
     })
 }

@@ -1,29 +1,13 @@
-//! Where a job's bytes leave the cursor of the terminal: an incremental reader of text and escape sequences.
+//! Where a job's bytes leave the cursor of the terminal.
 //!
 //! `screen` asks it whether something of ours may be inserted now, and what the job's bytes did to the lines below its
 //! own. It only follows what it is fed: it holds no cells, writes nothing and knows no clock. The sequences are those of
 //! ECMA-48 and of xterm's ctlseqs page.
 
-/// Parameters of one control sequence that are kept; longer ones are unknown to terminals too.
-const PARAMETERS_LIMIT: usize = 64;
+use crate::capture::sequences::{Part, Reader};
+
 /// Colours and attributes in force that are kept, to be set again after something of ours.
 const RENDITION_LIMIT: usize = 256;
-
-/// Where the reader is within a sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Ground,
-    /// Within a character; so many bytes are to come.
-    Character(u8),
-    Escape,
-    /// ESC and an intermediate byte, such as the choice of a character set.
-    Intermediate(u8),
-    Control,
-    /// A title, a device string and the like, up to its terminator.
-    Text,
-    /// ESC within such a string: its terminator, or the beginning of something else.
-    TextEscape,
-}
 
 /// What a run of bytes did, as far as it matters to lines of ours below the job's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,9 +30,7 @@ struct Saved {
 pub(super) struct Cursor {
     width: u16,
     height: u16,
-    state: State,
-    parameters: Vec<u8>,
-    character: Vec<u8>,
+    reader: Reader,
     /// From 0 to the width, which stands for a cursor that waits at the margin for the next character.
     column: u16,
     /// The furthest column that holds text of this line; the width where that is unknown.
@@ -60,14 +42,15 @@ pub(super) struct Cursor {
     lost: bool,
     /// The whole screen was erased and nothing has been written since.
     blank: bool,
-    /// The column may be wrong: terminals differ in the width of what is on this line, or its start is unknown.
+    /// The column may be wrong: terminals differ in the width of what is on this line.
     doubtful: bool,
     wraps: bool,
     /// The terminal's one place for a position holds this of the job's; it may come back to it more than once.
     saved: Option<Saved>,
     /// The job saved its position and has not come back to it.
     away: bool,
-    before_alternate: Saved,
+    /// Column, end of line, row and lowest row before the alternate screen.
+    before_alternate: (u16, u16, i64, i64),
     alternate: bool,
     /// Only a part of the screen scrolls.
     region: bool,
@@ -82,21 +65,18 @@ impl Cursor {
         Self {
             width: width.max(1),
             height: height.max(1),
-            state: State::Ground,
-            parameters: Vec::new(),
-            character: Vec::new(),
+            reader: Reader::default(),
             column: 0,
             line_end: 0,
             row: 0,
             bottom: 0,
             lost: false,
             blank: false,
-            // A prompt without a newline may stand before us.
-            doubtful: true,
+            doubtful: false,
             wraps: true,
             saved: None,
             away: false,
-            before_alternate: Saved::default(),
+            before_alternate: (0, 0, 0, 0),
             alternate: false,
             region: false,
             graphics: false,
@@ -133,7 +113,7 @@ impl Cursor {
 
     /// A sequence or a character is not complete: nothing may be put between its bytes.
     pub(super) fn within_sequence(&self) -> bool {
-        self.state != State::Ground
+        self.reader.within_sequence()
     }
 
     /// Rows of the job's own below the cursor.
@@ -183,7 +163,10 @@ impl Cursor {
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Traces {
         self.traces = Traces::default();
         for &byte in bytes {
-            self.take(byte);
+            let (first, second) = self.reader.take(byte);
+            for part in [first, second].into_iter().flatten() {
+                self.follow(part);
+            }
         }
         // Nothing of ours may be on the screen while the cursor waits at the margin or a sequence is under way: what
         // comes next may need it erased, and then it would be too late.
@@ -191,103 +174,26 @@ impl Cursor {
         self.traces
     }
 
-    fn take(&mut self, byte: u8) {
-        match self.state {
-            State::Text => match byte {
-                0x07 | 0x18 | 0x1a => self.state = State::Ground,
-                0x1b => self.state = State::TextEscape,
-                _ => {}
-            },
-            State::TextEscape if byte == b'\\' => self.state = State::Ground,
-            _ if byte == 0x1b => {
-                self.spoiled_character();
-                self.state = State::Escape;
+    fn follow(&mut self, part: Part) {
+        match part {
+            Part::Character(character) => {
+                let width = character.width();
+                // Terminals and tables differ about wide and combining characters.
+                self.doubtful |= width != 1;
+                self.advance(width);
             }
-            _ if matches!(byte, 0x18 | 0x1a) => {
-                self.spoiled_character();
-                self.state = State::Ground;
-            }
-            State::Character(left) if byte & 0xc0 == 0x80 => {
-                self.character.push(byte);
-                if left > 1 {
-                    self.state = State::Character(left - 1);
-                } else {
-                    self.state = State::Ground;
-                    self.whole_character();
-                }
-            }
-            State::Character(_) => {
-                self.spoiled_character();
-                self.state = State::Ground;
-                self.plain(byte);
-            }
-            State::Ground => self.plain(byte),
-            // Control characters act in the middle of a sequence too.
-            State::Escape | State::Intermediate(_) | State::Control | State::TextEscape if byte < 0x20 => {
-                self.control_character(byte);
-            }
-            State::Escape | State::TextEscape => self.after_escape(byte),
-            State::Intermediate(first) => match byte {
-                0x20..=0x2f => {}
-                _ => {
-                    self.state = State::Ground;
-                    if matches!(first, b'(' | b')') {
-                        self.graphics = first == b'(' && byte == b'0';
-                    }
-                }
-            },
-            State::Control => match byte {
-                0x20..=0x3f if self.parameters.len() < PARAMETERS_LIMIT => self.parameters.push(byte),
-                0x20..=0x3f | 0x7f.. => {}
-                _ => {
-                    self.state = State::Ground;
-                    self.control_sequence(byte);
-                }
-            },
-        }
-    }
-
-    fn plain(&mut self, byte: u8) {
-        match byte {
-            0x00..=0x1f => self.control_character(byte),
-            0x7f => {}
-            0x20..=0x7e => self.advance(1),
-            0xc2..=0xf4 => {
-                self.character.clear();
-                self.character.push(byte);
-                self.state = State::Character(match byte {
-                    0xc2..=0xdf => 1,
-                    0xe0..=0xef => 2,
-                    _ => 3,
-                });
-            }
-            // No character begins like this: terminals show one replacement, or nothing.
-            _ => {
+            Part::Spoiled => {
                 self.doubtful = true;
                 self.advance(1);
             }
-        }
-    }
-
-    fn whole_character(&mut self) {
-        let character = std::mem::take(&mut self.character);
-        let width = match std::str::from_utf8(&character) {
-            // The controls of the upper half have no width, and terminals act on few of them.
-            Ok(text) if text.chars().all(char::is_control) => 0,
-            Ok(text) => console::measure_text_width(text),
-            Err(_) => 1,
-        };
-        self.character = character;
-        // Terminals and tables differ about wide and combining characters.
-        self.doubtful |= width != 1;
-        self.advance(u16::try_from(width).unwrap_or(0));
-    }
-
-    /// A character was cut off by something else.
-    fn spoiled_character(&mut self) {
-        if matches!(self.state, State::Character(_)) {
-            self.doubtful = true;
-            self.advance(1);
+            Part::Control(byte) => self.control_character(byte),
+            Part::Escape(byte) => self.escape_sequence(byte),
+            Part::Letters { set: b'(', choice } => self.graphics = choice == b'0',
+            Part::Letters { .. } => {}
+            Part::Sequence(last) => {
+                let parameters = self.reader.take_parameters();
+                self.control_sequence(last, &parameters);
+            }
         }
     }
 
@@ -378,15 +284,8 @@ impl Cursor {
         self.line_end = 0;
     }
 
-    fn after_escape(&mut self, byte: u8) {
-        self.state = State::Ground;
+    fn escape_sequence(&mut self, byte: u8) {
         match byte {
-            b'[' => {
-                self.parameters.clear();
-                self.state = State::Control;
-            }
-            b']' | b'P' | b'X' | b'^' | b'_' => self.state = State::Text,
-            0x20..=0x2f => self.state = State::Intermediate(byte),
             b'7' => self.save(),
             b'8' => self.restore(),
             b'D' => self.down(1),
@@ -410,8 +309,7 @@ impl Cursor {
         }
     }
 
-    fn control_sequence(&mut self, last: u8) {
-        let parameters = std::mem::take(&mut self.parameters);
+    fn control_sequence(&mut self, last: u8, parameters: &[u8]) {
         match parameters.first() {
             Some(b'?') if matches!(last, b'h' | b'l') => {
                 for mode in parameters[1..].split(|byte| *byte == b';') {
@@ -427,9 +325,8 @@ impl Cursor {
             }
             Some(0x3c..=0x3f) => {}
             _ if parameters.iter().any(|byte| matches!(byte, 0x20..=0x2f)) => {}
-            _ => self.standard_sequence(last, &parameters),
+            _ => self.standard_sequence(last, parameters),
         }
-        self.parameters = parameters;
     }
 
     fn standard_sequence(&mut self, last: u8, parameters: &[u8]) {
@@ -466,11 +363,13 @@ impl Cursor {
                     self.traces.touched = true;
                     self.lost = false;
                     self.bottom = self.row;
-                    self.line_end = self.line_end.min(self.column);
+                    self.line_end = if self.rendition.is_empty() { self.line_end.min(self.column) } else { self.width };
                 }
                 2 => self.erased_all(),
                 _ => {}
             },
+            // A background fills what is erased, and is the job's to keep.
+            b'K' | b'X' if !self.rendition.is_empty() => self.line_end = self.width,
             b'K' => match number(parameters, 0) {
                 0 => self.line_end = self.line_end.min(self.column),
                 2 => self.line_end = 0,
@@ -504,13 +403,10 @@ impl Cursor {
                 self.traces = Traces { touched: true, painted: true };
                 self.alternate = on;
                 if on {
-                    self.before_alternate = Saved { column: self.column, row: self.row };
+                    self.before_alternate = (self.column, self.line_end, self.row, self.bottom);
                 } else {
                     // What stood on the first screen stands there again, and so does the cursor (or nearly so).
-                    self.column = self.before_alternate.column;
-                    self.row = self.before_alternate.row;
-                    self.bottom = self.row;
-                    self.line_end = self.width;
+                    (self.column, self.line_end, self.row, self.bottom) = self.before_alternate;
                     self.lost = false;
                     self.region = false;
                     self.away = false;

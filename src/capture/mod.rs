@@ -5,5 +5,6 @@ pub mod osc;
 pub mod outlet;
 pub mod pump;
 pub mod screen;
+mod sequences;
 pub mod stage;
 pub mod window;

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub struct Stage {
     /// Taken out by whoever writes.
     screen: Mutex<Option<Screen>>,
     put_back: Condvar,
+    resized: AtomicBool,
 }
 
 impl Stage {
@@ -39,6 +41,7 @@ impl Stage {
             clock: SystemClock::start(),
             screen: Mutex::new(Some(Screen::new(size.columns, size.rows))),
             put_back: Condvar::new(),
+            resized: AtomicBool::new(false),
         })
     }
 
@@ -91,14 +94,9 @@ impl Stage {
         at_line_start
     }
 
-    /// The terminal has another size now.
+    /// The terminal has another size now. Whoever writes next heeds it.
     pub fn resize(&self) {
-        let Some(size) = pty::size(self.target.as_fd()) else { return };
-        let compose = |screen: &mut Screen, now| {
-            screen.resize(size.columns, size.rows);
-            screen.tick(now)
-        };
-        self.take_turn(Some(PATIENCE), compose, |composed| self.write_at_once(composed, Duration::ZERO));
+        self.resized.store(true, Ordering::Release);
     }
 
     /// Columns of the terminal.
@@ -128,6 +126,11 @@ impl Stage {
             }
         };
         let Some(mut screen) = taken.and_then(|mut slot| slot.take()) else { return };
+        if self.resized.swap(false, Ordering::AcqRel)
+            && let Some(size) = pty::size(self.target.as_fd())
+        {
+            screen.resize(size.columns, size.rows);
+        }
         write(&compose(&mut screen, self.clock.now() - Moment::default()));
         if let Ok(mut slot) = self.screen.lock() {
             *slot = Some(screen);

@@ -29,6 +29,12 @@ pub struct ExecOptions {
     #[arg(long, value_name = "SHELL", conflicts_with = "command", help_heading = "Job", hide_short_help = true,
         value_parser = OsStringValueParser::new().try_map(parse_shell))]
     pub shell: Option<OsString>,
+    /// Give the command a pseudo-terminal for its output
+    ///
+    /// It prints as it would on a terminal, with colours and without delay, and both streams are kept in their true
+    /// order as one. Its input stays what it is.
+    #[arg(long, help_heading = "Job", hide_short_help = true)]
+    pub pty: bool,
     #[command(flatten)]
     pub job: JobOptions,
 }
@@ -45,7 +51,7 @@ impl ExecOptions {
             Some(line) => Command::Shell { shell: self.shell.unwrap_or_else(|| "sh".into()), line },
             None => Command::Argv(self.command),
         };
-        self.job.resolve(command, config)
+        Ok(ExecRequest { pty: self.pty, ..self.job.resolve(command, config)? })
     }
 }
 

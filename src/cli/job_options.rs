@@ -162,7 +162,7 @@ impl JobOptions {
             sd_notify: self.place.sd_notify,
             surroundings: self.place.into_surroundings(),
         };
-        Ok(ExecRequest { job, answer })
+        Ok(ExecRequest { job, pty: false, answer })
     }
 }
 

@@ -64,7 +64,9 @@ pub enum Invocation {
         dir: Option<PathBuf>,
         page: Option<String>,
     },
-    Schema,
+    Schema {
+        name: Option<String>,
+    },
 }
 
 /// Reads a command line, the name of the program first.

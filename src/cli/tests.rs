@@ -100,7 +100,8 @@ fn a_line_goes_to_a_shell() {
 
 #[test]
 fn defaults_are_those_of_the_manual() {
-    let ExecRequest { job, answer } = resolved(&["ls"]);
+    let ExecRequest { job, pty, answer } = resolved(&["ls"]);
+    assert!(!pty && !job.sd_notify);
     let limits = job.limits;
     assert_eq!((limits.timeout, limits.max_timeout, limits.idle_timeout), (None, None, None));
     assert_eq!((limits.warn_after, limits.warn_signal, limits.parent_timeout), (None, None, None));
@@ -116,10 +117,11 @@ fn defaults_are_those_of_the_manual() {
 fn every_option_arrives() {
     let words = "-t 1m30s --max-timeout 2m --idle-timeout=10 --grace 0 --signal int --warn-after 1.5 --warn-signal USR1 \
          --leftovers wait --cwd /tmp --env A=1 --env B=2=3 --env-clear --stdin null --name thing --json --report r \
-         --capture-limit 64K --log l --progress none -vv make";
+         --capture-limit 64K --log l --progress none --pty --sd-notify -vv make";
     let words: Vec<_> = words.split_whitespace().collect();
     assert_eq!(exec(&words).answer().report, Some("r".into()));
-    let ExecRequest { job, answer } = resolved(&words);
+    let ExecRequest { job, pty, answer } = resolved(&words);
+    assert!(pty && job.sd_notify);
     let limits = job.limits;
     assert_eq!(limits.timeout, Some(Duration::from_secs(90)));
     assert_eq!(limits.max_timeout, Some(Duration::from_secs(120)));
@@ -208,7 +210,7 @@ fn every_mistake_is_named_with_its_fix() {
         ("completions", "SHELL", "<SHELL> is missing", "runner completions --help"),
         ("completions tcsh", "SHELL", "'tcsh' is not one of bash, zsh, fish", "bash, zsh, fish"),
         ("man --dir", "--dir", "--dir needs a value", "--dir <DIR>"),
-        ("schema x", "x", "unknown argument 'x'", "runner schema --help"),
+        ("schema x y", "y", "unknown argument 'y'", "runner schema --help"),
     ] {
         let words: Vec<_> = words.split_whitespace().collect();
         let found = complaint(&words);
@@ -260,7 +262,7 @@ fn timeout_is_reached_by_verb_and_by_name() {
 
 #[test]
 fn the_small_verbs_are_read() {
-    assert!(matches!(run(&["schema"]), Parsed::Run(Invocation::Schema)));
+    assert!(matches!(run(&["schema"]), Parsed::Run(Invocation::Schema { name: None })));
     assert!(matches!(run(&["completions", "zsh"]), Parsed::Run(Invocation::Completions { shell: Shell::Zsh })));
     assert!(matches!(run(&["man"]), Parsed::Run(Invocation::Man { dir: None, page: None })));
     match run(&["man", "exec"]) {

@@ -59,6 +59,11 @@ pub fn of_error(error: ErrorBody, request: &RequestInfo) -> Envelope {
     Envelope { status: Status::Error, data: None, error: Some(error), metadata: metadata(request) }
 }
 
+/// What kind of error the attempt ended in; none where it succeeded. The same as in its envelope.
+pub fn error_code(outcome: &Outcome) -> Option<ErrorCode> {
+    error_body(outcome, "", Extent::Last(0)).map(|error| error.code)
+}
+
 fn metadata(request: &RequestInfo) -> Metadata {
     Metadata {
         request_id: request.request_id.clone(),

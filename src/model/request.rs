@@ -15,6 +15,8 @@ use crate::model::signal::Signal;
 #[derive(Clone, Debug)]
 pub struct ExecRequest {
     pub job: JobSpec,
+    /// The job gets a pseudo-terminal, whatever its output leads to.
+    pub pty: bool,
     pub answer: AnswerOptions,
 }
 

@@ -54,6 +54,10 @@ pub fn stdout() -> BorrowedFd<'static> {
     rustix::stdio::stdout()
 }
 
+pub fn stdin() -> BorrowedFd<'static> {
+    rustix::stdio::stdin()
+}
+
 pub fn stderr() -> BorrowedFd<'static> {
     rustix::stdio::stderr()
 }

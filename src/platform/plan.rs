@@ -86,6 +86,8 @@ pub(super) struct Plan {
     pub(super) cgroup_name: *const c_char,
     /// Lowest address and size of the leader's first stack.
     pub(super) leader_stack: (u64, u64),
+    /// The pseudo-terminal that the job shall have as its own, or -1.
+    pub(super) terminal: i32,
     /// A process group of its own.
     pub(super) own_group: bool,
     /// Signals whose disposition the leader sets to default, one bit each (bit 0 is signal 1).

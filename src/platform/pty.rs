@@ -1,12 +1,12 @@
 //! Pseudo-terminals: what a job gets in place of a pipe where it shall see a terminal.
 //!
-//! The job keeps its session, its process group and its input, so that job control, prompts and the keyboard are those
-//! of the real terminal; only its output goes through here. See pty(7).
+//! It is the controlling terminal of a session of the job's own, and so its keyboard, its signals and its window size are
+//! all ours to hand on. See pty(7), credentials(7).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::pty::OpenptFlags;
-use rustix::termios::{OptionalActions, Winsize};
+use rustix::termios::{LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, Winsize};
 
 use crate::error::{Error, Result};
 
@@ -53,11 +53,53 @@ pub fn size(terminal: BorrowedFd<'_>) -> Option<Size> {
     (size.ws_col > 0 && size.ws_row > 0).then_some(Size { columns: size.ws_col, rows: size.ws_row })
 }
 
-/// Gives a pseudo-terminal a size. True where that is a new one.
-pub fn resize(master: BorrowedFd<'_>, to: Size) -> bool {
-    if size(master) == Some(to) {
-        return false;
-    }
+/// Gives a pseudo-terminal a size. The kernel tells the processes in its foreground.
+pub fn resize(master: BorrowedFd<'_>, to: Size) {
     let winsize = Winsize { ws_row: to.rows, ws_col: to.columns, ws_xpixel: 0, ws_ypixel: 0 };
-    rustix::termios::tcsetwinsize(master, winsize).is_ok()
+    let _ = rustix::termios::tcsetwinsize(master, winsize);
+}
+
+/// What a byte that is typed means to a terminal with these modes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Something for whoever reads.
+    Plain,
+    Interrupt,
+    Quit,
+    Suspend,
+}
+
+/// The modes of a pseudo-terminal, seen from our side.
+#[derive(Debug)]
+pub struct Modes(Termios);
+
+impl Modes {
+    /// As the job has set them.
+    pub fn of(master: BorrowedFd<'_>) -> Option<Self> {
+        rustix::termios::tcgetattr(master).ok().map(Self)
+    }
+
+    /// What this byte means.
+    pub fn key(&self, byte: u8) -> Key {
+        let special = &self.0.special_codes;
+        // A special character of zero is switched off.
+        if byte == 0 || !self.0.local_modes.contains(LocalModes::ISIG) {
+            return Key::Plain;
+        }
+        match byte {
+            _ if byte == special[SpecialCodeIndex::VINTR] => Key::Interrupt,
+            _ if byte == special[SpecialCodeIndex::VQUIT] => Key::Quit,
+            _ if byte == special[SpecialCodeIndex::VSUSP] => Key::Suspend,
+            _ => Key::Plain,
+        }
+    }
+
+    pub(super) fn output_modes(&self) -> OutputModes {
+        self.0.output_modes
+    }
+}
+
+/// Types these bytes into a pseudo-terminal. What it has no room for is lost, as with any terminal.
+pub fn type_into(master: BorrowedFd<'_>, bytes: &[u8]) {
+    let _ = rustix::io::write(master, bytes);
 }

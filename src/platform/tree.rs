@@ -44,6 +44,8 @@ pub struct TreeSpec {
     pub late_input: Option<CString>,
     /// A process group of its own.
     pub own_group: bool,
+    /// The job gets a session of its own, with this as its controlling terminal.
+    pub terminal: Option<OwnedFd>,
     /// An ignored SIGPIPE stays ignored, as timeout(1) leaves it.
     pub keep_ignored_pipe: bool,
 }
@@ -62,6 +64,7 @@ pub struct Tree {
     command: PreparedCommand,
     _late_input: Option<CString>,
     descriptors: [Option<OwnedFd>; 3],
+    terminal: Option<OwnedFd>,
     _stacks: [Stack; 2],
     guard_gone: bool,
     released: bool,
@@ -93,6 +96,7 @@ impl Tree {
             cgroup_parent: cgroup.as_ref().map_or(-1, Cgroup::raw_parent),
             cgroup_name: cgroup.as_ref().map_or(std::ptr::null(), |cgroup| cgroup.name().as_ptr()),
             leader_stack: stacks[1].range(),
+            terminal: raw(&spec.terminal),
             own_group: spec.own_group,
             reset_signals: inherited.to_reset(spec.keep_ignored_pipe),
             candidates: spec.command.candidates(),
@@ -114,6 +118,7 @@ impl Tree {
             command: spec.command,
             _late_input: spec.late_input,
             descriptors: spec.descriptors,
+            terminal: spec.terminal,
             _stacks: stacks,
             guard_gone: false,
             released: false,
@@ -148,6 +153,7 @@ impl Tree {
                 news.started = true;
                 // Our ends of the job's streams would keep its pipes open.
                 self.descriptors = [None, None, None];
+                self.terminal = None;
                 let raw = shared.leader_pidfd.swap(-1, Ordering::AcqRel);
                 if raw >= 0 {
                     // SAFETY: the guard made the descriptor in the table that we shared then, and left it to us.
@@ -156,6 +162,7 @@ impl Tree {
             }
             plan::PHASE_FAILED => {
                 self.descriptors = [None, None, None];
+                self.terminal = None;
                 let step = match shared.failed_step.load(Ordering::Acquire) {
                     plan::STEP_CHDIR => StartStep::Chdir,
                     plan::STEP_EXEC => StartStep::Exec,

@@ -84,6 +84,9 @@ fn facts(details: &Details) -> Vec<String> {
         None => details.output.as_ref(),
     };
     if let Some(output) = output {
+        if let Some(progress) = output.progress {
+            lines.push(format!("progress: {:.0} %", progress.fraction() * 100.0));
+        }
         if let Some(reported) = &output.reported {
             lines.push(format!("reported: {}", shortened(reported)));
         }

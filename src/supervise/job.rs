@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capture::stage::Stage;
 use crate::control::inlet::Inlet;
 use crate::error::Result;
 use crate::model::event::{Event, Live, Stopping};
@@ -17,6 +18,7 @@ use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
 use crate::platform::signals::Inherited;
 use crate::platform::tree::{Tree, TreeSpec};
+use crate::supervise::keyboard::Keyboard;
 use crate::supervise::listening::Listening;
 use crate::supervise::machine::{Effect, Input, Machine, Timer};
 use crate::supervise::output::{self, Output};
@@ -39,7 +41,8 @@ pub(super) const KEYS: usize = 8;
 const DOORBELL: usize = 0;
 const GUARD: usize = 1;
 const CONTROL: usize = 2;
-const OUTPUT: usize = 3;
+const KEYBOARD: usize = 3;
+const OUTPUT: usize = 4;
 const _: () = assert!(OUTPUT + output::KEYS <= KEYS);
 
 /// Messages that are taken before the event loop looks at its deadlines again.
@@ -59,6 +62,8 @@ pub struct Submission<'a> {
     pub log: Option<OwnedFd>,
     /// The job's socket, where it has one.
     pub inlet: Option<Inlet>,
+    /// The terminal that the job shares with a bar, where there is one.
+    pub stage: Option<Arc<Stage>>,
     /// How often the listener hears that time passed. None: never.
     pub pulse: Option<Duration>,
     /// Told everything that happens to the job.
@@ -70,6 +75,10 @@ pub(super) struct Job<'a> {
     machine: Machine,
     tree: Tree,
     output: Output,
+    /// For a job that has a terminal of its own.
+    keyboard: Option<Keyboard>,
+    /// Signals that keys stood for.
+    typed: Vec<Signal>,
     listening: Listening,
     pulse: Option<Duration>,
     told_bytes: (u64, u64),
@@ -102,10 +111,12 @@ impl<'a> Job<'a> {
         doorbell: &Arc<Doorbell>,
         surface: &mut Surface<'_>,
     ) -> Result<Self> {
-        let Submission { spec, streams, mut tree, log, inlet, pulse, listener } = submission;
+        let Submission { spec, streams, mut tree, log, inlet, stage, pulse, listener } = submission;
         let limit = usize::try_from(spec.capture_limit).unwrap_or(usize::MAX);
-        let output = Output::open(streams, limit, log.as_ref(), &mut tree, doorbell, id * KEYS + OUTPUT)?;
-        let shares_group = !tree.own_group;
+        let first_key = id * KEYS + OUTPUT;
+        let output = Output::open(streams, limit, log.as_ref(), stage.as_ref(), &mut tree, doorbell, first_key)?;
+        let has_terminal = output.terminal().is_some();
+        let shares_group = !tree.own_group && !has_terminal;
         let operation = matches!(spec.command, Command::Operation { .. });
         let now = surface.now;
         let (machine, effects) = Machine::start(Policy::of(&spec.limits, spec.leftovers), now);
@@ -115,6 +126,8 @@ impl<'a> Job<'a> {
             machine,
             tree,
             output,
+            keyboard: if has_terminal { Keyboard::open(id * KEYS + KEYBOARD) } else { None },
+            typed: Vec::new(),
             listening: Listening::new(inlet, operation),
             pulse,
             told_bytes: (0, 0),
@@ -142,6 +155,7 @@ impl<'a> Job<'a> {
             surface.poller.add(socket, job.key(CONTROL), Interest::Readable)?;
         }
         job.output.register(surface.poller)?;
+        job.take_keyboard(surface.poller);
         job.arm_pulse(surface);
         job.perform(effects, surface);
         job.tell_if_all_ended(surface);
@@ -203,6 +217,11 @@ impl<'a> Job<'a> {
                 }
             }
             DOORBELL => self.look(surface),
+            KEYBOARD => {
+                if let (Some(keyboard), Some(terminal)) = (&mut self.keyboard, self.output.terminal()) {
+                    self.typed.extend(keyboard.hand_on(terminal, surface.poller));
+                }
+            }
             CONTROL => {
                 self.listen(MESSAGES_AT_ONCE, surface);
             }
@@ -221,10 +240,25 @@ impl<'a> Job<'a> {
 
     /// The window of our terminal has another size now.
     pub(super) fn resize(&self) {
-        // The terminal told only those who have it as their own; this one is the job's.
-        if self.output.resize() {
-            self.tree.signal_alone(Signal::WINCH);
+        self.output.resize();
+    }
+
+    /// Takes the keyboard for a job that has a terminal of its own, where it is ours to take.
+    pub(super) fn take_keyboard(&mut self, poller: &Poller) {
+        if let Some(keyboard) = &mut self.keyboard {
+            keyboard.take(poller);
         }
+    }
+
+    pub(super) fn give_keyboard_back(&mut self, poller: &Poller) {
+        if let Some(keyboard) = &mut self.keyboard {
+            keyboard.give_back(poller);
+        }
+    }
+
+    /// The signals that keys stood for since the last look.
+    pub(super) fn take_typed(&mut self) -> Vec<Signal> {
+        std::mem::take(&mut self.typed)
     }
 
     /// Tells how the job stands.
@@ -294,6 +328,9 @@ impl<'a> Job<'a> {
             (self.listener)(event);
         }
         if grew {
+            if let (Some(keyboard), Some(terminal)) = (&self.keyboard, self.output.terminal()) {
+                keyboard.follow_output(terminal);
+            }
             self.last_sign = surface.now;
             self.step(Input::Bytes, surface);
         }
@@ -422,6 +459,7 @@ impl<'a> Job<'a> {
         if let Some(socket) = self.listening.descriptor() {
             surface.poller.remove(socket);
         }
+        self.give_keyboard_back(surface.poller);
         self.output.unregister(surface.poller);
         let bytes = self.output.totals();
         if self.pulse.is_some() && bytes != self.told_bytes {

@@ -1,6 +1,7 @@
 //! The watchdog: one event loop that owns every job of the process, and the pure policy that it carries out.
 
 mod job;
+mod keyboard;
 mod listening;
 pub mod machine;
 pub mod orders;

@@ -23,6 +23,8 @@ pub enum Order {
     ToJobs(Input),
     /// Stop with the terminal's other jobs, clock and all.
     Suspend,
+    /// We were continued: the terminal may be ours again.
+    Resume,
     /// The window of the terminal has another size.
     Resize,
     /// Tell how each job stands.
@@ -49,7 +51,7 @@ impl Orders {
         match manners {
             Manners::Cancel => {
                 let stops = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
-                let others = [Signal::TSTP, Signal::CHLD, Signal::WINCH, Signal::USR1];
+                let others = [Signal::TSTP, Signal::CONT, Signal::CHLD, Signal::WINCH, Signal::USR1];
                 stops.into_iter().chain(others).collect()
             }
             // Every signal whose default action ends a process, but for those that say that we ourselves went wrong.
@@ -69,8 +71,10 @@ impl Orders {
         if signal == Signal::CHLD {
             return Order::NudgeGuards;
         }
-        if self.manners == Manners::Cancel && signal == Signal::WINCH {
-            return Order::Resize;
+        match (self.manners, signal) {
+            (Manners::Cancel, Signal::WINCH) => return Order::Resize,
+            (Manners::Cancel, Signal::CONT) => return Order::Resume,
+            _ => {}
         }
         if from_inside {
             return Order::Nothing;

@@ -2,11 +2,12 @@
 //!
 //! The pumps move bytes; this keeps the poller's interest in step with what they wait for. Only the job calls it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::capture::outlet::Outlet;
 use crate::capture::pump::{Pump, Waiting};
+use crate::capture::stage::Stage;
 use crate::error::Result;
 use crate::model::job::{Route, Streams};
 use crate::model::outcome::{Progress, StreamRecord};
@@ -45,6 +46,7 @@ impl Output {
         streams: Streams,
         limit: usize,
         log: Option<&OwnedFd>,
+        stage: Option<&Arc<Stage>>,
         tree: &mut TreeSpec,
         doorbell: &Arc<Doorbell>,
         first_key: usize,
@@ -66,12 +68,16 @@ impl Output {
             let (source, write_end) = if terminal {
                 let model = if descriptors::is_terminal(ours) { ours } else { descriptors::stderr() };
                 let Pty { master, slave } = Pty::open(model)?;
+                give_terminal(slave.as_fd(), tree)?;
                 (master, slave)
             } else {
                 descriptors::pipe()?
             };
             let mut reader = match route {
-                Route::PassThrough => Some(Outlet::new(descriptors::duplicate(ours)?, doorbell)?),
+                Route::PassThrough => Some(match stage {
+                    Some(stage) if descriptors::are_same(ours, stage.terminal()) => Outlet::on_stage(stage, doorbell)?,
+                    _ => Outlet::new(descriptors::duplicate(ours)?, doorbell)?,
+                }),
                 _ => None,
             };
             if let Some(reader) = reader.as_mut().filter(|reader| terminal && reader.as_pipe().is_some()) {
@@ -88,6 +94,11 @@ impl Output {
         }
         let merged = streams.stderr == Route::WithStdout;
         Ok(Self { pumps, interests: [StreamInterest::default(); 2], merged, first_key, ended: false })
+    }
+
+    /// Our side of the job's terminal, where it has one.
+    pub(super) fn terminal(&self) -> Option<BorrowedFd<'_>> {
+        self.pumps.iter().flatten().filter(|pump| pump.is_terminal()).find_map(Pump::source)
     }
 
     /// Begins to wait for the job's bytes.
@@ -189,13 +200,14 @@ impl Output {
         }
     }
 
-    /// Gives the job's terminals the size of ours. True where that is a new one.
-    pub(super) fn resize(&self) -> bool {
-        let terminals = self.pumps.iter().flatten().filter(|pump| pump.is_terminal());
-        let sources: Vec<_> = terminals.filter_map(Pump::source).collect();
+    /// Gives the job's terminals the size of ours; the kernel tells the job.
+    pub(super) fn resize(&self) {
         let ours = [descriptors::stderr(), descriptors::stdout()].into_iter().find_map(pty::size);
-        let Some(size) = ours else { return false };
-        sources.into_iter().filter(|master| pty::resize(*master, size)).count() > 0
+        let Some(size) = ours else { return };
+        let terminals = self.pumps.iter().flatten().filter(|pump| pump.is_terminal());
+        for master in terminals.filter_map(Pump::source) {
+            pty::resize(master, size);
+        }
     }
 
     /// Progress that the job wrote to its terminal since the last look.
@@ -239,4 +251,17 @@ impl Output {
     pub(super) fn reader_is_gone(&self) -> bool {
         self.pumps.iter().flatten().any(Pump::reader_gone)
     }
+}
+
+/// Makes this the job's own terminal, unless it has one, and its input, where that is a terminal now.
+fn give_terminal(slave: BorrowedFd<'_>, tree: &mut TreeSpec) -> Result<()> {
+    if tree.terminal.is_some() {
+        return Ok(());
+    }
+    tree.terminal = Some(descriptors::duplicate(slave)?);
+    let inherits = tree.descriptors[0].is_none() && tree.late_input.is_none();
+    if inherits && descriptors::is_terminal(descriptors::stdin()) {
+        tree.descriptors[0] = Some(descriptors::duplicate(slave)?);
+    }
+    Ok(())
 }
