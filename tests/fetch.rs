@@ -427,6 +427,17 @@ fn secrets_are_in_no_message() {
 }
 
 #[test]
+fn secrets_are_not_in_the_list_of_processes() {
+    let at = Broken::new(|_, request| Reply::of_file(&file(), ETAG, request).silent_after(1000));
+    let url = at.server.url("/file").replace("127", "user:hidden@127");
+    let run = clean(op("--json -t 1s")).args(["fetch", &url, "--header", "X: hidden", "-o"]).arg(at.path()).run();
+    let answer = run.assert_code(124).json();
+    let command = answer["error"]["details"]["processes"][0]["command"].as_str().expect("a process");
+    assert!(command.ends_with("__operation fetch"), "{command}");
+    assert!(!(run.stdout_text() + &run.stderr_text()).contains("hidden"), "{answer:#}");
+}
+
+#[test]
 fn proxies_are_used_and_exceptions_are_not() {
     let proxy = Server::start(|_, request| Reply::of_file(&file(), ETAG, request));
     let folder = folder();
