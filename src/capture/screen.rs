@@ -232,7 +232,9 @@ impl Screen {
     /// Erases from the cursor on, where nothing of the job's is there. This also removes the bar from the cursor's own
     /// line, onto which the echo of a typed line may have brought it without our knowing.
     fn rest_of_screen(&self) -> Vec<u8> {
-        self.plainly(b"\x1b[J")
+        // From the upper left corner some terminals take this as clearing, and put what they erase into the history:
+        // so it begins one column to the right.
+        self.plainly(if self.cursor.column() == 0 { b"\x1b[K\x1b[C\x1b[J\x1b[D" } else { b"\x1b[J" })
     }
 
     /// The same for the line alone, before output that stays on it.
