@@ -4,10 +4,15 @@
 //! own. It only follows what it is fed: it holds no cells, writes nothing and knows no clock. The sequences are those of
 //! ECMA-48 and of xterm's ctlseqs page.
 
-use crate::capture::sequences::{Part, Reader};
+use crate::capture::sequences::{Part, Reader, number};
 
 /// Colours and attributes in force that are kept, to be set again after something of ours.
 const RENDITION_LIMIT: usize = 256;
+
+/// Modes that make a terminal unfit for the next program while they are on: keys of their own, the mouse, the focus,
+/// marked pastes, output held back.
+const MODES: [&[u8]; 11] =
+    [b"1", b"9", b"1000", b"1002", b"1003", b"1004", b"1005", b"1006", b"1015", b"2004", b"2026"];
 
 /// What a run of bytes did, as far as it matters to lines of ours below the job's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +57,12 @@ pub(super) struct Cursor {
     /// Column, end of line, row and lowest row before the alternate screen.
     before_alternate: (u16, u16, i64, i64),
     alternate: bool,
+    /// How the alternate screen was entered: terminals have three ways, and each is left in its own.
+    alternate_mode: Vec<u8>,
+    /// The cursor is not seen.
+    hidden: bool,
+    /// Those of `MODES` that are on.
+    modes: Vec<&'static [u8]>,
     /// Only a part of the screen scrolls.
     region: bool,
     /// Letters are drawn as lines and corners.
@@ -78,6 +89,9 @@ impl Cursor {
             away: false,
             before_alternate: (0, 0, 0, 0),
             alternate: false,
+            alternate_mode: Vec::new(),
+            hidden: false,
+            modes: Vec::new(),
             region: false,
             graphics: false,
             rendition: Vec::new(),
@@ -150,6 +164,32 @@ impl Cursor {
     /// What sets the job's colours and attributes again.
     pub(super) fn rendition(&self) -> &[u8] {
         &self.rendition
+    }
+
+    /// What sets right again what a job that was killed had no time to.
+    pub(super) fn restoration(&self) -> Vec<u8> {
+        let mut written = Vec::new();
+        if self.within_sequence() {
+            // It never will be complete: a cancel character ends it.
+            written.push(0x18);
+        }
+        if self.region {
+            // This alone would take the cursor to the upper left corner.
+            written.extend_from_slice(b"\x1b7\x1b[r\x1b8");
+        }
+        let modes = self.modes.iter().copied().chain(self.alternate.then_some(self.alternate_mode.as_slice()));
+        for mode in modes {
+            written.extend([b"\x1b[?", mode, b"l"].concat());
+        }
+        for (wrong, remedy) in [
+            (self.graphics, &b"\x0f\x1b(B"[..]),
+            (!self.wraps, b"\x1b[?7h"),
+            (self.hidden, b"\x1b[?25h"),
+            (!self.rendition.is_empty(), b"\x1b[m"),
+        ] {
+            written.extend_from_slice(if wrong { remedy } else { b"" });
+        }
+        written
     }
 
     /// The line that we wrote ended, and the cursor is at the start of the next.
@@ -302,6 +342,8 @@ impl Cursor {
                 self.alternate = false;
                 self.region = false;
                 self.graphics = false;
+                self.hidden = false;
+                self.modes.clear();
                 self.wraps = true;
                 self.rendition.clear();
             }
@@ -397,12 +439,14 @@ impl Cursor {
     fn mode(&mut self, mode: &[u8], on: bool) {
         match mode {
             b"7" => self.wraps = on,
+            b"25" => self.hidden = !on,
             b"1048" if on => self.save(),
             b"1048" => self.restore(),
             b"47" | b"1047" | b"1049" if on != self.alternate => {
                 self.traces = Traces { touched: true, painted: true };
                 self.alternate = on;
                 if on {
+                    self.alternate_mode = mode.to_vec();
                     self.before_alternate = (self.column, self.line_end, self.row, self.bottom);
                 } else {
                     // What stood on the first screen stands there again, and so does the cursor (or nearly so).
@@ -412,7 +456,12 @@ impl Cursor {
                     self.away = false;
                 }
             }
-            _ => {}
+            _ => {
+                if let Some(known) = MODES.iter().find(|known| **known == mode) {
+                    self.modes.retain(|present| present != known);
+                    self.modes.extend(on.then_some(*known));
+                }
+            }
         }
     }
 
@@ -451,10 +500,4 @@ impl Cursor {
             self.rendition.push(b'm');
         }
     }
-}
-
-/// The parameter at this place; 0 where it is left out or no number.
-fn number(parameters: &[u8], place: usize) -> u16 {
-    let digits = parameters.split(|byte| *byte == b';').nth(place).unwrap_or_default();
-    std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
