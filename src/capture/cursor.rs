@@ -335,17 +335,8 @@ impl Cursor {
             }
             b'M' => self.up(1),
             b'c' => {
+                *self = Self { row: self.row, ..Self::new(self.width, self.height) };
                 self.erased_all();
-                self.start_line();
-                self.saved = None;
-                self.away = false;
-                self.alternate = false;
-                self.region = false;
-                self.graphics = false;
-                self.hidden = false;
-                self.modes.clear();
-                self.wraps = true;
-                self.rendition.clear();
             }
             _ => {}
         }
