@@ -9,6 +9,8 @@ use crate::capture::sequences::{Part, Reader, number};
 /// Colours and attributes in force that are kept, to be set again after something of ours.
 const RENDITION_LIMIT: usize = 256;
 
+/// By so much the column may be off where it is in doubt.
+const DOUBT: u16 = 4;
 /// Modes that make a terminal unfit for the next program while they are on: keys of their own, the mouse, the focus,
 /// marked pastes, output held back.
 const MODES: [&[u8]; 11] =
@@ -49,6 +51,8 @@ pub(super) struct Cursor {
     blank: bool,
     /// The column may be wrong: terminals differ in the width of what is on this line.
     doubtful: bool,
+    /// The line went on in the next one while the column was in doubt.
+    slipped: bool,
     wraps: bool,
     /// The terminal's one place for a position holds this of the job's; it may come back to it more than once.
     saved: Option<Saved>,
@@ -84,6 +88,7 @@ impl Cursor {
             lost: false,
             blank: false,
             doubtful: false,
+            slipped: false,
             wraps: true,
             saved: None,
             away: false,
@@ -153,7 +158,9 @@ impl Cursor {
     pub(super) fn allows_lines_below(&self) -> bool {
         // A cursor that waits at the margin would forget it. Without the terminal's place for a position it is brought
         // back by its column, which must be known then.
-        self.is_calm() && self.column < self.width && !(self.doubtful && self.has_saved())
+        let near_margin = self.column + DOUBT > self.width || (self.slipped && self.column < DOUBT);
+        let known = !self.doubtful || !(near_margin || self.has_saved());
+        self.is_calm() && self.column < self.width && known
     }
 
     /// The job's own position is in the terminal's one place for it.
@@ -249,6 +256,7 @@ impl Cursor {
             if self.wraps {
                 self.down(1);
                 self.column = 0;
+                self.slipped = self.doubtful;
             } else {
                 self.column = self.width.saturating_sub(width);
             }
@@ -266,7 +274,7 @@ impl Cursor {
                 self.start_line();
             }
             0x0b | 0x0c => self.down(1),
-            0x08 => self.column = self.column.min(self.width - 1).saturating_sub(1),
+            0x08 => self.back(1),
             b'\t' => self.column = ((self.column / 8 + 1) * 8).min(self.width - 1),
             0x0e => self.graphics = true,
             0x0f => self.graphics = false,
@@ -277,6 +285,13 @@ impl Cursor {
     fn start_line(&mut self) {
         self.column = 0;
         self.doubtful = false;
+        self.slipped = false;
+    }
+
+    fn back(&mut self, columns: u16) {
+        // From the margin, some terminals count from the last column and some from the one after it.
+        self.doubtful |= self.column >= self.width;
+        self.column = self.column.min(self.width - 1).saturating_sub(columns);
     }
 
     fn down(&mut self, rows: u16) {
@@ -371,7 +386,7 @@ impl Cursor {
                 self.down(count);
             }
             b'C' => self.column = self.column.saturating_add(count).min(self.width - 1),
-            b'D' => self.column = self.column.min(self.width - 1).saturating_sub(count),
+            b'D' => self.back(count),
             b'E' => {
                 self.traces.painted = true;
                 self.down(count);
