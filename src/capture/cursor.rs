@@ -4,10 +4,8 @@
 //! own. It only follows what it is fed: it holds no cells, writes nothing and knows no clock. The sequences are those of
 //! ECMA-48 and of xterm's ctlseqs page.
 
+use crate::capture::rendition::Rendition;
 use crate::capture::sequences::{Part, Reader, number};
-
-/// Colours and attributes in force that are kept, to be set again after something of ours.
-const RENDITION_LIMIT: usize = 256;
 
 /// By so much the column may be off where it is in doubt.
 const DOUBT: u16 = 4;
@@ -71,7 +69,7 @@ pub(super) struct Cursor {
     region: bool,
     /// Letters are drawn as lines and corners.
     graphics: bool,
-    rendition: Vec<u8>,
+    rendition: Rendition,
     traces: Traces,
 }
 
@@ -99,7 +97,7 @@ impl Cursor {
             modes: Vec::new(),
             region: false,
             graphics: false,
-            rendition: Vec::new(),
+            rendition: Rendition::default(),
             traces: Traces::default(),
         }
     }
@@ -170,7 +168,7 @@ impl Cursor {
 
     /// What sets the job's colours and attributes again.
     pub(super) fn rendition(&self) -> &[u8] {
-        &self.rendition
+        self.rendition.bytes()
     }
 
     /// What sets right again what a job that was killed had no time to.
@@ -192,7 +190,7 @@ impl Cursor {
             (self.graphics, &b"\x0f\x1b(B"[..]),
             (!self.wraps, b"\x1b[?7h"),
             (self.hidden, b"\x1b[?25h"),
-            (!self.rendition.is_empty(), b"\x1b[m"),
+            (!self.rendition.bytes().is_empty(), b"\x1b[m"),
         ] {
             written.extend_from_slice(if wrong { remedy } else { b"" });
         }
@@ -369,7 +367,7 @@ impl Cursor {
                 self.away = false;
                 self.region = false;
                 self.wraps = true;
-                self.rendition.clear();
+                self.rendition = Rendition::default();
             }
             Some(0x3c..=0x3f) => {}
             _ if parameters.iter().any(|byte| matches!(byte, 0x20..=0x2f)) => {}
@@ -411,13 +409,14 @@ impl Cursor {
                     self.traces.touched = true;
                     self.lost = false;
                     self.bottom = self.row;
-                    self.line_end = if self.rendition.is_empty() { self.line_end.min(self.column) } else { self.width };
+                    self.line_end =
+                        if self.rendition.bytes().is_empty() { self.line_end.min(self.column) } else { self.width };
                 }
                 2 => self.erased_all(),
                 _ => {}
             },
             // A background fills what is erased, and is the job's to keep.
-            b'K' | b'X' if !self.rendition.is_empty() => self.line_end = self.width,
+            b'K' | b'X' if !self.rendition.bytes().is_empty() => self.line_end = self.width,
             b'K' => match number(parameters, 0) {
                 0 => self.line_end = self.line_end.min(self.column),
                 2 => self.line_end = 0,
@@ -429,7 +428,7 @@ impl Cursor {
             }
             b'M' | b'S' => self.traces = Traces { touched: true, painted: true },
             b'@' => self.line_end = self.width,
-            b'm' => self.rendition_changed(parameters),
+            b'm' => self.rendition.change(parameters),
             b'r' => {
                 let (top, end) = (number(parameters, 0), number(parameters, 1));
                 self.region = top > 1 || (end != 0 && end < self.height);
@@ -489,21 +488,5 @@ impl Cursor {
         self.column = saved.column;
         self.row = saved.row.min(self.bottom);
         self.line_end = self.width;
-    }
-
-    /// Keeps what sets the present colours again: every change since all were reset.
-    fn rendition_changed(&mut self, parameters: &[u8]) {
-        if parameters.is_empty() || parameters == b"0" {
-            self.rendition.clear();
-            return;
-        }
-        if parameters.starts_with(b"0;") {
-            self.rendition.clear();
-        }
-        if self.rendition.len() + parameters.len() + 3 <= RENDITION_LIMIT {
-            self.rendition.extend_from_slice(b"\x1b[");
-            self.rendition.extend_from_slice(parameters);
-            self.rendition.push(b'm');
-        }
     }
 }

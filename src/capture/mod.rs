@@ -3,6 +3,7 @@
 mod cursor;
 pub mod outlet;
 pub mod pump;
+mod rendition;
 pub mod screen;
 mod sequences;
 pub mod window;
