@@ -27,10 +27,12 @@ end
 complete -c runner -n "__fish_runner_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c runner -n "__fish_runner_needs_command" -s V -l version -d 'Print version'
 complete -c runner -n "__fish_runner_needs_command" -f -a "exec" -d 'Run one command under a watchdog'
+complete -c runner -n "__fish_runner_needs_command" -f -a "op" -d 'Run one built-in operation under a watchdog'
 complete -c runner -n "__fish_runner_needs_command" -f -a "timeout" -d 'Run a command with a time limit, as timeout(1) does'
+complete -c runner -n "__fish_runner_needs_command" -f -a "notify" -d 'Tell the runner of this job how far it is, and what it has'
 complete -c runner -n "__fish_runner_needs_command" -f -a "completions" -d 'Print the completions for a shell: bash, zsh or fish'
 complete -c runner -n "__fish_runner_needs_command" -f -a "man" -d 'Print a man page, or write all of them into a directory'
-complete -c runner -n "__fish_runner_needs_command" -f -a "schema" -d 'Print the JSON Schema of the answer'
+complete -c runner -n "__fish_runner_needs_command" -f -a "schema" -d 'Print the JSON Schema of the answer, of events, or of an operation'
 complete -c runner -n "__fish_runner_using_subcommand exec" -s c -d 'Run one line through a shell in place of a command' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l shell -d 'The shell for -c: sh, bash, or a path [default: sh]' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l cwd -d 'Run in this directory' -r -f -a "(__fish_complete_directories)"
@@ -50,13 +52,48 @@ wait\t''"
 complete -c runner -n "__fish_runner_using_subcommand exec" -l report -d 'Also write the JSON answer to this file' -r -F
 complete -c runner -n "__fish_runner_using_subcommand exec" -l capture-limit -d 'Keep so much of each stream for the answer [default: 256K]' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l log -d 'Also write every byte of both streams to this file, as it comes' -r -F
-complete -c runner -n "__fish_runner_using_subcommand exec" -l progress -d 'How progress is shown: auto or none [default: auto]' -r -f -a "auto\t''
+complete -c runner -n "__fish_runner_using_subcommand exec" -l progress -d 'How progress is shown: auto, bar, lines, json, none [default: auto]' -r -f -a "auto\t''
+bar\t''
+lines\t''
+json\t''
 none\t''"
+complete -c runner -n "__fish_runner_using_subcommand exec" -l pty -d 'Give the command a pseudo-terminal for its output'
 complete -c runner -n "__fish_runner_using_subcommand exec" -l env-clear -d 'Start the job with an empty environment, plus --env'
+complete -c runner -n "__fish_runner_using_subcommand exec" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
 complete -c runner -n "__fish_runner_using_subcommand exec" -l json -d 'Print one JSON answer in place of the job\'s output'
 complete -c runner -n "__fish_runner_using_subcommand exec" -s q -l quiet -d 'Say nothing beside the answer'
 complete -c runner -n "__fish_runner_using_subcommand exec" -s v -l verbose -d 'Say more, such as which configuration files were read'
 complete -c runner -n "__fish_runner_using_subcommand exec" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l cwd -d 'Run in this directory' -r -f -a "(__fish_complete_directories)"
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l env -d 'Set a variable for the job; may be repeated, later ones win' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l stdin -d 'Standard input: inherit, null, or a file to read [default: inherit]' -r -F
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l name -d 'What to call the job in answers' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -s t -l timeout -d 'Stop the job after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l max-timeout -d 'Let nothing extend the job beyond so long' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l signal -d 'The stop signal, name or number [default: TERM]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l warn-signal -d 'Send this signal to the job with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l leftovers -d 'What outlives the job: report (default), kill, wait' -r -f -a "report\t''
+kill\t''
+wait\t''"
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l report -d 'Also write the JSON answer to this file' -r -F
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l capture-limit -d 'Keep so much of each stream for the answer [default: 256K]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l log -d 'Also write every byte of both streams to this file, as it comes' -r -F
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l progress -d 'How progress is shown: auto, bar, lines, json, none [default: auto]' -r -f -a "auto\t''
+bar\t''
+lines\t''
+json\t''
+none\t''"
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l env-clear -d 'Start the job with an empty environment, plus --env'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l json -d 'Print one JSON answer in place of the job\'s output'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -s v -l verbose -d 'Say more, such as which configuration files were read'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l list -d 'List the operations there are; with --json for programs'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -f -a "sleep" -d 'Sleep, with progress'
 complete -c runner -n "__fish_runner_using_subcommand timeout" -s k -l kill-after -d 'Send KILL too, if the command still runs so long after the first signal' -r
 complete -c runner -n "__fish_runner_using_subcommand timeout" -s s -l signal -d 'Send this signal at the timeout, a name or a number [default: TERM]' -r
 complete -c runner -n "__fish_runner_using_subcommand timeout" -s f -l foreground -d 'Signal the command alone, and leave it in our process group'
@@ -64,6 +101,13 @@ complete -c runner -n "__fish_runner_using_subcommand timeout" -s p -l preserve-
 complete -c runner -n "__fish_runner_using_subcommand timeout" -s v -l verbose -d 'Say on standard error which signals are sent'
 complete -c runner -n "__fish_runner_using_subcommand timeout" -l help -d 'Print help'
 complete -c runner -n "__fish_runner_using_subcommand timeout" -l version -d 'Print the version'
+complete -c runner -n "__fish_runner_using_subcommand notify" -l progress -d 'How far the job is: 0.42, 42% or 17/40' -r
+complete -c runner -n "__fish_runner_using_subcommand notify" -l message -d 'What the job is doing, in a few words' -r
+complete -c runner -n "__fish_runner_using_subcommand notify" -l partial -d 'What the job has so far, as JSON; handed back whatever ends it' -r
+complete -c runner -n "__fish_runner_using_subcommand notify" -l extend -d 'The job needs so long from now on; never beyond --max-timeout' -r
+complete -c runner -n "__fish_runner_using_subcommand notify" -l watchdog -d 'The job is alive: the idle time starts anew'
+complete -c runner -n "__fish_runner_using_subcommand notify" -l stopping -d 'The job is stopping by itself'
+complete -c runner -n "__fish_runner_using_subcommand notify" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
 complete -c runner -n "__fish_runner_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c runner -n "__fish_runner_using_subcommand man" -l dir -d 'Write all pages into this directory' -r -f -a "(__fish_complete_directories)"
 complete -c runner -n "__fish_runner_using_subcommand man" -s h -l help -d 'Print help'

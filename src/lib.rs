@@ -9,14 +9,14 @@
 //! | `model`, `time` | nothing of ours |
 //! | `error` | `model` |
 //! | `platform` | `model`, `error` |
-//! | `capture` | `model`, `platform`, `error` |
+//! | `capture` | `model`, `time`, `platform`, `error` |
 //! | `control` | `model`, `platform`, `error` |
 //! | `ops` | `model`, `time`, `platform`, `control`, `error` |
 //! | `supervise` | `model`, `time`, `platform`, `capture`, `control`, `error` |
-//! | `backend` | `model`, `platform`, `supervise`, `error` |
+//! | `backend` | `model`, `platform`, `capture`, `control`, `supervise`, `error` |
 //! | `render` | `model` |
 //! | `app` | everything above |
-//! | `cli` | `model`, `time`, `app`, `error`, names from the registries |
+//! | `cli` | `model`, `time`, `app`, `ops` (their parameters), `error` |
 
 pub mod app;
 pub mod backend;

@@ -5,10 +5,11 @@ use std::sync::Mutex;
 
 use runner::app;
 use runner::app::answer::{self, Request};
-use runner::cli::{self, ExecOptions, Invocation, Parsed};
+use runner::app::config::Config;
+use runner::cli::{self, Invocation, Parsed};
 use runner::error::Error;
 use runner::model::exit_code::Exit;
-use runner::model::request::AnswerOptions;
+use runner::model::request::{AnswerOptions, ExecRequest};
 use runner::platform::signals;
 
 /// What a panic said, instead of a trace that nobody can use.
@@ -47,16 +48,22 @@ fn run() -> Exit {
 /// Verbs with an answer of their own say how to leave; the others print a text, or fail.
 fn carry_out(invocation: Invocation) -> anyhow::Result<Exit> {
     let text = match invocation {
-        Invocation::Exec(options) => return Ok(exec(*options)),
+        Invocation::Exec(options) => return Ok(with_defaults(options.answer(), |config| options.resolve(config))),
+        Invocation::Op(options) => return Ok(with_defaults(options.answer(), |config| options.resolve(config))),
+        Invocation::Notify(request) => {
+            app::notify::run(&request)?;
+            return Ok(Exit::Code(0));
+        }
         Invocation::Timeout(request) => return Ok(app::timeout::run(request)),
         Invocation::OperationChild(arguments) => return Ok(app::op::run_child(&arguments)),
+        Invocation::ListOperations { json } => app::op::list(json),
         Invocation::Completions { shell } => app::completions::script(cli::command(), shell),
         Invocation::Man { dir: Some(dir), .. } => {
             app::man::write(cli::command(), &dir)?;
             String::new()
         }
         Invocation::Man { dir: None, page } => app::man::one(cli::command(), page.as_deref())?,
-        Invocation::Schema => app::schema::text()?,
+        Invocation::Schema { name } => app::schema::text(name.as_deref())?,
     };
     answer::print(&text)?;
     Ok(Exit::Code(0))
@@ -67,8 +74,9 @@ fn known(error: anyhow::Error) -> Error {
     error.downcast().unwrap_or_else(|other| Error::Internal(format!("{other:#}")))
 }
 
-fn exec(options: ExecOptions) -> Exit {
-    let answer = AnswerOptions { error_format: app::config::error_format(), ..options.answer() };
+/// Runs the job that the options make together with the defaults.
+fn with_defaults(answer: AnswerOptions, resolve: impl FnOnce(&Config) -> Result<ExecRequest, Error>) -> Exit {
+    let answer = AnswerOptions { error_format: app::config::error_format(), ..answer };
     let resolved = app::config::load().and_then(|config| {
         if answer.verbose > 0 {
             for file in &config.files {
@@ -78,7 +86,7 @@ fn exec(options: ExecOptions) -> Exit {
                 answer::say(&format!("runner: skipped {}, which is not ours", file.display()));
             }
         }
-        options.resolve(&config)
+        resolve(&config)
     });
     match resolved {
         Ok(request) => app::exec::run(request),

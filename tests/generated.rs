@@ -87,7 +87,7 @@ fn pages_can_be_written_into_a_new_directory() {
 
 #[test]
 fn the_schema_is_json_and_names_the_envelope() {
-    let text = app::schema::text().expect("the schema can be made");
+    let text = app::schema::text(None).expect("the schema can be made");
     let schema: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
     assert_eq!(schema["title"], "Envelope");
     assert!(text.ends_with("}\n"));

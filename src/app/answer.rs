@@ -13,7 +13,6 @@ use crate::model::envelope::Envelope;
 use crate::model::request::{AnswerOptions, ErrorFormat};
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::files;
-use crate::platform::tty;
 use crate::render::{self, Format, Style, json::Json};
 use crate::time::clock::{Clock, SystemClock, rfc3339, unix_time};
 
@@ -55,7 +54,7 @@ impl Request {
 
 /// Writes the answer to stdout. `stopped`: a reader that never reads must not delay it for ever.
 pub fn to_stdout(envelope: &Envelope, stopped: bool) -> io::Result<()> {
-    let style = Style { colour: false, terminal: tty::is_terminal(descriptors::stdout()) };
+    let style = Style { colour: false, terminal: descriptors::is_terminal(descriptors::stdout()) };
     let bytes = Json.render(envelope, style).into_bytes();
     let written = if stopped {
         descriptors::write_patiently(descriptors::stdout(), &bytes, STDOUT_PATIENCE)
@@ -69,7 +68,7 @@ pub fn to_stdout(envelope: &Envelope, stopped: bool) -> io::Result<()> {
 /// Writes the error to stderr, as text for people or as a line of JSON. `fresh_line`: it stands at the start of a line.
 /// `stopped`: a reader that never reads must not delay it for ever.
 pub fn to_stderr(envelope: &Envelope, format: Option<ErrorFormat>, fresh_line: bool, stopped: bool) {
-    let terminal = tty::is_terminal(descriptors::stderr());
+    let terminal = descriptors::is_terminal(descriptors::stderr());
     let format = format.unwrap_or(if terminal { ErrorFormat::Text } else { ErrorFormat::Json });
     let colour = terminal && !no_colour();
     let (name, style) = match format {
@@ -88,12 +87,14 @@ pub fn to_stderr(envelope: &Envelope, format: Option<ErrorFormat>, fresh_line: b
     };
 }
 
-/// Writes one line of runner's own to stderr.
-pub fn say(line: &str) {
-    let _ = descriptors::write_patiently(descriptors::stderr(), format!("{line}\n").as_bytes(), STDERR_PATIENCE);
+/// Writes one line of runner's own to stderr. False where nobody took it.
+pub fn say(line: &str) -> bool {
+    let written = descriptors::write_patiently(descriptors::stderr(), format!("{line}\n").as_bytes(), STDERR_PATIENCE);
+    matches!(written, Ok(Moved::Bytes(_)))
 }
 
-fn no_colour() -> bool {
+/// The user wants no colours.
+pub(super) fn no_colour() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|value| value == "dumb")
 }

@@ -13,7 +13,7 @@ use etcetera::BaseStrategy;
 use crate::app::config_file;
 use crate::error::{Error, Result};
 use crate::model::quantity::{ByteSize, Seconds};
-use crate::model::request::{Defaults, ErrorFormat, Progress};
+use crate::model::request::{Defaults, ErrorFormat, ProgressForm};
 use crate::time::duration;
 
 /// The variables that runner obeys, with what each one means. Every other `RUNNER_*` is ignored, since other programs
@@ -23,7 +23,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("RUNNER_IDLE_TIMEOUT", "limit of silence, a duration or none; stands in for --idle-timeout"),
     ("RUNNER_MAX_TIMEOUT", "what no attempt may exceed, a duration or none; stands in for --max-timeout"),
     ("RUNNER_GRACE", "time between stop signal and KILL, a duration; stands in for --grace"),
-    ("RUNNER_PROGRESS", "how progress is shown, auto or none; stands in for --progress"),
+    ("RUNNER_PROGRESS", "how progress is shown: auto, bar, lines, json or none; stands in for --progress"),
     ("RUNNER_ERROR_FORMAT", "form of an error on stderr, text or json; by what stderr is where unset"),
 ];
 
@@ -207,13 +207,15 @@ pub fn invalid(argument: &str, place: &str, problem: &str, what: &str) -> Error 
     Error::Invalid { argument: Some(argument.to_owned()), message: format!("{place}: {problem}"), remediation }
 }
 
-/// Reads the value of `--progress`. Forms that cannot be drawn are told from words that are none.
-pub fn parse_progress(text: &str) -> std::result::Result<Progress, String> {
+/// Reads the value of `--progress`.
+pub fn parse_progress(text: &str) -> std::result::Result<ProgressForm, String> {
     match text {
-        "auto" => Ok(Progress::Auto),
-        "none" => Ok(Progress::None),
-        "bar" | "lines" | "json" => Err(format!("'{text}' is not available in this version: give auto or none")),
-        _ => Err(format!("'{text}' is not a form of progress: give auto or none")),
+        "auto" => Ok(ProgressForm::Auto),
+        "bar" => Ok(ProgressForm::Bar),
+        "lines" => Ok(ProgressForm::Lines),
+        "json" => Ok(ProgressForm::Json),
+        "none" => Ok(ProgressForm::None),
+        _ => Err(format!("'{text}' is not a form of progress: give auto, bar, lines, json or none")),
     }
 }
 

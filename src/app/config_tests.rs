@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Config, Origin, Sources, check_maximum, load_from};
 use crate::error::{Error, Result};
 use crate::model::envelope::ErrorCode;
-use crate::model::request::{ErrorFormat, Progress};
+use crate::model::request::{ErrorFormat, ProgressForm};
 use crate::model::signal::Signal;
 
 /// A home with a project `work/deep/er` in it, whose repository is `work`.
@@ -101,14 +101,14 @@ fn every_variable_is_read_and_a_wrong_one_is_named() {
         (defaults.timeout, defaults.idle_timeout, defaults.max_timeout),
         (seconds(90), seconds(5), seconds(120))
     );
-    assert_eq!((defaults.grace, defaults.progress), (Some(Duration::ZERO), Some(Progress::None)));
+    assert_eq!((defaults.grace, defaults.progress), (Some(Duration::ZERO), Some(ProgressForm::None)));
     assert_eq!(defaults.error_format, Some(ErrorFormat::Json));
     for (name, value) in [
         ("RUNNER_TIMEOUT", "0"),
         ("RUNNER_IDLE_TIMEOUT", "5x"),
         ("RUNNER_MAX_TIMEOUT", "-1"),
         ("RUNNER_GRACE", "none"),
-        ("RUNNER_PROGRESS", "bar"),
+        ("RUNNER_PROGRESS", "bars"),
         ("RUNNER_ERROR_FORMAT", "xml"),
     ] {
         let text = complaint(World::new().load(&[(name, value)]));
@@ -129,7 +129,7 @@ fn every_key_is_read_as_text_or_number() {
     assert_eq!(defaults.timeout, Some(Some(Duration::from_millis(1500))));
     assert_eq!((defaults.idle_timeout, defaults.max_timeout), (Some(None), seconds(16)));
     assert_eq!((defaults.grace, defaults.signal), (Some(Duration::ZERO), Some(Signal::INT)));
-    assert_eq!((defaults.capture_limit, defaults.progress), (Some(65536), Some(Progress::Auto)));
+    assert_eq!((defaults.capture_limit, defaults.progress), (Some(65536), Some(ProgressForm::Auto)));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_wrong_file_is_named_with_line_key_and_fix() {
         ("[defaults]\ntimeout = true\n", &["line 2", "true or false", "text in quotes"]),
         ("[defaults]\nsignal = \"NOPE\"\n", &["line 2", "signal: 'NOPE'", "TERM"]),
         ("[defaults]\ncapture-limit = \"5x\"\n", &["line 2", "capture-limit: '5x'", "64K"]),
-        ("[defaults]\nprogress = \"bar\"\n", &["line 2", "progress: 'bar'", "auto or none"]),
+        ("[defaults]\nprogress = \"bars\"\n", &["line 2", "progress: 'bars'", "json or none"]),
         ("[defaults]\ngrace = 1\ncommand = \"rm\"\n", &["line 3", "unknown key command", "idle-timeout"]),
         ("[defaults]\ngrace = 1\n[jobs]\n", &["line 3", "unknown table [jobs]", "[defaults]"]),
         ("timeout = 1\n", &["line 1", "unknown key timeout", "below [defaults]"]),

@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use crate::app::answer::{self, Report, Request};
-use crate::app::environment;
+use crate::app::display::{Display, Form};
+use crate::app::{environment, streams};
 use crate::backend::local::{Local, Rungs};
 use crate::backend::{Assignment, Backend};
 use crate::error::{Error, Result};
@@ -17,8 +18,6 @@ use crate::model::request::{AnswerOptions, ExecRequest};
 use crate::model::signal::Signal;
 use crate::platform::descriptors;
 use crate::platform::signals::{self, Inherited};
-use crate::platform::tty;
-use crate::render::lines;
 use crate::supervise::orders::Manners;
 
 /// On stderr, after pass-through, at most so much of each stream is repeated.
@@ -53,28 +52,38 @@ fn supervise(mut request: ExecRequest, begun: &Request) -> Result<Exit> {
     limits.parent_timeout = environment::parent_timeout(limits.grace.unwrap_or_default());
     let wall = limits.wall().map(|(wall, _)| wall);
     let env = environment::for_job(&request.job.surroundings, &begun.job_id(), wall);
-    let streams = streams(&request);
+    let form = Form::choose(&request);
+    let streams = streams::choose(&request, form);
     let command = shown(&request.job.command);
+    let name = request.job.name.clone().unwrap_or_else(|| title(&request.job.command));
+    let mut display = Display::open(form, name, &request, begun)?;
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let mut outcome = None;
-    let assignment = Assignment { spec: request.job, streams, env };
+    let options = &request.answer;
+    let assignment = Assignment {
+        spec: request.job,
+        streams,
+        job_id: begun.job_id(),
+        stage: display.stage(),
+        pulse: display.pulse(),
+        env,
+    };
     backend.run(assignment, &mut |event| {
-        if let Some(line) = lines::line(&event, options.verbose).filter(|_| !options.quiet) {
-            answer::say(&line);
-        }
+        display.show(&event);
         if let Event::JobFinished(finished) = event {
             outcome = Some(*finished);
         }
     })?;
     let outcome = outcome.ok_or_else(|| Error::Internal("the watchdog gave no outcome".to_owned()))?;
-    Ok(deliver(&outcome, &command, streams, options, report.as_ref(), begun))
+    let fresh_line = display.finish().unwrap_or_else(|| stands_at_line_start(&outcome, streams));
+    Ok(deliver(&outcome, &command, fresh_line, options, report.as_ref(), begun))
 }
 
 /// Sends the answer where it belongs and says how to leave.
 fn deliver(
     outcome: &Outcome,
     command: &str,
-    streams: Streams,
+    fresh_line: bool,
     options: &AnswerOptions,
     report: Option<&Report>,
     begun: &Request,
@@ -89,7 +98,6 @@ fn deliver(
         }
     } else if says_something(outcome) {
         let envelope = of_outcome(outcome, command, Extent::Last(REPEATED), &info);
-        let fresh_line = stands_at_line_start(outcome, streams);
         answer::to_stderr(&envelope, options.error_format, fresh_line, stopped);
     }
     // Last: its reader, where it is no file, delays nobody else.
@@ -105,12 +113,12 @@ fn says_something(outcome: &Outcome) -> bool {
         && matches!(outcome.end, End::Signaled { signal: Signal::PIPE, .. })
         && outcome.cause.is_none();
     let by_itself = outcome.cause.is_none() && outcome.troubles.is_empty() && matches!(outcome.end, End::Exited(_));
-    !by_itself && !lost_reader
+    (!by_itself && !lost_reader) || outcome.told.failure.is_some()
 }
 
 /// Whether stderr stands at the start of a line, as far as that can be known.
 fn stands_at_line_start(outcome: &Outcome, streams: Streams) -> bool {
-    let terminal = tty::is_terminal(descriptors::stderr());
+    let terminal = descriptors::is_terminal(descriptors::stderr());
     let last =
         |record: &crate::model::outcome::StreamRecord| answer::ends_line(record.tail.last().or(record.head.last()));
     match streams.stderr {
@@ -119,22 +127,6 @@ fn stands_at_line_start(outcome: &Outcome, streams: Streams) -> bool {
         Route::WithStdout => last(&outcome.stdout),
         Route::PassThrough | Route::Keep => last(&outcome.stderr),
     }
-}
-
-/// What becomes of each output stream. A terminal is handed over as it is, unless its output is needed.
-fn streams(request: &ExecRequest) -> Streams {
-    if request.answer.json {
-        return Streams { stdout: Route::Keep, stderr: Route::Keep };
-    }
-    let needed =
-        request.answer.report.is_some() || request.job.log.is_some() || request.job.limits.idle_timeout.is_some();
-    let route = |stream| if tty::is_terminal(stream) && !needed { Route::Inherit } else { Route::PassThrough };
-    let (stdout, stderr) = (route(descriptors::stdout()), route(descriptors::stderr()));
-    let both = stdout == Route::PassThrough && stderr == Route::PassThrough;
-    if both && descriptors::are_same(descriptors::stdout(), descriptors::stderr()) {
-        return Streams { stdout, stderr: Route::WithStdout };
-    }
-    Streams { stdout, stderr }
 }
 
 fn check_directory(cwd: &Path) -> Result<()> {
@@ -147,10 +139,22 @@ fn check_directory(cwd: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The command as it is called while it runs.
+fn title(command: &Command) -> String {
+    match command {
+        Command::Argv(argv) => {
+            let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
+            words.join(" ")
+        }
+        other => shown(other),
+    }
+}
+
 /// The command as an answer names it.
 fn shown(command: &Command) -> String {
     match command {
         Command::Argv(argv) => argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default(),
+        Command::Operation { name, .. } => (*name).to_owned(),
         Command::Shell { line, .. } => line.to_string_lossy().into_owned(),
     }
 }

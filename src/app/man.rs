@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 const GIVEN_TO_JOBS: &[(&str, &str)] = &[
     ("RUNNER_JOB_ID", "names the job, and is unlike any other"),
     ("RUNNER_ATTEMPT", "counts the attempts, from 1"),
+    ("RUNNER_NOTIFY_SOCKET", "where the job reports progress, values and the need for more time, see runner-notify(1)"),
     ("RUNNER_DEADLINE_UNIX_MS", "when the job will be stopped, in milliseconds since 1970"),
     ("RUNNER_DEADLINE_OWNER", "who will stop it: process id and start time, with a colon between"),
 ];
@@ -45,11 +46,11 @@ pub struct Page {
     pub text: String,
 }
 
-/// All pages: the program's own, then one for each verb.
+/// All pages: the program's own, then one for each verb and operation.
 pub fn pages(command: Command) -> Result<Vec<Page>> {
     // An option that short help leaves out would stand in the page without a word about it.
     let shown = |command: Command| command.mut_args(|arg| arg.hide_short_help(false));
-    let mut command = shown(command).mut_subcommands(shown);
+    let mut command = shown(command).mut_subcommands(|verb| shown(verb).mut_subcommands(shown));
     // Building gives the verbs their full names.
     command.build();
     let program = command.get_name().to_owned();
@@ -57,6 +58,10 @@ pub fn pages(command: Command) -> Result<Vec<Page>> {
     for verb in command.get_subcommands() {
         let name = format!("{program}-{}", verb.get_name());
         pages.push(page(&name, verb.clone(), verb.get_name() == "exec")?);
+        // Below a verb are the built-in operations.
+        for operation in verb.get_subcommands() {
+            pages.push(page(&format!("{name}-{}", operation.get_name()), operation.clone(), false)?);
+        }
     }
     Ok(pages)
 }

@@ -1,12 +1,27 @@
-//! `runner op`: one built-in operation under the watchdog, answered.
+//! `runner op`: the list of built-in operations, and the child in which one runs. The parent is the same as for any
+//! command, see `exec`.
 
 use std::ffi::OsString;
 
+use serde_json::json;
+
 use crate::app::environment;
 use crate::model::exit_code::Exit;
-use crate::ops::child;
+use crate::ops::{OPERATIONS, child};
 
 /// Runs an operation in this very process: the child that the supervisor started.
 pub fn run_child(arguments: &[OsString]) -> Exit {
     child::run(arguments, environment::deadline_unix_ms())
+}
+
+/// The operations, for people or as JSON with the schema of their parameters.
+pub fn list(as_json: bool) -> String {
+    if as_json {
+        let entries = OPERATIONS
+            .iter()
+            .map(|entry| json!({ "name": entry.name, "about": entry.about, "parameters": entry.schema() }));
+        return format!("{}\n", serde_json::Value::from_iter(entries));
+    }
+    let width = OPERATIONS.iter().map(|entry| entry.name.len()).max().unwrap_or_default();
+    OPERATIONS.iter().map(|entry| format!("{:width$}  {}\n", entry.name, entry.about)).collect()
 }

@@ -56,10 +56,12 @@ fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inh
         leftovers: Leftovers::Ignore,
         capture_limit: 0,
         log: None,
+        sd_notify: false,
     };
     let backend = Local { manners: Manners::PassOn, rungs: Rungs::Best, inherited };
-    let streams = Streams { stdout: Route::Inherit, stderr: Route::Inherit };
-    let assignment = Assignment { spec, streams, env: std::env::vars_os().collect() };
+    let streams = Streams { stdout: Route::Inherit, stderr: Route::Inherit, terminals: [false; 2] };
+    let env = std::env::vars_os().collect();
+    let assignment = Assignment { spec, streams, job_id: String::new(), stage: None, pulse: None, env };
     let mut outcome = None;
     backend.run(assignment, &mut |event| match event {
         Event::StopBegun { signal, .. } | Event::SignalForwarded(signal) if request.verbose => {

@@ -3,11 +3,14 @@
 //! The watchdog has a thread of its own; whoever called hears of events through a bounded queue, so that a slow listener
 //! delays no deadline.
 
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use crate::backend::{Assignment, Backend};
+use crate::control::inlet::Inlet;
+use crate::control::sender::NOTIFY_SOCKET;
 use crate::error::{Error, Result};
 use crate::model::event::Event;
 use crate::model::job::Stdin;
@@ -27,6 +30,9 @@ const QUEUE: usize = 1024;
 
 /// The variable that tells a job who it is.
 pub const JOB_ID: &str = "RUNNER_JOB_ID";
+
+/// The variable of sd_notify(3).
+const SD_NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
 /// Which containment may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,14 +60,15 @@ impl Backend for Local {
         "local"
     }
 
-    fn run(&self, assignment: Assignment, listener: &mut (dyn FnMut(Event) + Send)) -> Result<()> {
+    fn run(&self, mut assignment: Assignment, listener: &mut (dyn FnMut(Event) + Send)) -> Result<()> {
         let terminal = Terminal::open();
         let shares_group = terminal.as_ref().is_some_and(Terminal::is_ours);
+        let inlet = self.listen_to(&mut assignment);
         let tree = tree_spec(&assignment, !shares_group, self.manners)?;
         let home = self.home()?;
         process::adopt_orphans();
         let arrivals = self.watch_signals()?;
-        let Assignment { spec, streams, .. } = assignment;
+        let Assignment { spec, streams, stage, pulse, .. } = assignment;
         // Last, since it empties a file: an error must not cost anybody an older log.
         let log_help = "Check --log: its folder must exist and be writable";
         let log = spec.log.as_deref().map(|path| descriptors::output(path, log_help)).transpose()?;
@@ -70,8 +77,17 @@ impl Backend for Local {
             Manners::Cancel => {
                 let (sender, events) = sync_channel(QUEUE);
                 let listener_there = Box::new(move |event| send(&sender, event));
-                let submission = Submission { spec, streams, tree, log, listener: listener_there };
-                let watchdog = Watchdog::new(arrivals, orders, home, self.inherited)?;
+                let submission = Submission {
+                    spec,
+                    streams,
+                    tree,
+                    log,
+                    inlet,
+                    stage: stage.clone(),
+                    pulse,
+                    listener: listener_there,
+                };
+                let watchdog = Watchdog::new(arrivals, orders, home, self.inherited, stage)?;
                 on_a_thread(watchdog, submission, events, listener)
             }
             // Nothing else is done meanwhile, so no thread is paid for.
@@ -81,15 +97,16 @@ impl Backend for Local {
                     killed |= was_killed(&event);
                     listener(event);
                 });
-                let submission = Submission { spec, streams, tree, log, listener: listener_here };
-                let mut watchdog = Watchdog::new(arrivals, orders, home, self.inherited)?;
+                let submission =
+                    Submission { spec, streams, tree, log, inlet, stage: None, pulse, listener: listener_here };
+                let mut watchdog = Watchdog::new(arrivals, orders, home, self.inherited, None)?;
                 let ended = watchdog.submit(submission).and_then(|()| watchdog.run());
                 drop(watchdog);
                 ended.map(|()| killed)
             }
         };
         // Nobody reads them any more: whoever ends us while we answer must succeed.
-        Arrivals::release(&self.watched());
+        Arrivals::release(&self.released());
         if let (Ok(true) | Err(_), Some(terminal)) = (&ended, terminal) {
             terminal.restore();
         }
@@ -110,11 +127,35 @@ impl Local {
         Ok(home)
     }
 
+    /// The socket through which the job talks to us. A job runs without one where none can be made.
+    fn listen_to(&self, assignment: &mut Assignment) -> Option<Inlet> {
+        if self.manners == Manners::PassOn {
+            return None;
+        }
+        // That of a runner above us is not for this job.
+        assignment.env.retain(|(name, _)| name != NOTIFY_SOCKET);
+        let inlet = Inlet::open(&assignment.job_id).ok()?;
+        let address = OsString::from(inlet.address());
+        if assignment.spec.sd_notify {
+            assignment.env.retain(|(name, _)| name != SD_NOTIFY_SOCKET);
+            assignment.env.push((SD_NOTIFY_SOCKET.into(), address.clone()));
+        }
+        assignment.env.push((NOTIFY_SOCKET.into(), address));
+        Some(inlet)
+    }
+
     /// The signals that we catch: a signal that our caller ignored stays ignored.
     fn watched(&self) -> Vec<Signal> {
         let mut watched = Orders::signals(self.manners);
         watched.retain(|signal| !self.inherited.ignores(*signal));
         watched
+    }
+
+    /// The signals that have their default action again while we answer. Whoever asks how it stands ends nothing.
+    fn released(&self) -> Vec<Signal> {
+        let mut released = self.watched();
+        released.retain(|signal| self.manners == Manners::PassOn || *signal != Signal::USR1);
+        released
     }
 
     fn watch_signals(&self) -> Result<Arrivals> {
@@ -195,6 +236,8 @@ fn tree_spec(assignment: &Assignment, own_group: bool, manners: Manners) -> Resu
         descriptors: [stdin, None, None],
         late_input,
         own_group,
+        terminal: None,
+        keyboard: None,
         keep_ignored_pipe: manners == Manners::PassOn,
     })
 }

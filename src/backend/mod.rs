@@ -1,5 +1,9 @@
 //! Where a job runs: a trait, one file for each place, and the registry of places.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::capture::stage::Stage;
 use crate::error::Result;
 use crate::model::event::Event;
 use crate::model::job::{JobSpec, Streams};
@@ -10,7 +14,13 @@ pub mod local;
 pub struct Assignment {
     pub spec: JobSpec,
     pub streams: Streams,
-    /// The job's whole environment.
+    /// Unlike any other job's.
+    pub job_id: String,
+    /// The terminal that the job's output shares with a bar, where there is one.
+    pub stage: Option<Arc<Stage>>,
+    /// How often the listener hears that time passed. None: never.
+    pub pulse: Option<Duration>,
+    /// The job's whole environment, but for what the place itself adds.
     pub env: Vec<(std::ffi::OsString, std::ffi::OsString)>,
 }
 

@@ -1,5 +1,10 @@
 //! The job's output: copied through to our reader, and kept within bounds, in constant memory at any volume and rate.
 
+mod cursor;
+pub mod osc;
 pub mod outlet;
 pub mod pump;
+pub mod screen;
+mod sequences;
+pub mod stage;
 pub mod window;

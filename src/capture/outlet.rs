@@ -10,6 +10,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use crate::capture::stage::Stage;
 use crate::error::{Error, Result, plain};
 use crate::platform::descriptors::{self, Kind, Moved};
 use crate::platform::doorbell::Doorbell;
@@ -53,8 +54,16 @@ impl Outlet {
     pub fn new(target: OwnedFd, doorbell: &Arc<Doorbell>) -> Result<Self> {
         let kind = descriptors::kind(target.as_fd());
         let target = Arc::new(target);
-        let relay = if kind == Kind::Slow { Some(Relay::start(&target, doorbell)?) } else { None };
+        let relay = if kind == Kind::Slow { Some(Relay::to(&target, doorbell)?) } else { None };
         Ok(Self { target, kind, relay, pending: Vec::new(), state: State::Open })
+    }
+
+    /// An outlet to a terminal that a bar is drawn on, too.
+    pub fn on_stage(stage: &Arc<Stage>, doorbell: &Arc<Doorbell>) -> Result<Self> {
+        let target = Arc::new(descriptors::duplicate(stage.terminal())?);
+        let stage = Arc::clone(stage);
+        let relay = Relay::start(move |bytes| stage.write(bytes), doorbell)?;
+        Ok(Self { target, kind: Kind::Slow, relay: Some(relay), pending: Vec::new(), state: State::Open })
     }
 
     /// The same for a log: its pipe takes bytes that are in no pipe any more.
@@ -62,7 +71,7 @@ impl Outlet {
         let mut outlet = Self::new(target, doorbell)?;
         if outlet.kind == Kind::Pipe {
             outlet.kind = Kind::Slow;
-            outlet.relay = Some(Relay::start(&outlet.target, doorbell)?);
+            outlet.relay = Some(Relay::to(&outlet.target, doorbell)?);
         }
         Ok(outlet)
     }
@@ -92,7 +101,7 @@ impl Outlet {
     /// A pipe that bytes cannot be copied into is written by a thread.
     pub fn write_by_thread(&mut self, doorbell: &Arc<Doorbell>) {
         self.kind = Kind::Slow;
-        match Relay::start(&self.target, doorbell) {
+        match Relay::to(&self.target, doorbell) {
             Ok(relay) => self.relay = Some(relay),
             Err(error) => self.state = State::Failed(error.to_string()),
         }
@@ -179,14 +188,23 @@ fn failure_of(result: io::Result<Moved>) -> Option<State> {
 }
 
 impl Relay {
-    fn start(target: &Arc<OwnedFd>, doorbell: &Arc<Doorbell>) -> Result<Self> {
+    fn to(target: &Arc<OwnedFd>, doorbell: &Arc<Doorbell>) -> Result<Self> {
+        let target = Arc::clone(target);
+        Self::start(move |bytes| descriptors::write_all(target.as_fd(), bytes), doorbell)
+    }
+
+    /// A thread that hands each portion to `write`, which may wait.
+    fn start(
+        mut write: impl FnMut(&[u8]) -> io::Result<Moved> + Send + 'static,
+        doorbell: &Arc<Doorbell>,
+    ) -> Result<Self> {
         let (portions, incoming) = channel::<Vec<u8>>();
         let shared = Arc::new(RelayShared { unwritten: AtomicU64::new(0), failure: Mutex::new(None) });
-        let (target, doorbell, theirs) = (Arc::clone(target), Arc::clone(doorbell), Arc::clone(&shared));
+        let (doorbell, theirs) = (Arc::clone(doorbell), Arc::clone(&shared));
         // Detached: one that waits for its reader forever ends with the process.
-        let write = move || {
+        let relay = move || {
             for portion in incoming {
-                if let Some(failure) = failure_of(descriptors::write_all(target.as_fd(), &portion))
+                if let Some(failure) = failure_of(write(&portion))
                     && let Ok(mut slot) = theirs.failure.lock()
                 {
                     *slot = Some(failure);
@@ -196,7 +214,7 @@ impl Relay {
                 doorbell.ring();
             }
         };
-        thread::Builder::new().spawn(write).map_err(Error::system("start a thread"))?;
+        thread::Builder::new().spawn(relay).map_err(Error::system("start a thread"))?;
         Ok(Self { portions, shared })
     }
 

@@ -7,9 +7,10 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use crate::capture::osc::OscScanner;
 use crate::capture::outlet::Outlet;
 use crate::capture::window::Window;
-use crate::model::outcome::StreamRecord;
+use crate::model::outcome::{Progress, StreamRecord};
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::doorbell::Doorbell;
 
@@ -19,6 +20,8 @@ const PORTION: u64 = 4 << 20;
 const COPY_SIZE: usize = 1 << 20;
 /// A writer that fills the first pipe gets one of this size.
 const WIDE_PIPE: usize = 1 << 20;
+/// A terminal holds no more than this, so what was written before its end is among so many bytes.
+const TERMINAL_BUFFER: u64 = 1 << 20;
 /// So many bytes make a fast writer.
 const FAST_WRITER: u64 = 256 * 1024;
 
@@ -40,7 +43,10 @@ pub enum Waiting {
 pub struct Pump {
     /// Gone once nothing more is read.
     source: Option<OwnedFd>,
-    inode: u64,
+    job_end: String,
+    /// The source is a terminal of ours, in which the job may write its progress.
+    terminal: Option<OscScanner>,
+    progress: Option<Progress>,
     window: Window,
     reader: Option<Outlet>,
     log: Option<Outlet>,
@@ -63,10 +69,12 @@ impl Pump {
         log: Option<Outlet>,
         doorbell: Arc<Doorbell>,
     ) -> Self {
-        let inode = descriptors::inode(source.as_fd());
+        let job_end = descriptors::other_end(source.as_fd());
         Self {
             source: Some(source),
-            inode,
+            job_end,
+            terminal: None,
+            progress: None,
             window: Window::new(limit),
             reader,
             log,
@@ -80,6 +88,26 @@ impl Pump {
         }
     }
 
+    /// The same for our side of a pseudo-terminal. `reader` is not to be a pipe that pages are copied into.
+    pub fn of_terminal(
+        source: OwnedFd,
+        limit: usize,
+        reader: Option<Outlet>,
+        log: Option<Outlet>,
+        doorbell: Arc<Doorbell>,
+    ) -> Self {
+        Self { terminal: Some(OscScanner::default()), ..Self::new(source, limit, reader, log, doorbell) }
+    }
+
+    pub fn is_terminal(&self) -> bool {
+        self.terminal.is_some()
+    }
+
+    /// Progress that the job wrote to its terminal since the last look.
+    pub fn take_progress(&mut self) -> Option<Progress> {
+        self.progress.take()
+    }
+
     /// The job's pipe, while it is read.
     pub fn source(&self) -> Option<BorrowedFd<'_>> {
         self.source.as_ref().map(AsFd::as_fd)
@@ -90,9 +118,9 @@ impl Pump {
         self.reader.as_ref().map(Outlet::target)
     }
 
-    /// The number by which /proc names the job's pipe.
-    pub fn inode(&self) -> u64 {
-        self.inode
+    /// How /proc names the job's end of the pipe or terminal.
+    pub fn job_end(&self) -> &str {
+        &self.job_end
     }
 
     /// The reader went away while the job wrote.
@@ -146,7 +174,10 @@ impl Pump {
     /// Takes what is in the pipe now, and nothing that is written after it.
     pub fn close_input(&mut self) {
         if let Some(source) = &self.source {
-            self.remaining.get_or_insert(descriptors::waiting(source.as_fd()));
+            // A terminal cannot say how much it holds, but it gives all of that before it would block.
+            let terminal = self.terminal.is_some();
+            let waiting = if terminal { TERMINAL_BUFFER } else { descriptors::waiting(source.as_fd()) };
+            self.remaining.get_or_insert(waiting);
         }
     }
 
@@ -209,6 +240,10 @@ impl Pump {
                     self.source = None;
                     None
                 }
+                Ok(Moved::WouldBlock) if self.remaining.is_some() => {
+                    self.source = None;
+                    None
+                }
                 Ok(Moved::WouldBlock) => Some(Waiting::ForJob),
                 Ok(Moved::Bytes(length)) => {
                     self.take(length);
@@ -265,6 +300,9 @@ impl Pump {
     /// `length` bytes were read and have to go on to the reader and the log.
     fn take(&mut self, length: usize) {
         let bytes = self.window.fill(length);
+        if let Some(progress) = self.terminal.as_mut().and_then(|terminal| terminal.read(bytes)) {
+            self.progress = Some(progress);
+        }
         if let Some(reader) = &mut self.reader {
             reader.put(bytes);
         }

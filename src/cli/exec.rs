@@ -10,7 +10,7 @@ use clap::{Args, Command as Definition, ValueHint};
 use crate::app::config::Config;
 use crate::cli::job_options::JobOptions;
 use crate::error::Result;
-use crate::model::job::{Command, JobSpec};
+use crate::model::job::Command;
 use crate::model::request::{AnswerOptions, ExecRequest};
 
 /// The options of `exec` as they were given.
@@ -29,6 +29,12 @@ pub struct ExecOptions {
     #[arg(long, value_name = "SHELL", conflicts_with = "command", help_heading = "Job", hide_short_help = true,
         value_parser = OsStringValueParser::new().try_map(parse_shell))]
     pub shell: Option<OsString>,
+    /// Give the command a pseudo-terminal for its output
+    ///
+    /// It prints as it would on a terminal, with colours and without delay, and both streams are kept in their true
+    /// order as one. Its input stays what it is.
+    #[arg(long, help_heading = "Job", hide_short_help = true)]
+    pub pty: bool,
     #[command(flatten)]
     pub job: JobOptions,
 }
@@ -41,23 +47,11 @@ impl ExecOptions {
 
     /// The request that these options make together with the defaults.
     pub fn resolve(self, config: &Config) -> Result<ExecRequest> {
-        let limits = self.job.limits.resolve(config)?;
-        let answer = self.job.output.resolve(config);
         let command = match self.line {
             Some(line) => Command::Shell { shell: self.shell.unwrap_or_else(|| "sh".into()), line },
             None => Command::Argv(self.command),
         };
-        let capture_limit = self.job.output.capture_limit(config);
-        let job = JobSpec {
-            command,
-            name: self.job.place.name.clone(),
-            limits,
-            leftovers: self.job.limits.leftovers.unwrap_or_default(),
-            capture_limit,
-            log: self.job.output.log,
-            surroundings: self.job.place.into_surroundings(),
-        };
-        Ok(ExecRequest { job, answer })
+        Ok(ExecRequest { pty: self.pty, ..self.job.resolve(command, config)? })
     }
 }
 

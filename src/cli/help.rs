@@ -9,6 +9,7 @@ use clap::Command;
 
 use crate::cli::{self, verbs};
 use crate::model::exit_code;
+use crate::ops;
 
 /// The width of help, however wide the terminal is: longer lines are hard to read.
 const WIDEST: usize = 80;
@@ -51,6 +52,46 @@ The answer:
   RUNNER_ERROR_FORMAT=text or json decides otherwise.
 ";
 
+const OP_ABOUT: &str = "\
+Run one built-in operation under a watchdog.
+
+Operations are what scripts wait for most: a port, a download, a copy. Each reports its progress, hands back what it has \
+when a limit strikes, and leaves nothing half done. Options of the job stand before the name of the operation, its own \
+parameters behind it.";
+
+const OP_EXAMPLES: &str = "\
+Examples:
+  runner op --list
+  runner op --timeout 60 sleep 5
+  runner op sleep --help
+";
+
+const NOTIFY_ABOUT: &str = "\
+Tell the runner of this job how far it is, what it has so far, or that it needs longer.
+
+Called by a job that runner started. Runner shows the progress, keeps the last value, and hands it back in its answer \
+whatever ends the job.";
+
+const NOTIFY_REST: &str = "\
+Examples:
+  runner notify --progress 17/40 --message linking
+  runner notify --partial '{\"objects\": 17}'
+  runner notify --extend 30s
+  runner notify --watchdog
+
+The socket:
+  The variable RUNNER_NOTIFY_SOCKET names a datagram socket that takes lines of
+  the form KEY=VALUE, as sd_notify(3) has it: STATUS, WATCHDOG=1, STOPPING=1,
+  EXTEND_TIMEOUT_USEC, and X_RUNNER_PROGRESS and X_RUNNER_PARTIAL. A value of
+  more than 64 KiB goes through a sealed memory file that is sent along, with
+  X_RUNNER_VALUE_IN_FILE=KEY in place of the line. With --sd-notify the job's
+  NOTIFY_SOCKET is the same socket.
+
+Exit codes:
+  0              it was sent
+  125            it was not: this is no job of runner, or a value is wrong
+";
+
 const TIMEOUT_ABOUT: &str = "\
 Run a command with a time limit, as timeout(1) of GNU coreutils does.
 
@@ -80,6 +121,8 @@ Exit codes:
 pub fn command() -> Command {
     let runner = verbs::definition().mut_subcommands(|verb| match verb.get_name() {
         "exec" => documented_exec(verb),
+        "op" => documented_op(verb),
+        "notify" => documented_notify(verb),
         "timeout" => documented_timeout(verb),
         _ => verb,
     });
@@ -89,6 +132,16 @@ pub fn command() -> Command {
 /// `runner exec`, documented.
 pub(crate) fn exec() -> Command {
     sized(documented_exec(cli::exec::definition()))
+}
+
+/// `runner op` with every operation, documented.
+pub(crate) fn op() -> Command {
+    sized(documented_op(cli::op::definition()))
+}
+
+/// `runner notify`, documented.
+pub(crate) fn notify() -> Command {
+    sized(documented_notify(cli::notify::definition()))
 }
 
 /// What `timeout --help` prints.
@@ -107,6 +160,21 @@ pub(crate) fn shown(text: &clap::builder::StyledStr, to_stderr: bool) -> String 
 
 fn documented_exec(verb: Command) -> Command {
     verb.long_about(EXEC_ABOUT).after_long_help(format!("{EXEC_EXAMPLES}\n{}\n{EXEC_ANSWER}", exit_codes()))
+}
+
+fn documented_op(verb: Command) -> Command {
+    let verb = verb.mut_subcommands(|operation| match ops::by_name(operation.get_name()) {
+        Some(entry) => {
+            let lines: String = entry.examples.iter().map(|line| format!("  runner op {line}\n")).collect();
+            operation.long_about(entry.long_about).after_long_help(format!("Examples:\n{lines}"))
+        }
+        None => operation,
+    });
+    verb.long_about(OP_ABOUT).after_long_help(format!("{OP_EXAMPLES}\n{}\n{EXEC_ANSWER}", exit_codes()))
+}
+
+fn documented_notify(verb: Command) -> Command {
+    verb.long_about(NOTIFY_ABOUT).after_long_help(NOTIFY_REST)
 }
 
 fn documented_timeout(verb: Command) -> Command {

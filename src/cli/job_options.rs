@@ -12,8 +12,8 @@ use clap::{ArgAction, Args, ValueHint};
 
 use crate::app::config::{self, Config, Origin};
 use crate::error::{Error, Result};
-use crate::model::job::{Leftovers, Limits, Scope, Stdin, Surroundings};
-use crate::model::request::{AnswerOptions, Progress};
+use crate::model::job::{Command, JobSpec, Leftovers, Limits, Scope, Stdin, Surroundings};
+use crate::model::request::{AnswerOptions, ExecRequest, ProgressForm};
 use crate::model::signal::Signal;
 use crate::time::duration;
 
@@ -49,6 +49,12 @@ pub struct PlaceOptions {
     #[arg(long, value_name = "inherit|null|FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
         value_parser = OsStringValueParser::new().try_map(parse_stdin))]
     pub stdin: Option<Stdin>,
+    /// Name the job's socket in NOTIFY_SOCKET too
+    ///
+    /// A job reports its progress through the socket that RUNNER_NOTIFY_SOCKET names. With this option the client
+    /// libraries of sd_notify(3), and systemd-notify(1), find it as well.
+    #[arg(long, hide_short_help = true)]
+    pub sd_notify: bool,
     /// What to call the job in answers
     #[arg(long, value_name = "TEXT", hide_short_help = true)]
     pub name: Option<String>,
@@ -118,9 +124,13 @@ pub struct OutputOptions {
     /// Also write every byte of both streams to this file, as it comes
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
     pub log: Option<PathBuf>,
-    /// How progress is shown: auto or none [default: auto]
+    /// How progress is shown: auto, bar, lines, json, none [default: auto]
+    ///
+    /// auto draws a bar on a terminal where runner owns the output, as with --json and --log; bar also where it would
+    /// not, and gives the job a pseudo-terminal for that; lines writes a line to standard error every 10 seconds or 10
+    /// percent; json writes every event there as a line of JSON.
     #[arg(long, value_name = "FORM", value_parser = ProgressParser, hide_short_help = true, hide_possible_values = true)]
-    pub progress: Option<Progress>,
+    pub progress: Option<ProgressForm>,
     /// Say nothing beside the answer
     #[arg(short, long, hide_short_help = true, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -135,6 +145,26 @@ pub struct OutputOptions {
 /// A limit, or the word that takes one away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit(pub Option<Duration>);
+
+impl JobOptions {
+    /// The request that these options make for `command` together with the defaults.
+    pub(crate) fn resolve(self, command: Command, config: &Config) -> Result<ExecRequest> {
+        let limits = self.limits.resolve(config)?;
+        let answer = self.output.resolve(config);
+        let capture_limit = self.output.capture_limit(config);
+        let job = JobSpec {
+            command,
+            name: self.place.name.clone(),
+            limits,
+            leftovers: self.limits.leftovers.unwrap_or_default(),
+            capture_limit,
+            log: self.output.log,
+            sd_notify: self.place.sd_notify,
+            surroundings: self.place.into_surroundings(),
+        };
+        Ok(ExecRequest { job, pty: false, answer })
+    }
+}
 
 impl PlaceOptions {
     pub(crate) fn into_surroundings(self) -> Surroundings {
@@ -256,19 +286,19 @@ fn leftovers(word: String) -> Leftovers {
 struct ProgressParser;
 
 impl TypedValueParser for ProgressParser {
-    type Value = Progress;
+    type Value = ProgressForm;
 
     fn parse_ref(
         &self,
         command: &clap::Command,
         arg: Option<&clap::Arg>,
         value: &OsStr,
-    ) -> std::result::Result<Progress, clap::Error> {
-        let parse: fn(&str) -> std::result::Result<Progress, String> = config::parse_progress;
+    ) -> std::result::Result<ProgressForm, clap::Error> {
+        let parse: fn(&str) -> std::result::Result<ProgressForm, String> = config::parse_progress;
         parse.parse_ref(command, arg, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(["auto", "none"].into_iter().map(PossibleValue::new)))
+        Some(Box::new(["auto", "bar", "lines", "json", "none"].into_iter().map(PossibleValue::new)))
     }
 }

@@ -6,6 +6,8 @@
 pub mod exec;
 mod help;
 pub mod job_options;
+mod notify;
+mod op;
 mod timeout;
 mod usage;
 mod verbs;
@@ -20,11 +22,14 @@ use crate::app::completions::Shell;
 use crate::app::config;
 use crate::error::Error;
 use crate::model::exit_code::RUNNER_FAILED;
-use crate::model::request::{AnswerOptions, TimeoutRequest};
+use crate::model::request::{AnswerOptions, NotifyRequest, TimeoutRequest};
 use crate::ops::child;
 
 pub use exec::ExecOptions;
 pub use help::command;
+pub use op::OpOptions;
+
+use notify::NotifyOptions;
 
 /// What the command line came to.
 #[derive(Debug)]
@@ -43,6 +48,12 @@ pub enum Invocation {
     /// Still to be resolved with the defaults.
     Exec(Box<ExecOptions>),
     Timeout(TimeoutRequest),
+    /// Still to be resolved with the defaults.
+    Op(Box<OpOptions>),
+    ListOperations {
+        json: bool,
+    },
+    Notify(Box<NotifyRequest>),
     /// The child of an operation, called by runner itself.
     OperationChild(Vec<OsString>),
     Completions {
@@ -53,7 +64,9 @@ pub enum Invocation {
         dir: Option<PathBuf>,
         page: Option<String>,
     },
-    Schema,
+    Schema {
+        name: Option<String>,
+    },
 }
 
 /// Reads a command line, the name of the program first.
@@ -67,6 +80,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Parsed {
     match verb.to_str() {
         Some("timeout") => timeout::parse(args),
         Some("exec") => exec(args.collect()),
+        Some("op") => op(args.collect()),
+        Some("notify") => notify(args.collect()),
         Some(child::VERB) => Parsed::Run(Invocation::OperationChild(args.collect())),
         Some("help") => {
             // The verb in `help VERB` may be missing; then this is `--help`.
@@ -89,9 +104,46 @@ fn exec(args: Vec<OsString>) -> Parsed {
         }
         Err(error) => Parsed::Wrong {
             error: usage::wrong(&error, "runner exec", &args),
-            answer: AnswerOptions { error_format: config::error_format(), ..usage::asked_for(&definition, &args) },
+            answer: with_format(usage::asked_for(&definition, &args)),
         },
     }
+}
+
+fn op(args: Vec<OsString>) -> Parsed {
+    let mut definition = op::definition().no_binary_name(true);
+    let asked = definition.try_get_matches_from_mut(&args).and_then(|matches| op::read(&matches));
+    match asked {
+        Ok(op::Asked::Run(options)) => Parsed::Run(Invocation::Op(options)),
+        Ok(op::Asked::List { json }) => Parsed::Run(Invocation::ListOperations { json }),
+        Ok(op::Asked::Refused(error, answer)) => Parsed::Wrong { error, answer: with_format(answer) },
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            told(help::op().no_binary_name(true).try_get_matches_from(&args).err().unwrap_or(error))
+        }
+        Err(error) => Parsed::Wrong {
+            error: usage::wrong_operation(&error, &args),
+            answer: with_format(usage::asked_for(&definition, &args)),
+        },
+    }
+}
+
+fn notify(args: Vec<OsString>) -> Parsed {
+    let mut definition = notify::definition().no_binary_name(true);
+    let options =
+        definition.try_get_matches_from_mut(&args).and_then(|matches| NotifyOptions::from_arg_matches(&matches));
+    match options {
+        Ok(options) => Parsed::Run(Invocation::Notify(Box::new(options.request()))),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            told(help::notify().no_binary_name(true).try_get_matches_from(&args).err().unwrap_or(error))
+        }
+        Err(error) => Parsed::Wrong {
+            error: usage::wrong(&error, "runner notify", &args),
+            answer: with_format(AnswerOptions::default()),
+        },
+    }
+}
+
+fn with_format(answer: AnswerOptions) -> AnswerOptions {
+    AnswerOptions { error_format: config::error_format(), ..answer }
 }
 
 /// Every command line that does not begin with one of the great verbs.
@@ -111,8 +163,7 @@ fn other(args: Vec<OsString>) -> Parsed {
                 Some(_) => format!("runner {named}"),
                 None => "runner".to_owned(),
             };
-            let answer = AnswerOptions { error_format: config::error_format(), ..AnswerOptions::default() };
-            Parsed::Wrong { error: usage::wrong(&error, &verb, &args), answer }
+            Parsed::Wrong { error: usage::wrong(&error, &verb, &args), answer: with_format(AnswerOptions::default()) }
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::app::config::{Config, Origin};
 use crate::error::Error;
 use crate::model::envelope::ErrorCode;
 use crate::model::job::{Command, Leftovers, Scope, Stdin};
-use crate::model::request::{Defaults, ErrorFormat, ExecRequest, Progress};
+use crate::model::request::{Defaults, ErrorFormat, ExecRequest, ProgressForm};
 use crate::model::signal::Signal;
 
 fn run(words: &[&str]) -> Parsed {
@@ -100,7 +100,8 @@ fn a_line_goes_to_a_shell() {
 
 #[test]
 fn defaults_are_those_of_the_manual() {
-    let ExecRequest { job, answer } = resolved(&["ls"]);
+    let ExecRequest { job, pty, answer } = resolved(&["ls"]);
+    assert!(!pty && !job.sd_notify);
     let limits = job.limits;
     assert_eq!((limits.timeout, limits.max_timeout, limits.idle_timeout), (None, None, None));
     assert_eq!((limits.warn_after, limits.warn_signal, limits.parent_timeout), (None, None, None));
@@ -109,17 +110,18 @@ fn defaults_are_those_of_the_manual() {
     assert_eq!((job.surroundings.stdin, job.surroundings.env_clear), (Stdin::Inherit, false));
     assert!(job.surroundings.cwd.is_none() && job.log.is_none() && job.name.is_none());
     assert!(!answer.json && !answer.quiet && answer.verbose == 0 && answer.report.is_none());
-    assert_eq!((answer.progress, answer.error_format), (Progress::Auto, None));
+    assert_eq!((answer.progress, answer.error_format), (ProgressForm::Auto, None));
 }
 
 #[test]
 fn every_option_arrives() {
     let words = "-t 1m30s --max-timeout 2m --idle-timeout=10 --grace 0 --signal int --warn-after 1.5 --warn-signal USR1 \
          --leftovers wait --cwd /tmp --env A=1 --env B=2=3 --env-clear --stdin null --name thing --json --report r \
-         --capture-limit 64K --log l --progress none -vv make";
+         --capture-limit 64K --log l --progress none --pty --sd-notify -vv make";
     let words: Vec<_> = words.split_whitespace().collect();
     assert_eq!(exec(&words).answer().report, Some("r".into()));
-    let ExecRequest { job, answer } = resolved(&words);
+    let ExecRequest { job, pty, answer } = resolved(&words);
+    assert!(pty && job.sd_notify);
     let limits = job.limits;
     assert_eq!(limits.timeout, Some(Duration::from_secs(90)));
     assert_eq!(limits.max_timeout, Some(Duration::from_secs(120)));
@@ -131,7 +133,7 @@ fn every_option_arrives() {
     assert_eq!((job.surroundings.cwd, job.surroundings.stdin), (Some("/tmp".into()), Stdin::Null));
     assert!(job.surroundings.env_clear && answer.json && !answer.quiet);
     assert_eq!((job.name.as_deref(), job.log, answer.report), (Some("thing"), Some("l".into()), Some("r".into())));
-    assert_eq!((answer.progress, answer.verbose), (Progress::None, 2));
+    assert_eq!((answer.progress, answer.verbose), (ProgressForm::None, 2));
     assert_eq!(resolved(&["--stdin", "in.txt", "ls"]).job.surroundings.stdin, Stdin::File("in.txt".into()));
     assert_eq!(resolved(&["-t", "1", "-t", "2", "ls"]).job.limits.timeout, Some(Duration::from_secs(2)));
     assert_eq!(resolved(&["--leftovers", "kill", "ls"]).job.leftovers, Leftovers::Kill);
@@ -148,7 +150,7 @@ fn options_are_stronger_than_defaults() {
             grace: Some(second * 3),
             signal: Some(Signal::HUP),
             capture_limit: Some(7),
-            progress: Some(Progress::None),
+            progress: Some(ProgressForm::None),
             error_format: Some(ErrorFormat::Json),
         },
         timeout_origin: Some(Origin::Variable("RUNNER_TIMEOUT")),
@@ -158,14 +160,14 @@ fn options_are_stronger_than_defaults() {
     let request = exec(&["ls"]).resolve(&config).expect("it is right");
     assert_eq!((request.job.limits.timeout, request.job.limits.idle_timeout), (Some(second), Some(second * 2)));
     assert_eq!((request.job.limits.grace, request.job.limits.stop_signal), (Some(second * 3), Signal::HUP));
-    assert_eq!((request.job.capture_limit, request.answer.progress), (7, Progress::None));
+    assert_eq!((request.job.capture_limit, request.answer.progress), (7, ProgressForm::None));
     assert_eq!(request.answer.error_format, Some(ErrorFormat::Json));
     let words = "-t none --idle-timeout 4 --grace 5 --signal INT --capture-limit 8 --progress auto ls";
     let words: Vec<_> = words.split_whitespace().collect();
     let request = exec(&words).resolve(&config).expect("it is right");
     assert_eq!((request.job.limits.timeout, request.job.limits.idle_timeout), (None, Some(second * 4)));
     assert_eq!((request.job.limits.grace, request.job.limits.stop_signal), (Some(second * 5), Signal::INT));
-    assert_eq!((request.job.capture_limit, request.answer.progress), (8, Progress::Auto));
+    assert_eq!((request.job.capture_limit, request.answer.progress), (8, ProgressForm::Auto));
     // The maximum holds where there is no timeout, and refuses one that is past it, whoever gave either.
     assert_eq!(request.job.limits.max_timeout, Some(second * 9));
     let error = exec(&["-t", "10", "ls"]).resolve(&config).expect_err("10 > 9").to_string();
@@ -194,8 +196,8 @@ fn every_mistake_is_named_with_its_fix() {
         ("exec -c a b", "-c", "a line for the shell (-c) and a command", "quote it as a whole"),
         ("exec --shell bash ls", "--shell", "--shell goes with -c", "Leave --shell out"),
         ("exec --leftovers eat ls", "--leftovers", "'eat' is not one of report, kill, wait", "report, kill, wait"),
-        ("exec --progress bar ls", "--progress", "'bar' is not available", "auto or none"),
-        ("exec --progress x ls", "--progress", "'x' is not a form", "auto or none"),
+        ("exec --progress bars ls", "--progress", "'bars' is not a form", "json or none"),
+        ("exec --progress x ls", "--progress", "'x' is not a form", "json or none"),
         ("exec --env FOO ls", "--env", "'FOO' has no '='", "FOO=value"),
         ("exec --env =x ls", "--env", "'=x' has no name", "NAME=VALUE"),
         ("exec --signal FOO ls", "--signal", "'FOO' is not a signal", "TERM or SIGINT"),
@@ -208,7 +210,7 @@ fn every_mistake_is_named_with_its_fix() {
         ("completions", "SHELL", "<SHELL> is missing", "runner completions --help"),
         ("completions tcsh", "SHELL", "'tcsh' is not one of bash, zsh, fish", "bash, zsh, fish"),
         ("man --dir", "--dir", "--dir needs a value", "--dir <DIR>"),
-        ("schema x", "x", "unknown argument 'x'", "runner schema --help"),
+        ("schema x y", "y", "unknown argument 'y'", "runner schema --help"),
     ] {
         let words: Vec<_> = words.split_whitespace().collect();
         let found = complaint(&words);
@@ -260,7 +262,7 @@ fn timeout_is_reached_by_verb_and_by_name() {
 
 #[test]
 fn the_small_verbs_are_read() {
-    assert!(matches!(run(&["schema"]), Parsed::Run(Invocation::Schema)));
+    assert!(matches!(run(&["schema"]), Parsed::Run(Invocation::Schema { name: None })));
     assert!(matches!(run(&["completions", "zsh"]), Parsed::Run(Invocation::Completions { shell: Shell::Zsh })));
     assert!(matches!(run(&["man"]), Parsed::Run(Invocation::Man { dir: None, page: None })));
     match run(&["man", "exec"]) {

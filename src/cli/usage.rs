@@ -89,6 +89,51 @@ pub(crate) fn wrong(error: &clap::Error, verb: &str, args: &[OsString]) -> Error
     Error::Invalid { argument: (!name.is_empty()).then_some(name), message, remediation }
 }
 
+/// The same for `op`: below it are the operations, each with parameters of its own.
+pub(crate) fn wrong_operation(error: &clap::Error, args: &[OsString]) -> Error {
+    let name = args.iter().filter_map(|arg| arg.to_str()).find(|arg| crate::ops::by_name(arg).is_some());
+    let verb = name.map_or_else(|| "runner op".to_owned(), |name| format!("runner op {name}"));
+    let all = || crate::ops::OPERATIONS.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ");
+    match error.kind() {
+        ErrorKind::MissingSubcommand => Error::Invalid {
+            argument: Some("NAME".to_owned()),
+            message: "no operation was named".to_owned(),
+            remediation: format!("Name one of: {}", all()),
+        },
+        // A word where a name was expected.
+        ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument if name.is_none() => {
+            let unknown = match error.get(ContextKind::InvalidSubcommand).or_else(|| error.get(ContextKind::InvalidArg))
+            {
+                Some(ContextValue::String(text)) => text.clone(),
+                _ => String::new(),
+            };
+            if unknown.starts_with('-') {
+                return wrong(error, &verb, args);
+            }
+            let near = match error.get(ContextKind::SuggestedSubcommand) {
+                Some(ContextValue::Strings(names)) if !names.is_empty() => {
+                    format!("Did you mean {}? ", names.join(" or "))
+                }
+                _ => String::new(),
+            };
+            Error::Invalid {
+                argument: Some(unknown.clone()),
+                message: format!("there is no operation '{unknown}'"),
+                remediation: format!("{near}There are: {}", all()),
+            }
+        }
+        // Options of the job stand before the name.
+        ErrorKind::UnknownArgument => match wrong(error, &verb, args) {
+            Error::Invalid { argument, message, remediation } => {
+                let remediation = format!("{remediation}; options of the job go before the name of the operation");
+                Error::Invalid { argument, message, remediation }
+            }
+            other => other,
+        },
+        _ => wrong(error, &verb, args),
+    }
+}
+
 fn conflict(error: &clap::Error, name: &str, see: &str) -> Error {
     let other = match error.get(ContextKind::PriorArg) {
         Some(ContextValue::String(other)) => bare(other).to_owned(),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
 use crate::app::completions::Shell;
-use crate::cli::{Invocation, exec, timeout};
+use crate::cli::{Invocation, exec, notify, op, timeout};
 
 #[derive(Args)]
 struct CompletionsOptions {
@@ -26,10 +26,18 @@ struct ManOptions {
     page: Option<String>,
 }
 
+#[derive(Args)]
+struct SchemaOptions {
+    /// envelope, event, or the name of an operation [default: envelope, with all others defined in it]
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+}
+
 /// `runner` with every verb.
 pub(crate) fn definition() -> Command {
     let completions = Command::new("completions").about("Print the completions for a shell: bash, zsh or fish");
     let man = Command::new("man").about("Print a man page, or write all of them into a directory");
+    let schema = Command::new("schema").about("Print the JSON Schema of the answer, of events, or of an operation");
     Command::new("runner")
         .bin_name("runner")
         .version(env!("CARGO_PKG_VERSION"))
@@ -41,10 +49,12 @@ pub(crate) fn definition() -> Command {
         .disable_help_subcommand(true)
         .subcommands([
             exec::definition(),
+            op::definition(),
             timeout::definition(),
+            notify::definition(),
             CompletionsOptions::augment_args(completions),
             ManOptions::augment_args(man),
-            Command::new("schema").about("Print the JSON Schema of the answer"),
+            SchemaOptions::augment_args(schema),
         ])
 }
 
@@ -59,6 +69,6 @@ pub(crate) fn invocation(name: &str, matches: &ArgMatches) -> Result<Invocation,
             let options = ManOptions::from_arg_matches(matches)?;
             Ok(Invocation::Man { dir: options.dir, page: options.page })
         }
-        _ => Ok(Invocation::Schema),
+        _ => Ok(Invocation::Schema { name: SchemaOptions::from_arg_matches(matches)?.name }),
     }
 }

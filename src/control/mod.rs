@@ -4,5 +4,4 @@
 
 pub mod inlet;
 pub mod message;
-pub mod osc;
 pub mod sender;

@@ -7,9 +7,12 @@ use std::time::Duration;
 use base64::Engine;
 
 use crate::model::envelope::{
-    API_VERSION, CommandData, Details, Envelope, ErrorBody, ErrorCode, Metadata, OutputRecord, Status, Termination,
+    API_VERSION, CommandData, Details, Envelope, ErrorBody, ErrorCode, Metadata, OutputRecord, PartialResult, Status,
+    Termination,
 };
-use crate::model::outcome::{Cause, End, Outcome, StartStep, StreamRecord, TimeoutReason};
+use crate::model::outcome::{
+    Cause, End, Extensions, OperationFailure, Outcome, StartStep, StreamRecord, TimeoutReason,
+};
 use crate::model::quantity::Seconds;
 use crate::model::signal::Signal;
 
@@ -40,7 +43,8 @@ pub fn of_outcome(outcome: &Outcome, command: &str, extent: Extent, request: &Re
             status: Status::Success,
             data: Some(CommandData {
                 exit_code: 0,
-                output: output_record(outcome, extent),
+                output: OutputRecord { progress: None, ..output_record(outcome, extent) },
+                result: outcome.told.result.clone(),
                 usage: outcome.usage,
                 leftovers: outcome.leftovers.clone(),
             }),
@@ -55,6 +59,11 @@ pub fn of_error(error: ErrorBody, request: &RequestInfo) -> Envelope {
     Envelope { status: Status::Error, data: None, error: Some(error), metadata: metadata(request) }
 }
 
+/// What kind of error the attempt ended in; none where it succeeded. The same as in its envelope.
+pub fn error_code(outcome: &Outcome) -> Option<ErrorCode> {
+    error_body(outcome, "", Extent::Last(0)).map(|error| error.code)
+}
+
 fn metadata(request: &RequestInfo) -> Metadata {
     Metadata {
         request_id: request.request_id.clone(),
@@ -67,23 +76,33 @@ fn metadata(request: &RequestInfo) -> Metadata {
 
 /// What went wrong, or nothing where the job succeeded.
 fn error_body(outcome: &Outcome, command: &str, extent: Extent) -> Option<ErrorBody> {
-    let partial_result = Some(output_record(outcome, extent));
+    let (partial_result, output) = partial_result(outcome, extent);
+    let extensions = (outcome.extensions != Extensions::default()).then_some(outcome.extensions);
     let elapsed_seconds = Some((outcome.elapsed.as_secs_f64() * 1e3).round() / 1e3);
     let leftovers = (!outcome.leftovers.is_empty()).then(|| outcome.leftovers.clone());
     let stopped = Details {
         elapsed_seconds,
         partial_result: partial_result.clone(),
+        output: output.clone(),
+        extensions,
         termination: Some(termination(outcome)),
         processes: Some(outcome.processes.clone()),
         usage: Some(outcome.usage),
         ..Details::default()
     };
-    let ended =
-        Details { elapsed_seconds, partial_result, usage: Some(outcome.usage), leftovers, ..Details::default() };
+    let ended = Details {
+        elapsed_seconds,
+        partial_result,
+        output,
+        extensions,
+        usage: Some(outcome.usage),
+        leftovers,
+        ..Details::default()
+    };
     match (&outcome.cause, &outcome.end) {
         (Some(Cause::Timeout { reason, limit }), _) => Some(ErrorBody {
             code: ErrorCode::Timeout,
-            message: timeout_message(*reason, *limit),
+            message: timeout_message(*reason, *limit, outcome.extensions.reached_maximum),
             details: Details { timeout_seconds: Some(Seconds(*limit)), reason: Some(*reason), ..stopped },
             remediation: timeout_remediation(outcome, *reason, *limit),
         }),
@@ -101,6 +120,11 @@ fn error_body(outcome: &Outcome, command: &str, extent: Extent) -> Option<ErrorB
             details: Details { exit_code: Some(0), ..ended },
             remediation: "Make room for the output or send it elsewhere, then run the command again".to_owned(),
         }),
+        (None, End::Exited(code)) if outcome.told.failure.is_some() => outcome
+            .told
+            .failure
+            .as_ref()
+            .map(|failure| operation_failed(failure, Details { exit_code: Some(*code), ..ended })),
         (None, End::Exited(code)) => Some(ErrorBody {
             code: ErrorCode::CommandFailed,
             message: format!("{command} exited with code {code}"),
@@ -122,10 +146,34 @@ fn error_body(outcome: &Outcome, command: &str, extent: Extent) -> Option<ErrorB
     }
 }
 
-fn timeout_message(reason: TimeoutReason, limit: Duration) -> String {
+/// What there was of it: the value that an operation set, and beside it what it printed; or the output of a command.
+fn partial_result(outcome: &Outcome, extent: Extent) -> (Option<PartialResult>, Option<Box<OutputRecord>>) {
+    let output = Box::new(output_record(outcome, extent));
+    if !outcome.operation {
+        return (Some(PartialResult::Output(output)), None);
+    }
+    let printed = outcome.stdout.total + outcome.stderr.total > 0;
+    let output = Box::new(OutputRecord { reported: None, ..*output });
+    (outcome.told.partial.clone().map(PartialResult::Value), printed.then_some(output))
+}
+
+/// The failure of a built-in operation, in its own words.
+fn operation_failed(failure: &OperationFailure, details: Details) -> ErrorBody {
+    ErrorBody {
+        code: failure.code,
+        message: failure.message.clone(),
+        details: Details { argument: failure.argument.clone(), ..details },
+        remediation: failure.remediation.clone(),
+    }
+}
+
+fn timeout_message(reason: TimeoutReason, limit: Duration, reached_maximum: bool) -> String {
     let limit = Seconds(limit);
     let unit = if limit.0 == Duration::from_secs(1) { "second" } else { "seconds" };
     match reason {
+        TimeoutReason::Total if reached_maximum => {
+            format!("Operation exceeded timeout of {limit} {unit}, beyond which nothing may extend it")
+        }
         TimeoutReason::Total => format!("Operation exceeded timeout of {limit} {unit}"),
         TimeoutReason::Idle => format!("Operation was idle for {limit} {unit}: no output and no CPU time"),
         TimeoutReason::TotalBudget => format!("All attempts together exceeded {limit} {unit}"),
@@ -265,6 +313,8 @@ fn output_record(outcome: &Outcome, extent: Extent) -> OutputRecord {
         merged: outcome.merged,
         captured: handed_over.is_empty(),
         not_captured: if handed_over.len() == 2 { Vec::new() } else { handed_over },
+        progress: outcome.told.progress,
+        reported: outcome.told.partial.clone(),
     }
 }
 

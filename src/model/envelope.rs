@@ -5,8 +5,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::model::outcome::{Containment, Leftover, ProcessRow, TimeoutReason, Usage};
+use crate::model::outcome::{Containment, Extensions, Leftover, ProcessRow, Progress, TimeoutReason, Usage};
 use crate::model::quantity::Seconds;
 use crate::model::signal::Signal;
 
@@ -35,6 +36,9 @@ pub struct CommandData {
     pub exit_code: i32,
     #[serde(flatten)]
     pub output: OutputRecord,
+    /// What a built-in operation returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
     pub usage: Usage,
     pub leftovers: Vec<Leftover>,
 }
@@ -67,6 +71,22 @@ pub struct OutputRecord {
     /// The streams that were handed over, where it was not both.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_captured: Vec<String>,
+    /// How far the job was, by its own account, when it was ended early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// The value that the job reported last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Value>,
+}
+
+/// What there was when a job ended without success.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PartialResult {
+    /// Of a command: what was kept of its output.
+    Output(Box<OutputRecord>),
+    /// Of a built-in operation: the value that it set last, as it set it.
+    Value(Value),
 }
 
 /// What went wrong and what to do next.
@@ -119,7 +139,13 @@ pub struct Details {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os_error: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub partial_result: Option<OutputRecord>,
+    pub partial_result: Option<PartialResult>,
+    /// What a built-in operation had printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Box<OutputRecord>>,
+    /// What became of the job's requests for more time, where it made any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<Extensions>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub termination: Option<Termination>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::outcome::TimeoutReason;
 use crate::model::signal::Signal;
 
 /// A job: one command with its surroundings and limits.
@@ -21,6 +22,8 @@ pub struct JobSpec {
     pub capture_limit: u64,
     /// Every byte of both streams goes here too, as it comes.
     pub log: Option<PathBuf>,
+    /// The job's socket is named in `NOTIFY_SOCKET` too, as sd_notify(3) has it.
+    pub sd_notify: bool,
 }
 
 /// What is executed.
@@ -30,13 +33,15 @@ pub enum Command {
     Argv(Vec<OsString>),
     /// One line for a shell, run as `SHELL -c LINE`.
     Shell { shell: OsString, line: OsString },
+    /// A built-in operation, with the command line of the child that runs it.
+    Operation { name: &'static str, argv: Vec<OsString> },
 }
 
 impl Command {
     /// Program and arguments as they are executed.
     pub fn argv(&self) -> Vec<OsString> {
         match self {
-            Self::Argv(argv) => argv.clone(),
+            Self::Argv(argv) | Self::Operation { argv, .. } => argv.clone(),
             Self::Shell { shell, line } => vec![shell.clone(), "-c".into(), line.clone()],
         }
     }
@@ -66,9 +71,18 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The wall time that holds: the smallest of what was given, with the reason to name when it strikes.
-    pub fn wall(&self) -> Option<(Duration, crate::model::outcome::TimeoutReason)> {
-        use crate::model::outcome::TimeoutReason::{ParentDeadline, Total};
+    /// How long the wall time may become when the job asks for more. None: it may not grow.
+    pub fn longest(&self) -> Option<(Duration, TimeoutReason)> {
+        let max = self.max_timeout?;
+        Some(match self.parent_timeout {
+            Some(parent) if parent < max => (parent, TimeoutReason::ParentDeadline),
+            _ => (max, TimeoutReason::Total),
+        })
+    }
+
+    /// The wall time that holds at first: the smallest of what was given, with the reason to name when it strikes.
+    pub fn wall(&self) -> Option<(Duration, TimeoutReason)> {
+        use TimeoutReason::{ParentDeadline, Total};
         let own = match (self.timeout, self.max_timeout) {
             (Some(timeout), Some(max)) => Some(timeout.min(max)),
             (timeout, max) => timeout.or(max),
@@ -130,6 +144,8 @@ pub enum Leftovers {
 pub struct Streams {
     pub stdout: Route,
     pub stderr: Route,
+    /// Which of them, where we own them, are a pseudo-terminal for the job and no pipe: stdout, stderr.
+    pub terminals: [bool; 2],
 }
 
 /// What becomes of one output stream.

@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod envelope;
 pub mod event;
+pub mod event_record;
 pub mod exit_code;
 pub mod job;
 pub mod outcome;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::model::envelope::ErrorCode;
 use crate::model::signal::Signal;
@@ -38,8 +39,41 @@ pub struct Outcome {
     pub stopped_by: Option<Signal>,
     /// Our reader went away before the job ended.
     pub reader_gone: bool,
+    /// It was a built-in operation, and so its partial result is what it set.
+    pub operation: bool,
+    /// What the job told us of itself.
+    pub told: Told,
+    /// More time than was given at first, asked for by the job.
+    pub extensions: Extensions,
     /// Things that went wrong beside the job and cost it nothing, each a whole sentence.
     pub troubles: Vec<String>,
+}
+
+/// The last of everything that a job told us.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    pub progress: Option<Progress>,
+    /// One line for people; empty where it never said.
+    pub status: String,
+    /// Its value so far.
+    pub partial: Option<Value>,
+    /// What a built-in operation returned.
+    pub result: Option<Value>,
+    /// Why a built-in operation failed.
+    pub failure: Option<OperationFailure>,
+    /// Messages that could not be understood, wholly or in part.
+    pub refused_messages: u64,
+}
+
+/// What became of a job's requests for more time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Extensions {
+    /// Requests that moved the deadline.
+    pub granted: u64,
+    /// Requests that came too late, or that nothing allowed.
+    pub refused: u64,
+    /// The maximum left less than was asked for.
+    pub reached_maximum: bool,
 }
 
 /// What the kernel, or the spawn, said of the leader.

@@ -5,13 +5,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::model::job::JobSpec;
+use crate::model::outcome::Progress;
 use crate::model::signal::Signal;
 
-/// `runner exec`, complete.
+/// `runner exec` or `runner op`, complete.
 #[derive(Clone, Debug)]
 pub struct ExecRequest {
     pub job: JobSpec,
+    /// The job gets a pseudo-terminal, whatever its output leads to.
+    pub pty: bool,
     pub answer: AnswerOptions,
 }
 
@@ -22,7 +27,7 @@ pub struct AnswerOptions {
     pub json: bool,
     /// The envelope goes to this file too.
     pub report: Option<PathBuf>,
-    pub progress: Progress,
+    pub progress: ProgressForm,
     /// How an error is shown on stderr; by what stderr is where nothing is said.
     pub error_format: Option<ErrorFormat>,
     pub quiet: bool,
@@ -32,7 +37,7 @@ pub struct AnswerOptions {
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Progress {
+pub enum ProgressForm {
     #[default]
     Auto,
     Bar,
@@ -46,6 +51,18 @@ pub enum Progress {
 pub enum ErrorFormat {
     Text,
     Json,
+}
+
+/// `runner notify`: what a job says.
+#[derive(Clone, Debug, Default)]
+pub struct NotifyRequest {
+    pub progress: Option<Progress>,
+    pub message: Option<String>,
+    pub partial: Option<Value>,
+    /// From now on.
+    pub extend: Option<Duration>,
+    pub alive: bool,
+    pub stopping: bool,
 }
 
 /// `runner timeout`, complete: the words of timeout(1).
@@ -72,6 +89,6 @@ pub struct Defaults {
     pub grace: Option<Duration>,
     pub signal: Option<Signal>,
     pub capture_limit: Option<u64>,
-    pub progress: Option<Progress>,
+    pub progress: Option<ProgressForm>,
     pub error_format: Option<ErrorFormat>,
 }

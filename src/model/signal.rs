@@ -69,6 +69,7 @@ impl Signal {
     pub const TSTP: Self = Self(libc::SIGTSTP);
     pub const TTIN: Self = Self(libc::SIGTTIN);
     pub const TTOU: Self = Self(libc::SIGTTOU);
+    pub const WINCH: Self = Self(libc::SIGWINCH);
     pub const USR1: Self = Self(libc::SIGUSR1);
     pub const USR2: Self = Self(libc::SIGUSR2);
 

@@ -36,7 +36,10 @@ const STOPS: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT
 
 /// The command line that runs this operation.
 pub fn command_line(name: &str, parameters: &Value) -> Vec<OsString> {
-    let mut line: Vec<OsString> = vec!["/proc/self/exe".into(), VERB.into(), name.into()];
+    // Its own name reads better in a list of processes; the link holds even where that file was replaced.
+    let own = std::env::current_exe().ok().filter(|path| path.exists());
+    let program = own.map_or_else(|| OsString::from("/proc/self/exe"), OsString::from);
+    let mut line: Vec<OsString> = vec![program, VERB.into(), name.into()];
     let text = parameters.to_string();
     let mut rest = text.as_str();
     while !rest.is_empty() {

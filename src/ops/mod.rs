@@ -5,7 +5,7 @@
 //! command.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -88,6 +88,7 @@ pub struct Entry {
     pub examples: &'static [&'static str],
     arguments: fn(Command) -> Command,
     schema: fn() -> Schema,
+    define: fn(&mut SchemaGenerator) -> Schema,
     from_matches: fn(&ArgMatches) -> FromMatches,
     from_json: fn(Value) -> Result<Box<dyn Prepared>>,
 }
@@ -101,6 +102,7 @@ impl Entry {
             examples: T::EXAMPLES,
             arguments: T::augment_args,
             schema: || schemars::schema_for!(T),
+            define: |generator| generator.subschema_for::<T>(),
             from_matches: |matches| T::from_arg_matches(matches).map(checked),
             from_json: |value| {
                 checked(serde_json::from_value::<T>(value).map_err(|error| wrong_json(T::NAME, &error))?)
@@ -116,6 +118,11 @@ impl Entry {
     /// The JSON Schema of its parameters.
     pub fn schema(&self) -> Schema {
         (self.schema)()
+    }
+
+    /// Adds the schema of its parameters to the definitions of a larger one, and gives a reference to it.
+    pub fn define(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.define)(generator)
     }
 
     /// Parameters from the command line.

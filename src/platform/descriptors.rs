@@ -54,6 +54,10 @@ pub fn stdout() -> BorrowedFd<'static> {
     rustix::stdio::stdout()
 }
 
+pub fn stdin() -> BorrowedFd<'static> {
+    rustix::stdio::stdin()
+}
+
 pub fn stderr() -> BorrowedFd<'static> {
     rustix::stdio::stderr()
 }
@@ -76,9 +80,17 @@ pub fn kind(descriptor: BorrowedFd<'_>) -> Kind {
     }
 }
 
-/// The number by which /proc names this pipe.
-pub fn inode(descriptor: BorrowedFd<'_>) -> u64 {
-    rustix::fs::fstat(descriptor).map_or(0, |stat| stat.st_ino)
+/// How /proc/PID/fd names the other end of this pipe or pseudo-terminal.
+pub fn other_end(ours: BorrowedFd<'_>) -> String {
+    match rustix::pty::ptsname(ours, Vec::new()) {
+        Ok(name) => name.to_string_lossy().into_owned(),
+        Err(_) => format!("pipe:[{}]", rustix::fs::fstat(ours).map_or(0, |stat| stat.st_ino)),
+    }
+}
+
+/// True where this descriptor is a terminal.
+pub fn is_terminal(descriptor: BorrowedFd<'_>) -> bool {
+    rustix::termios::isatty(descriptor)
 }
 
 /// True where both lead to the same open file, as after `2>&1`.

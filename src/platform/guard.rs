@@ -40,7 +40,11 @@ pub(super) extern "C" fn guard(plan: *mut c_void) -> ! {
         let _ = syscall!(Sysno::prctl, libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         let _ = syscall!(Sysno::prctl, libc::PR_SET_PDEATHSIG, ORPHANED_SIGNAL, 0, 0, 0);
         let _ = syscall!(Sysno::prctl, libc::PR_SET_NAME, c"job-guard".as_ptr(), 0, 0, 0);
-        if plan.own_group {
+        if plan.terminal >= 0 {
+            // The session is the guard's, so that the leader's end is not the end of the terminal for all others.
+            let _ = syscall!(Sysno::setsid);
+            let _ = syscall!(Sysno::ioctl, plan.terminal, libc::TIOCSCTTY, 0);
+        } else if plan.own_group {
             // Whoever kills runner's process group leaves us to end the tree.
             let _ = syscall!(Sysno::setpgid, 0, 0);
         }
@@ -53,7 +57,7 @@ pub(super) extern "C" fn guard(plan: *mut c_void) -> ! {
     }
     plan.shared.phase.store(PHASE_STARTED, Ordering::Release);
     ring(plan);
-    let kept = [plan.doorbell, plan.cgroup, plan.cgroup_parent];
+    let kept = [plan.doorbell, plan.cgroup, plan.cgroup_parent, plan.terminal, plan.keyboard];
     close_all_but(kept);
     watch(plan)
 }
@@ -108,6 +112,9 @@ fn watch(plan: &mut Plan) -> ! {
     }
     let mut rounds = 0;
     loop {
+        if runner_is_gone(plan) {
+            restore_modes(plan);
+        }
         if !reap(plan) {
             shared.tree_empty.store(1, Ordering::Release);
             if runner_is_gone(plan) {
@@ -165,9 +172,36 @@ fn reap(plan: &Plan) -> bool {
         add_usage(shared, &usage);
         if pid == leader_pid {
             shared.leader_status.store(status, Ordering::Release);
+            leave_terminal(plan);
             shared.leader_ended.store(1, Ordering::Release);
             ring(plan);
         }
+    }
+}
+
+/// The leader is gone, and nobody is in the foreground of its terminal. Whoever were would get a SIGHUP when our session
+/// ends, and processes that outlive the leader are to be let be.
+fn leave_terminal(plan: &Plan) {
+    if plan.terminal < 0 {
+        return;
+    }
+    let mut own: i32 = 0;
+    // SAFETY: the descriptor is kept open until here; the kernel reads one number.
+    unsafe {
+        if let Ok(pid) = syscall!(Sysno::getpid) {
+            own = pid as i32;
+        }
+        let _ = syscall!(Sysno::ioctl, plan.terminal, libc::TIOCSPGRP, &raw const own);
+        let _ = syscall!(Sysno::close, plan.terminal);
+    }
+}
+
+/// Runner died while the user's terminal had modes of ours.
+fn restore_modes(plan: &Plan) {
+    let shared = &plan.shared;
+    if plan.keyboard >= 0 && shared.keyboard_taken.swap(0, Ordering::AcqRel) == 1 {
+        // SAFETY: the descriptor is kept open; the kernel reads a termios from memory that holds one.
+        let _ = unsafe { syscall!(Sysno::ioctl, plan.keyboard, libc::TCSETS, shared.keyboard_modes.as_ptr()) };
     }
 }
 
@@ -276,8 +310,8 @@ fn ring(plan: &Plan) {
     let _ = unsafe { syscall!(Sysno::write, plan.doorbell, &raw const one, 8) };
 }
 
-/// Leaves the descriptor table that we share with runner, and keeps three of its entries.
-fn close_all_but(mut kept: [i32; 3]) {
+/// Leaves the descriptor table that we share with runner, and keeps these of its entries.
+fn close_all_but(mut kept: [i32; 5]) {
     kept.sort_unstable();
     // The first call leaves the shared table; from the top down it copies only what lies below.
     let mut flags = libc::CLOSE_RANGE_UNSHARE as usize;

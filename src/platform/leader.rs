@@ -25,8 +25,15 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
                 default_disposition(signal);
             }
         }
-        if plan.own_group {
+        if plan.own_group || plan.terminal >= 0 {
             let _ = syscall!(Sysno::setpgid, 0, 0);
+        }
+        if plan.terminal >= 0
+            && let Ok(pid) = syscall!(Sysno::getpid)
+        {
+            let group = pid as i32;
+            // Every signal is still blocked, SIGTTOU too.
+            let _ = syscall!(Sysno::ioctl, plan.terminal, libc::TIOCSPGRP, &raw const group);
         }
         for target in 0..3 {
             let source = plan.descriptors[target];

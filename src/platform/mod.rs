@@ -22,6 +22,7 @@ mod plan;
 pub mod poller;
 pub mod process;
 pub mod procfs;
+pub mod pty;
 pub mod signals;
 pub mod tree;
 pub mod tty;

@@ -266,13 +266,30 @@ fn row(stat: &Stat, command: String) -> ProcessRow {
     }
 }
 
-/// True where the process has one of these pipes open for writing, by the inode numbers of the pipes.
-pub fn holds_pipe(pid: i32, inodes: &[u64]) -> bool {
+/// Living processes that came to us as orphans, and theirs: younger than `since`, and not below an older child of ours.
+pub fn orphans(since: u64) -> Vec<Stat> {
+    let mut found = descendants(super::process::own_pid());
+    let older: Vec<i32> = found.iter().filter(|stat| stat.start_time < since).map(|stat| stat.pid).collect();
+    found.retain(|stat| {
+        !stat.is_dead() && stat.start_time >= since && !older.iter().any(|pid| is_below(stat.pid, *pid))
+    });
+    found
+}
+
+/// Rows with their real user ids.
+pub fn rows_with_owners(stats: &[Stat]) -> Vec<ProcessRow> {
+    let mut rows = rows(stats);
+    for row in &mut rows {
+        row.uid = owner(row.pid);
+    }
+    rows
+}
+
+/// True where the process has one of these open, by the names that /proc gives them.
+pub fn holds_one_of(pid: i32, names: &[String]) -> bool {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
     entries.flatten().any(|entry| {
         let Ok(target) = fs::read_link(entry.path()) else { return false };
-        let target = target.to_string_lossy();
-        let inode = target.strip_prefix("pipe:[").and_then(|rest| rest.strip_suffix(']')).and_then(|n| n.parse().ok());
-        inode.is_some_and(|inode: u64| inodes.contains(&inode))
+        names.iter().any(|name| target.as_os_str() == name.as_str())
     })
 }

@@ -44,6 +44,10 @@ pub struct TreeSpec {
     pub late_input: Option<CString>,
     /// A process group of its own.
     pub own_group: bool,
+    /// The job gets a session of its own, with this as its controlling terminal.
+    pub terminal: Option<OwnedFd>,
+    /// The user's terminal, whose modes the guard puts back where we cannot.
+    pub keyboard: Option<OwnedFd>,
     /// An ignored SIGPIPE stays ignored, as timeout(1) leaves it.
     pub keep_ignored_pipe: bool,
 }
@@ -62,6 +66,8 @@ pub struct Tree {
     command: PreparedCommand,
     _late_input: Option<CString>,
     descriptors: [Option<OwnedFd>; 3],
+    terminal: Option<OwnedFd>,
+    keyboard: Option<OwnedFd>,
     _stacks: [Stack; 2],
     guard_gone: bool,
     released: bool,
@@ -93,6 +99,8 @@ impl Tree {
             cgroup_parent: cgroup.as_ref().map_or(-1, Cgroup::raw_parent),
             cgroup_name: cgroup.as_ref().map_or(std::ptr::null(), |cgroup| cgroup.name().as_ptr()),
             leader_stack: stacks[1].range(),
+            terminal: raw(&spec.terminal),
+            keyboard: raw(&spec.keyboard),
             own_group: spec.own_group,
             reset_signals: inherited.to_reset(spec.keep_ignored_pipe),
             candidates: spec.command.candidates(),
@@ -114,6 +122,8 @@ impl Tree {
             command: spec.command,
             _late_input: spec.late_input,
             descriptors: spec.descriptors,
+            terminal: spec.terminal,
+            keyboard: spec.keyboard,
             _stacks: stacks,
             guard_gone: false,
             released: false,
@@ -148,6 +158,7 @@ impl Tree {
                 news.started = true;
                 // Our ends of the job's streams would keep its pipes open.
                 self.descriptors = [None, None, None];
+                self.terminal = None;
                 let raw = shared.leader_pidfd.swap(-1, Ordering::AcqRel);
                 if raw >= 0 {
                     // SAFETY: the guard made the descriptor in the table that we shared then, and left it to us.
@@ -156,6 +167,7 @@ impl Tree {
             }
             plan::PHASE_FAILED => {
                 self.descriptors = [None, None, None];
+                self.terminal = None;
                 let step = match shared.failed_step.load(Ordering::Acquire) {
                     plan::STEP_CHDIR => StartStep::Chdir,
                     plan::STEP_EXEC => StartStep::Exec,
@@ -212,7 +224,7 @@ impl Tree {
             process::nap(STRAY_PAUSE);
         }
         // What may be the job's and bears no sign of it is named, and left to whoever reads the answer.
-        let unsure = with_owners(&orphans(started));
+        let unsure = procfs::rows_with_owners(&procfs::orphans(started));
         // The leader's status went to whoever adopted it.
         (End::Signaled { signal: Signal::KILL, core_dumped: false }, unsure)
     }
@@ -220,9 +232,25 @@ impl Tree {
     /// Processes below us that can only be of this tree: younger than its guard, and in the leader's group or marked.
     fn strays(&self, since: u64) -> Vec<Identity> {
         let leader = self.leader_pid();
-        let mut found = orphans(since);
+        let mut found = procfs::orphans(since);
         found.retain(|stat| stat.group == leader || procfs::has_variable(stat.pid, self.command.mark()));
         found.iter().map(Stat::identity).collect()
+    }
+
+    /// Tells the guard that the modes of the user's terminal are about to become ours. `false`: they are the user's again.
+    pub fn note_modes(&self, taken: bool) {
+        let shared = &self.plan.shared;
+        if let Some(keyboard) = self.keyboard.as_ref().filter(|_| taken) {
+            let mut modes = [0_u64; plan::MODES_LENGTH];
+            // SAFETY: the kernel's termios fits into the array on every architecture.
+            if unsafe { libc::ioctl(keyboard.as_raw_fd(), libc::TCGETS, modes.as_mut_ptr()) } != 0 {
+                return;
+            }
+            for (slot, word) in shared.keyboard_modes.iter().zip(modes) {
+                slot.store(word, Ordering::Relaxed);
+            }
+        }
+        shared.keyboard_taken.store(u32::from(taken), Ordering::Release);
     }
 
     /// The signal that the leader is stopped on, where it is.
@@ -324,18 +352,23 @@ impl Tree {
 
     /// What is still alive, with its owner.
     pub fn survivors(&self) -> Vec<ProcessRow> {
-        with_owners(&self.first_living())
+        procfs::rows_with_owners(&self.first_living())
     }
 
-    /// What lives on after the leader, and whether it holds one of the pipes with these inode numbers.
-    pub fn leftovers(&self, pipes: &[u64]) -> Vec<Leftover> {
+    /// What lives on after the leader, and whether it holds one of the pipes or terminals that /proc gives these names.
+    pub fn leftovers(&self, outputs: &[String]) -> Vec<Leftover> {
         let living = self.first_living();
         let leftover = |(stat, command): (&Stat, String)| Leftover {
             pid: stat.pid,
             command,
-            holds_output: procfs::holds_pipe(stat.pid, pipes),
+            holds_output: procfs::holds_one_of(stat.pid, outputs),
         };
         living.iter().zip(procfs::command_lines(&living)).map(leftover).collect()
+    }
+
+    /// How many processes of the tree live.
+    pub fn size(&self) -> usize {
+        self.living().len()
     }
 
     fn first_living(&self) -> Vec<Stat> {
@@ -417,24 +450,6 @@ impl Drop for Tree {
             drop(unsafe { OwnedFd::from_raw_fd(raw) });
         }
     }
-}
-
-/// Living processes that came to us as orphans, and theirs: younger than `since`, and not below an older child of ours.
-fn orphans(since: u64) -> Vec<Stat> {
-    let mut found = procfs::descendants(process::own_pid());
-    let older: Vec<i32> = found.iter().filter(|stat| stat.start_time < since).map(|stat| stat.pid).collect();
-    found.retain(|stat| {
-        !stat.is_dead() && stat.start_time >= since && !older.iter().any(|pid| procfs::is_below(stat.pid, *pid))
-    });
-    found
-}
-
-fn with_owners(stats: &[Stat]) -> Vec<ProcessRow> {
-    let mut rows = procfs::rows(stats);
-    for row in &mut rows {
-        row.uid = procfs::owner(row.pid);
-    }
-    rows
 }
 
 fn new_stack() -> Result<Stack> {

@@ -1,10 +1,11 @@
 //! The controlling terminal: whether we are in its foreground, and its modes, to be put back after a kill.
 
-use std::io::IsTerminal;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::termios::{OptionalActions, Termios};
+use rustix::termios::{InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
+
+use super::pty::Modes;
 
 /// The controlling terminal of our session.
 #[derive(Debug)]
@@ -16,7 +17,8 @@ pub struct Terminal {
 impl Terminal {
     /// Opens it and notes its modes. None where there is none.
     pub fn open() -> Option<Self> {
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        // This open file is ours alone, so it may be one that never blocks.
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let device = rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()?;
         let modes = rustix::termios::tcgetattr(&device).ok();
         Some(Self { device, modes })
@@ -27,6 +29,45 @@ impl Terminal {
         rustix::termios::tcgetpgrp(&self.device).is_ok_and(|group| group == rustix::process::getpgrp())
     }
 
+    /// Notes the modes as they are now, and makes the keyboard a plain source of bytes: nothing is echoed, no key means
+    /// a signal. Output stays what it is: others may be writing, too. False where the terminal is not ours.
+    pub fn take_keyboard(&mut self) -> bool {
+        let Some(modes) = rustix::termios::tcgetattr(&self.device).ok().filter(|_| self.is_ours()) else {
+            return false;
+        };
+        let mut raw = modes.clone();
+        raw.input_modes -= InputModes::IGNBRK
+            | InputModes::BRKINT
+            | InputModes::PARMRK
+            | InputModes::ISTRIP
+            | InputModes::INLCR
+            | InputModes::IGNCR
+            | InputModes::ICRNL
+            | InputModes::IXON;
+        raw.local_modes -=
+            LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN;
+        raw.special_codes[SpecialCodeIndex::VMIN] = 1;
+        raw.special_codes[SpecialCodeIndex::VTIME] = 0;
+        self.modes = Some(modes);
+        rustix::termios::tcsetattr(&self.device, OptionalActions::Now, &raw).is_ok()
+    }
+
+    /// Lets output pass as the job wants it to: a full-screen program takes line ends as they are.
+    pub fn follow_output(&self, modes: &Modes) {
+        if let Ok(mut own) = rustix::termios::tcgetattr(&self.device)
+            && own.output_modes != modes.output_modes()
+            && self.is_ours()
+        {
+            own.output_modes = modes.output_modes();
+            let _ = rustix::termios::tcsetattr(&self.device, OptionalActions::Now, &own);
+        }
+    }
+
+    /// The terminal itself, to wait for keys and to read them.
+    pub fn device(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
+    }
+
     /// Puts the modes back, where we are in the foreground: in the background they are somebody else's.
     pub fn restore(&self) {
         if let Some(modes) = &self.modes
@@ -35,9 +76,4 @@ impl Terminal {
             let _ = rustix::termios::tcsetattr(&self.device, OptionalActions::Now, modes);
         }
     }
-}
-
-/// True where this descriptor is a terminal.
-pub fn is_terminal(descriptor: BorrowedFd<'_>) -> bool {
-    descriptor.is_terminal()
 }

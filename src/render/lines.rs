@@ -1,7 +1,10 @@
 //! Events as single lines on stderr, for people: warnings, leftovers, and with `-v` what happens in between.
 
-use crate::model::event::Event;
+use std::time::Duration;
+
+use crate::model::event::{Event, Live};
 use crate::model::quantity::Seconds;
+use crate::model::signal::Signal;
 
 /// The line for an event, without its newline. None where nothing is to be said at this verbosity.
 pub fn line(event: &Event, verbose: u8) -> Option<String> {
@@ -27,10 +30,125 @@ pub fn line(event: &Event, verbose: u8) -> Option<String> {
         }
         Event::JobStarted { pid } if verbose > 0 => Some(format!("runner: started process {pid}")),
         Event::StopBegun { signal, .. } if verbose > 0 => Some(format!("runner: stopping with SIG{signal}")),
+        Event::DeadlineExtended { timeout, capped } if verbose > 0 => {
+            let capped = if *capped { ", less than the job asked for" } else { "" };
+            Some(format!("runner: the job has more time now, {} s in all{capped}", Seconds(*timeout)))
+        }
+        Event::ExtensionRefused { reason } if verbose > 0 => {
+            Some(format!("runner: the job asked for more time and was refused: {reason}"))
+        }
+        Event::MessageRefused { reason } if verbose > 0 => {
+            Some(format!("runner: a message of the job was not understood: {reason}"))
+        }
+        Event::StoppingReported if verbose > 0 => Some("runner: the job says that it is stopping".to_owned()),
         _ => None,
     }
 }
 
-fn rounded(duration: std::time::Duration) -> String {
+/// How a job stands, for one who asked: a line without its newline.
+pub fn status_line(name: &str, live: &Live) -> String {
+    let mut facts = vec![match live.timeout {
+        Some(timeout) => format!("{} s of {} s", rounded(live.elapsed), Seconds(timeout)),
+        None => format!("{} s", rounded(live.elapsed)),
+    }];
+    if let Some(progress) = live.progress {
+        facts.push(format!("{} %", (progress.fraction() * 100.0) as u8));
+    }
+    facts.push(match live.stdout_bytes + live.stderr_bytes {
+        0 => "no output yet".to_owned(),
+        _ => format!("last output {} s ago", rounded(live.silent_for)),
+    });
+    match live.processes {
+        Some(1) => facts.push("1 process".to_owned()),
+        Some(count) => facts.push(format!("{count} processes")),
+        None => {}
+    }
+    if let Some(stopping) = live.stopping {
+        facts.push(match stopping.kill_in {
+            _ if stopping.signal == Signal::KILL => "killed".to_owned(),
+            Some(left) => format!("stopping with SIG{}, KILL in {} s", stopping.signal, rounded(left)),
+            None => format!("stopping with SIG{}", stopping.signal),
+        });
+    }
+    let status = if live.status.is_empty() { String::new() } else { format!(": {}", live.status) };
+    format!("runner: {name}: {}{status}", facts.join(", "))
+}
+
+/// Seconds with one digit, or none where it would be 0.
+pub(super) fn rounded(duration: Duration) -> String {
     format!("{:.1}", duration.as_secs_f64()).trim_end_matches(".0").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{line, status_line};
+    use crate::model::event::{Event, Live, Stopping};
+    use crate::model::outcome::Progress;
+    use crate::model::signal::Signal;
+
+    #[test]
+    fn what_a_job_says_is_told_only_when_asked_for() {
+        let seconds = Duration::from_secs;
+        for (event, expected) in [
+            (
+                Event::DeadlineExtended { timeout: seconds(90), capped: false },
+                "runner: the job has more time now, 90 s in all",
+            ),
+            (
+                Event::DeadlineExtended { timeout: seconds(90), capped: true },
+                "runner: the job has more time now, 90 s in all, less than the job asked for",
+            ),
+            (
+                Event::ExtensionRefused { reason: "it is being stopped" },
+                "runner: the job asked for more time and was refused: it is being stopped",
+            ),
+            (
+                Event::MessageRefused { reason: "no such key".to_owned() },
+                "runner: a message of the job was not understood: no such key",
+            ),
+            (Event::StoppingReported, "runner: the job says that it is stopping"),
+            (Event::JobStarted { pid: 7 }, "runner: started process 7"),
+        ] {
+            assert_eq!(line(&event, 0), None);
+            assert_eq!(line(&event, 1).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_warning_is_always_told() {
+        let warning = |timeout| Event::WarningReached { elapsed: Duration::from_millis(1500), timeout };
+        assert_eq!(line(&warning(None), 0).as_deref(), Some("runner: still running after 1.5 s"));
+        let limit = Some(Duration::from_secs(10));
+        assert_eq!(line(&warning(limit), 0).as_deref(), Some("runner: still running after 1.5 s of 10 s"));
+    }
+
+    #[test]
+    fn the_standing_is_one_line() {
+        let mut live = Live {
+            elapsed: Duration::from_millis(12_300),
+            timeout: Some(Duration::from_secs(60)),
+            progress: Progress::of(0.42),
+            status: "linking".to_owned(),
+            silent_for: Duration::from_millis(400),
+            stdout_bytes: 10,
+            processes: Some(3),
+            ..Live::default()
+        };
+        assert_eq!(
+            status_line("build", &live),
+            "runner: build: 12.3 s of 60 s, 42 %, last output 0.4 s ago, 3 processes: linking"
+        );
+        live.stopping = Some(Stopping { signal: Signal::TERM, kill_in: Some(Duration::from_secs(3)) });
+        live.progress = None;
+        live.processes = Some(1);
+        live.status.clear();
+        live.stdout_bytes = 0;
+        assert_eq!(
+            status_line("build", &live),
+            "runner: build: 12.3 s of 60 s, no output yet, 1 process, stopping with SIGTERM, KILL in 3 s"
+        );
+        assert_eq!(status_line("x", &Live::default()), "runner: x: 0 s, no output yet");
+    }
 }

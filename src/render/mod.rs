@@ -5,8 +5,12 @@
 
 use crate::model::envelope::Envelope;
 
+pub mod bar;
+pub mod events;
 pub mod json;
 pub mod lines;
+pub mod progress_lines;
+pub mod taskbar;
 pub mod text;
 
 /// How a format may dress its text.

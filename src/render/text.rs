@@ -2,12 +2,15 @@
 
 use std::fmt::Write;
 
-use crate::model::envelope::{Details, Envelope, ErrorCode};
+use crate::model::envelope::{Details, Envelope, ErrorCode, PartialResult};
 use crate::model::outcome::{Containment, ProcessRow};
 use crate::render::{Format, Style};
 
 /// Rows of processes that a person wants to see.
 const ROW_LIMIT: usize = 10;
+
+/// A reported value is shown up to so many bytes.
+const VALUE_LIMIT: usize = 300;
 
 /// A few lines of text.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +75,21 @@ fn facts(details: &Details) -> Vec<String> {
             format!("{} of its processes could not be ended", termination.survivors.len())
         });
     }
-    if let Some(output) = &details.partial_result {
+    let output = match &details.partial_result {
+        Some(PartialResult::Output(output)) => Some(output),
+        Some(PartialResult::Value(value)) => {
+            lines.push(format!("so far: {}", shortened(value)));
+            details.output.as_ref()
+        }
+        None => details.output.as_ref(),
+    };
+    if let Some(output) = output {
+        if let Some(progress) = output.progress {
+            lines.push(format!("progress: {:.0} %", progress.fraction() * 100.0));
+        }
+        if let Some(reported) = &output.reported {
+            lines.push(format!("reported: {}", shortened(reported)));
+        }
         lines.push(output_line(output));
         let lost = output.stdout_undelivered_bytes + output.stderr_undelivered_bytes;
         if lost > 0 {
@@ -80,6 +97,15 @@ fn facts(details: &Details) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A value on one line, not endless.
+fn shortened(value: &serde_json::Value) -> String {
+    let text = value.to_string();
+    if text.len() <= VALUE_LIMIT {
+        return text;
+    }
+    format!("{} ...", &text[..text.floor_char_boundary(VALUE_LIMIT)])
 }
 
 fn output_line(output: &crate::model::envelope::OutputRecord) -> String {

@@ -2,16 +2,16 @@
 //!
 //! It performs the machine's effects and decides nothing. Only the watchdog calls it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capture::outlet::Outlet;
-use crate::capture::pump::{Pump, Waiting};
+use crate::capture::stage::Stage;
+use crate::control::inlet::Inlet;
 use crate::error::Result;
-use crate::model::event::Event;
-use crate::model::job::{JobSpec, Route, Scope, Streams};
-use crate::model::outcome::{Cause, End, Leftover, Outcome, ProcessRow, StreamRecord};
+use crate::model::event::{Event, Live, Stopping};
+use crate::model::job::{Command, JobSpec, Scope, Streams};
+use crate::model::outcome::{Cause, End, Leftover, Outcome, ProcessRow};
 use crate::model::signal::Signal;
 use crate::platform::cgroup::Home;
 use crate::platform::descriptors;
@@ -19,7 +19,10 @@ use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
 use crate::platform::signals::Inherited;
 use crate::platform::tree::{Tree, TreeSpec};
+use crate::supervise::keyboard::Keyboard;
+use crate::supervise::listening::Listening;
 use crate::supervise::machine::{Effect, Input, Machine, Timer};
+use crate::supervise::output::{self, Output};
 use crate::supervise::policy::Policy;
 use crate::time::clock::Moment;
 use crate::time::deadlines::Deadlines;
@@ -38,8 +41,17 @@ pub(super) struct Surface<'a> {
 pub(super) const KEYS: usize = 8;
 const DOORBELL: usize = 0;
 const GUARD: usize = 1;
-const SOURCES: usize = 2;
-const READERS: usize = 4;
+const CONTROL: usize = 2;
+const KEYBOARD: usize = 3;
+const OUTPUT: usize = 4;
+const _: () = assert!(OUTPUT + output::KEYS <= KEYS);
+
+/// Messages that are taken before the event loop looks at its deadlines again.
+const MESSAGES_AT_ONCE: usize = 64;
+/// Messages that are taken after the job's end: more than a socket's queue can hold, and not without end.
+const LAST_MESSAGES: usize = 4096;
+/// How often the growth of the output is told, at most.
+const GROWTH_PERIOD: Duration = Duration::from_secs(1);
 
 /// Everything that starts a job.
 pub struct Submission<'a> {
@@ -49,6 +61,12 @@ pub struct Submission<'a> {
     pub tree: TreeSpec,
     /// The open log, where one is wanted.
     pub log: Option<OwnedFd>,
+    /// The job's socket, where it has one.
+    pub inlet: Option<Inlet>,
+    /// The terminal that the job shares with a bar, where there is one.
+    pub stage: Option<Arc<Stage>>,
+    /// How often the listener hears that time passed. None: never.
+    pub pulse: Option<Duration>,
     /// Told everything that happens to the job.
     pub listener: Box<dyn FnMut(Event) + Send + 'a>,
 }
@@ -57,32 +75,31 @@ pub(super) struct Job<'a> {
     id: JobId,
     machine: Machine,
     tree: Tree,
-    pumps: [Option<Pump>; 2],
-    interests: [StreamInterest; 2],
-    merged: bool,
+    output: Output,
+    /// For a job that has a terminal of its own.
+    keyboard: Option<Keyboard>,
+    /// Signals that keys stood for.
+    typed: Vec<Signal>,
+    listening: Listening,
+    pulse: Option<Duration>,
+    told_bytes: (u64, u64),
+    told_bytes_at: Moment,
+    last_sign: Moment,
+    stopping: Option<Signal>,
+    kill_at: Option<Moment>,
     shares_group: bool,
-    timeout: Option<Duration>,
+    operation: bool,
     listener: Box<dyn FnMut(Event) + Send + 'a>,
     started_at: Moment,
     ended_at: Option<Moment>,
     end: Option<End>,
     started: bool,
     empty: bool,
-    eof: bool,
     processes: Vec<ProcessRow>,
     survivors: Vec<ProcessRow>,
     leftovers: Vec<Leftover>,
     stopped_by: Option<Signal>,
     done: bool,
-}
-
-/// What the poller waits for on behalf of one stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct StreamInterest {
-    source: bool,
-    reader: bool,
-    /// Our reader, or a log's, keeps the job from writing.
-    held_up: bool,
 }
 
 impl<'a> Job<'a> {
@@ -95,54 +112,40 @@ impl<'a> Job<'a> {
         doorbell: &Arc<Doorbell>,
         surface: &mut Surface<'_>,
     ) -> Result<Self> {
-        let Submission { spec, streams, mut tree, log, listener } = submission;
+        let Submission { spec, streams, mut tree, log, inlet, stage, pulse, listener } = submission;
         let limit = usize::try_from(spec.capture_limit).unwrap_or(usize::MAX);
-        let mut pumps = [None, None];
-        for (index, route, ours) in
-            [(0, streams.stdout, descriptors::stdout()), (1, streams.stderr, descriptors::stderr())]
-        {
-            match route {
-                Route::Inherit => {}
-                Route::WithStdout => {
-                    tree.descriptors[2] = match &tree.descriptors[1] {
-                        Some(write_end) => Some(descriptors::duplicate(write_end.as_fd())?),
-                        None => None,
-                    };
-                }
-                Route::Keep | Route::PassThrough => {
-                    let (source, write_end) = descriptors::pipe()?;
-                    let reader = match route {
-                        Route::PassThrough => Some(Outlet::new(descriptors::duplicate(ours)?, doorbell)?),
-                        _ => None,
-                    };
-                    let log = match &log {
-                        Some(log) => Some(Outlet::for_log(descriptors::duplicate(log.as_fd())?, doorbell)?),
-                        None => None,
-                    };
-                    pumps[index] = Some(Pump::new(source, limit, reader, log, Arc::clone(doorbell)));
-                    tree.descriptors[index + 1] = Some(write_end);
-                }
-            }
-        }
-        let shares_group = !tree.own_group;
-        let (machine, effects) = Machine::start(Policy::of(&spec.limits, spec.leftovers), surface.now);
+        let first_key = id * KEYS + OUTPUT;
+        let output = Output::open(streams, limit, log.as_ref(), stage.as_ref(), &mut tree, doorbell, first_key)?;
+        let has_terminal = output.terminal().is_some();
+        let keyboard = if has_terminal { Keyboard::open(id * KEYS + KEYBOARD) } else { None };
+        tree.keyboard = keyboard.as_ref().map(|keyboard| descriptors::duplicate(keyboard.device())).transpose()?;
+        let shares_group = !tree.own_group && !has_terminal;
+        let operation = matches!(spec.command, Command::Operation { .. });
+        let now = surface.now;
+        let (machine, effects) = Machine::start(Policy::of(&spec.limits, spec.leftovers), now);
         let tree = Tree::start(tree, home, inherited)?;
         let mut job = Self {
             id,
             machine,
             tree,
-            pumps,
-            interests: [StreamInterest::default(); 2],
-            merged: streams.stderr == Route::WithStdout,
+            output,
+            keyboard,
+            typed: Vec::new(),
+            listening: Listening::new(inlet, operation),
+            pulse,
+            told_bytes: (0, 0),
+            told_bytes_at: now,
+            last_sign: now,
+            stopping: None,
+            kill_at: None,
             shares_group,
-            timeout: spec.limits.wall().map(|(wall, _)| wall),
+            operation,
             listener,
-            started_at: surface.now,
+            started_at: now,
             ended_at: None,
             end: None,
             started: false,
             empty: false,
-            eof: false,
             processes: Vec::new(),
             survivors: Vec::new(),
             leftovers: Vec::new(),
@@ -151,12 +154,12 @@ impl<'a> Job<'a> {
         };
         surface.poller.add(job.tree.doorbell(), job.key(DOORBELL), Interest::Readable)?;
         surface.poller.add(job.tree.guard_handle(), job.key(GUARD), Interest::Readable)?;
-        for (index, pump) in job.pumps.iter().enumerate() {
-            if let Some(source) = pump.as_ref().and_then(Pump::source) {
-                surface.poller.add(source, job.key(SOURCES + index), Interest::Readable)?;
-                job.interests[index].source = true;
-            }
+        if let Some(socket) = job.listening.descriptor() {
+            surface.poller.add(socket, job.key(CONTROL), Interest::Readable)?;
         }
+        job.output.register(surface.poller)?;
+        job.take_keyboard(surface.poller);
+        job.arm_pulse(surface);
         job.perform(effects, surface);
         job.tell_if_all_ended(surface);
         Ok(job)
@@ -217,16 +220,124 @@ impl<'a> Job<'a> {
                 }
             }
             DOORBELL => self.look(surface),
-            kind if kind >= READERS => self.advance(kind - READERS, surface),
-            kind => self.advance(kind - SOURCES, surface),
+            KEYBOARD => {
+                if let (Some(keyboard), Some(terminal)) = (&mut self.keyboard, self.output.terminal()) {
+                    self.typed.extend(keyboard.hand_on(terminal, surface.poller, &self.tree));
+                }
+            }
+            CONTROL => {
+                self.listen(MESSAGES_AT_ONCE, surface);
+            }
+            _ => {
+                let grew = self.output.ready(key, surface.poller);
+                self.after_output(grew, surface);
+            }
         }
     }
 
     /// Goes on with streams that waited for a thread.
     pub(super) fn advance_all(&mut self, surface: &mut Surface<'_>) {
-        for index in 0..self.pumps.len() {
-            self.advance(index, surface);
+        let grew = self.output.advance_all(surface.poller);
+        self.after_output(grew, surface);
+    }
+
+    /// The window of our terminal has another size now.
+    pub(super) fn resize(&self) {
+        self.output.resize();
+    }
+
+    /// Takes the keyboard for a job that has a terminal of its own, where it is ours to take.
+    pub(super) fn take_keyboard(&mut self, poller: &Poller) {
+        if let Some(keyboard) = &mut self.keyboard {
+            keyboard.take(poller, &self.tree);
         }
+    }
+
+    pub(super) fn give_keyboard_back(&mut self, poller: &Poller) {
+        if let Some(keyboard) = &mut self.keyboard {
+            keyboard.give_back(poller, &self.tree);
+        }
+    }
+
+    /// The signals that keys stood for since the last look.
+    pub(super) fn take_typed(&mut self) -> Vec<Signal> {
+        std::mem::take(&mut self.typed)
+    }
+
+    /// Tells how the job stands.
+    pub(super) fn tell_status(&mut self, now: Moment) {
+        let live = Live { processes: Some(self.tree.size()), ..self.live(now) };
+        (self.listener)(Event::StatusRequested(live));
+    }
+
+    /// A deadline that is the job's own, or the machine's.
+    pub(super) fn due(&mut self, timer: Timer, surface: &mut Surface<'_>) {
+        if timer != Timer::Pulse {
+            return self.step(Input::Due(timer), surface);
+        }
+        let bytes = self.output.totals();
+        if bytes != self.told_bytes && surface.now - self.told_bytes_at >= GROWTH_PERIOD {
+            self.told_bytes = bytes;
+            self.told_bytes_at = surface.now;
+            (self.listener)(Event::OutputGrew { stdout_bytes: bytes.0, stderr_bytes: bytes.1 });
+        }
+        let live = self.live(surface.now);
+        (self.listener)(Event::TimePassed(live));
+        self.arm_pulse(surface);
+    }
+
+    fn arm_pulse(&self, surface: &mut Surface<'_>) {
+        if let Some(pulse) = self.pulse {
+            surface.deadlines.arm((self.id, Timer::Pulse), surface.now + pulse);
+        }
+    }
+
+    fn live(&self, now: Moment) -> Live {
+        let (stdout_bytes, stderr_bytes) = self.output.totals();
+        let kill_in = self.kill_at.map(|at| at - now);
+        Live {
+            elapsed: now - self.started_at,
+            timeout: self.machine.wall(),
+            progress: self.listening.told.progress,
+            status: self.listening.told.status.clone(),
+            silent_for: now - self.last_sign,
+            stdout_bytes,
+            stderr_bytes,
+            stopping: self.stopping.map(|signal| Stopping { signal, kill_in }),
+            processes: None,
+        }
+    }
+
+    /// Takes what the job said.
+    fn listen(&mut self, limit: usize, surface: &mut Surface<'_>) {
+        let mut understood = false;
+        for _ in 0..limit {
+            let Some(heard) = self.listening.next() else { break };
+            understood |= heard.understood;
+            heard.events.into_iter().for_each(&mut self.listener);
+            if let Some(from_now) = heard.extend {
+                self.step(Input::Extend(from_now), surface);
+            }
+        }
+        if understood {
+            self.last_sign = surface.now;
+            self.step(Input::Bytes, surface);
+        }
+    }
+
+    fn after_output(&mut self, grew: bool, surface: &mut Surface<'_>) {
+        if let Some(progress) = self.output.take_progress() {
+            let event = self.listening.note_progress(progress);
+            (self.listener)(event);
+        }
+        if grew {
+            if let (Some(keyboard), Some(terminal)) = (&self.keyboard, self.output.terminal()) {
+                keyboard.follow_output(terminal);
+            }
+            self.last_sign = surface.now;
+            self.step(Input::Bytes, surface);
+        }
+        self.tell_if_all_ended(surface);
     }
 
     /// Feeds one input and performs what comes of it.
@@ -274,52 +385,8 @@ impl<'a> Job<'a> {
         self.step(Input::TreeEmpty, surface);
     }
 
-    /// Moves bytes of one stream and waits for what it needs next.
-    fn advance(&mut self, index: usize, surface: &mut Surface<'_>) {
-        let Some(pump) = &mut self.pumps[index] else { return };
-        if self.interests[index].reader
-            && let Some(reader) = pump.reader()
-        {
-            // The pump may let go of it, and a descriptor that is gone cannot be removed.
-            surface.poller.remove(reader);
-            self.interests[index].reader = false;
-        }
-        let before = pump.total();
-        let waiting = pump.advance();
-        let grew = pump.total() > before;
-        self.wait_for(index, waiting, surface);
-        if grew {
-            self.step(Input::Bytes, surface);
-        }
-        self.tell_if_all_ended(surface);
-    }
-
-    fn wait_for(&mut self, index: usize, waiting: Waiting, surface: &mut Surface<'_>) {
-        let (source_key, reader_key) = (self.key(SOURCES + index), self.key(READERS + index));
-        let interest = &mut self.interests[index];
-        let Some(pump) = &self.pumps[index] else { return };
-        interest.held_up = matches!(waiting, Waiting::ForReader | Waiting::ForThread);
-        let wants_source = waiting == Waiting::ForJob;
-        if let Some(source) = pump.source()
-            && interest.source != wants_source
-        {
-            // A pipe without writers is always ready, so one that is not read must not be registered at all.
-            if wants_source {
-                interest.source = surface.poller.add(source, source_key, Interest::Readable).is_ok();
-            } else {
-                surface.poller.remove(source);
-                interest.source = false;
-            }
-        }
-        if let (Waiting::ForReader, Some(reader)) = (waiting, pump.reader()) {
-            interest.reader = surface.poller.add(reader, reader_key, Interest::Writable).is_ok();
-        }
-    }
-
     fn tell_if_all_ended(&mut self, surface: &mut Surface<'_>) {
-        let ended = |pump: &mut Option<Pump>| pump.as_mut().is_none_or(Pump::is_ended);
-        if !self.eof && self.pumps.iter_mut().all(ended) {
-            self.eof = true;
+        if self.output.has_just_ended() {
             self.step(Input::Eof, surface);
         }
     }
@@ -330,11 +397,15 @@ impl<'a> Job<'a> {
                 Effect::Signal(signal, Scope::Tree) => self.tree.signal(signal),
                 Effect::Signal(signal, Scope::Leader) => self.tree.signal_leader(signal),
                 Effect::Kill => self.tree.kill(),
-                Effect::Arm(timer, at) => surface.deadlines.arm((self.id, timer), at),
+                Effect::Arm(timer, at) => {
+                    if timer == Timer::Grace {
+                        self.kill_at = Some(at);
+                    }
+                    surface.deadlines.arm((self.id, timer), at);
+                }
                 Effect::Disarm(timer) => surface.deadlines.disarm((self.id, timer)),
                 Effect::MeasureCpu => {
-                    let held_up = self.interests.iter().any(|interest| interest.held_up);
-                    let input = Input::CpuMeasured { cpu: self.tree.cpu(), held_up };
+                    let input = Input::CpuMeasured { cpu: self.tree.cpu(), held_up: self.output.is_held_up() };
                     self.step(input, surface);
                 }
                 Effect::Snapshot => {
@@ -343,30 +414,37 @@ impl<'a> Job<'a> {
                     self.stopped_by = self.tree.stopped_by();
                 }
                 Effect::FindLeftovers => {
-                    let pipes: Vec<u64> = self.pumps.iter().flatten().map(Pump::inode).collect();
-                    self.leftovers = self.tree.leftovers(&pipes);
+                    self.leftovers = self.tree.leftovers(&self.output.job_ends());
                     if !self.leftovers.is_empty() {
                         (self.listener)(Event::LeftoversFound(self.leftovers.clone()));
                     }
                 }
                 Effect::FindSurvivors => self.survivors = self.tree.survivors(),
                 Effect::CloseInputs => {
-                    for pump in self.pumps.iter_mut().flatten() {
-                        pump.close_input();
-                    }
+                    self.output.close_inputs();
                     self.advance_all(surface);
                 }
-                Effect::DropUndelivered => {
-                    for pump in self.pumps.iter_mut().flatten() {
-                        pump.drop_undelivered();
-                    }
-                }
+                Effect::DropUndelivered => self.output.drop_undelivered(),
                 Effect::TellStarted => (self.listener)(Event::JobStarted { pid: self.tree.leader_pid() }),
                 Effect::TellWarning => {
                     let elapsed = surface.now - self.started_at;
-                    (self.listener)(Event::WarningReached { elapsed, timeout: self.timeout });
+                    let timeout = self.machine.wall();
+                    (self.listener)(Event::WarningReached { elapsed, timeout });
                 }
-                Effect::TellStopping(cause, signal) => (self.listener)(Event::StopBegun { cause, signal }),
+                Effect::TellStopping(cause, signal) => {
+                    self.stopping = Some(signal);
+                    self.kill_at = self.kill_at.filter(|_| signal != Signal::KILL);
+                    (self.listener)(Event::StopBegun { cause, signal });
+                }
+                Effect::TellExtended { wall, capped } => {
+                    self.listening.extensions.granted += 1;
+                    self.listening.extensions.reached_maximum |= capped;
+                    (self.listener)(Event::DeadlineExtended { timeout: wall, capped });
+                }
+                Effect::TellExtensionRefused(reason) => {
+                    self.listening.extensions.refused += 1;
+                    (self.listener)(Event::ExtensionRefused { reason });
+                }
                 Effect::TellForwarded(signal) => (self.listener)(Event::SignalForwarded(signal)),
                 Effect::Finish => self.finish(surface),
             }
@@ -375,28 +453,27 @@ impl<'a> Job<'a> {
 
     /// Lets go of everything and tells the outcome.
     fn finish(&mut self, surface: &mut Surface<'_>) {
+        // The last words may have come with the end.
+        self.listen(LAST_MESSAGES, surface);
         self.done = true;
+        surface.deadlines.disarm((self.id, Timer::Pulse));
         surface.poller.remove(self.tree.doorbell());
         surface.poller.remove(self.tree.guard_handle());
-        for pump in self.pumps.iter().flatten() {
-            for descriptor in pump.source().into_iter().chain(pump.reader()) {
-                surface.poller.remove(descriptor);
-            }
+        if let Some(socket) = self.listening.descriptor() {
+            surface.poller.remove(socket);
+        }
+        self.give_keyboard_back(surface.poller);
+        self.output.unregister(surface.poller);
+        let bytes = self.output.totals();
+        if self.pulse.is_some() && bytes != self.told_bytes {
+            (self.listener)(Event::OutputGrew { stdout_bytes: bytes.0, stderr_bytes: bytes.1 });
         }
         let outcome = self.outcome(surface.now);
         (self.listener)(Event::JobFinished(Box::new(outcome)));
     }
 
     fn outcome(&mut self, now: Moment) -> Outcome {
-        let record = |pump: &Option<Pump>| pump.as_ref().map(Pump::record);
-        let mut stdout = record(&self.pumps[0]).unwrap_or_default();
-        let mut stderr = record(&self.pumps[1]).unwrap_or_default();
-        if self.merged {
-            stderr = StreamRecord { captured: stdout.captured, ..StreamRecord::default() };
-        }
-        stdout.undelivered = stdout.undelivered.min(stdout.total);
-        stderr.undelivered = stderr.undelivered.min(stderr.total);
-        let troubles = self.pumps.iter().flatten().filter_map(Pump::trouble).map(str::to_owned).collect();
+        let (stdout, stderr) = self.output.records();
         let cause: Option<Cause> = self.machine.cause();
         Outcome {
             end: self.end.clone().unwrap_or(End::Unknown),
@@ -404,7 +481,7 @@ impl<'a> Job<'a> {
             elapsed: self.ended_at.unwrap_or(now) - self.started_at,
             stdout,
             stderr,
-            merged: self.merged,
+            merged: self.output.is_merged(),
             signals: self.machine.signals().to_vec(),
             containment: self.tree.containment(),
             survivors: std::mem::take(&mut self.survivors),
@@ -412,8 +489,11 @@ impl<'a> Job<'a> {
             leftovers: std::mem::take(&mut self.leftovers),
             usage: self.tree.usage(),
             stopped_by: self.stopped_by,
-            reader_gone: self.pumps.iter().flatten().any(Pump::reader_gone),
-            troubles,
+            reader_gone: self.output.reader_is_gone(),
+            operation: self.operation,
+            told: std::mem::take(&mut self.listening.told),
+            extensions: self.listening.extensions,
+            troubles: self.output.troubles(),
         }
     }
 }

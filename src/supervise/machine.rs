@@ -9,115 +9,17 @@ use crate::model::job::{Leftovers, Scope};
 use crate::model::outcome::{Cause, TimeoutReason};
 use crate::model::signal::Signal;
 use crate::supervise::policy::{DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, Policy, REAP_LIMIT, REST_GRACE, START_LIMIT};
+pub use crate::supervise::step::{Effect, Input, Rung, State, TIMERS, Timer};
 use crate::time::clock::Moment;
-
-/// A deadline of one attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Timer {
-    Wall,
-    Idle,
-    Warn,
-    Grace,
-    Reap,
-    /// The next kill of a tree that is not gone yet.
-    Repeat,
-    Drain,
-    Delivery,
-}
-
-/// Every deadline there is.
-pub const TIMERS: [Timer; 8] =
-    [Timer::Wall, Timer::Idle, Timer::Warn, Timer::Grace, Timer::Reap, Timer::Repeat, Timer::Drain, Timer::Delivery];
-
-/// How hard a stop is meant. A stop no stronger than the present one changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rung {
-    /// The stop signal, then the grace.
-    Signal,
-    /// SIGKILL at once.
-    Kill,
-    /// SIGKILL, and no waiting for its effect.
-    Abandon,
-}
-
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Input {
-    /// The command runs.
-    Started,
-    /// It could not be run.
-    StartFailed,
-    /// The leader ended.
-    LeaderExited,
-    /// No process of the tree is left.
-    TreeEmpty,
-    /// The job wrote, or told us something.
-    Bytes,
-    /// All streams that we own have ended, and what came of them is delivered.
-    Eof,
-    /// CPU time of the tree so far, as asked for. `held_up`: our reader keeps the job from writing.
-    CpuMeasured { cpu: Duration, held_up: bool },
-    /// A deadline passed.
-    Due(Timer),
-    /// We were told to stop. `heard`: the terminal has told the job already.
-    Stop { cause: Cause, rung: Rung, heard: bool },
-    /// A signal to pass on, as timeout(1) does.
-    Forward { signal: Signal, heard: bool },
-}
-
-/// What to do.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Effect {
-    /// Send a signal to the leader or the whole tree, then CONT.
-    Signal(Signal, Scope),
-    /// End the whole tree.
-    Kill,
-    Arm(Timer, Moment),
-    Disarm(Timer),
-    /// Measure the CPU time of the tree and feed it back.
-    MeasureCpu,
-    /// Record the tree as it stands: the black box.
-    Snapshot,
-    /// Record what lives after the leader's end, and let it be.
-    FindLeftovers,
-    /// Record what outlived the kill.
-    FindSurvivors,
-    /// Take what is in the pipes now and nothing after it.
-    CloseInputs,
-    /// Give up on our reader; what it has not taken is counted.
-    DropUndelivered,
-    /// Tell renderers that the job runs.
-    TellStarted,
-    /// Tell renderers that the warning time is reached.
-    TellWarning,
-    /// Tell renderers that the ladder was begun or climbed.
-    TellStopping(Cause, Signal),
-    /// Tell renderers that a signal is passed on.
-    TellForwarded(Signal),
-    /// The attempt is over.
-    Finish,
-}
-
-/// Where the attempt stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// The command is being executed.
-    Starting,
-    Running,
-    /// The stop signal is out, the grace runs.
-    Stopping,
-    /// Killed; the tree is awaited.
-    Sweeping,
-    /// The job is over; its last bytes are awaited.
-    Draining,
-    Done,
-}
 
 /// The state machine of one attempt.
 #[derive(Debug)]
 pub struct Machine {
     policy: Policy,
     state: State,
+    started_at: Moment,
+    /// The wall time that holds now.
+    wall: Option<(Duration, TimeoutReason)>,
     cause: Option<Cause>,
     signals: Vec<Signal>,
     leader_ended: bool,
@@ -143,6 +45,8 @@ impl Machine {
         let mut machine = Self {
             policy,
             state: State::Starting,
+            started_at: now,
+            wall: policy.wall,
             cause: None,
             signals: Vec::new(),
             leader_ended: false,
@@ -188,6 +92,11 @@ impl Machine {
         &self.signals
     }
 
+    /// The wall time that holds now, extensions included.
+    pub fn wall(&self) -> Option<Duration> {
+        self.wall.map(|(wall, _)| wall)
+    }
+
     /// Takes one input and says what to do.
     pub fn step(&mut self, input: Input, now: Moment) -> Vec<Effect> {
         if self.state != State::Done {
@@ -217,6 +126,7 @@ impl Machine {
                 self.tree_gone(now);
             }
             Input::Bytes => self.last_byte = now,
+            Input::Extend(from_now) => self.extend(from_now, now),
             Input::Eof => {
                 self.eof = true;
                 self.finish_if_drained();
@@ -298,7 +208,7 @@ impl Machine {
     fn due(&mut self, timer: Timer, now: Moment) {
         match (timer, self.state) {
             (Timer::Wall, State::Starting | State::Running) => {
-                if let Some((limit, reason)) = self.policy.wall {
+                if let Some((limit, reason)) = self.wall {
                     self.begin_stop(Cause::Timeout { reason, limit }, Rung::Signal, false, now);
                 }
             }
@@ -316,7 +226,7 @@ impl Machine {
             }
             // A signal that was passed on has its own grace, and it is counted as the end of the time.
             (Timer::Grace, State::Starting | State::Running) => {
-                let (limit, reason) = self.policy.wall.unwrap_or((Duration::ZERO, TimeoutReason::Total));
+                let (limit, reason) = self.wall.unwrap_or((Duration::ZERO, TimeoutReason::Total));
                 self.begin_stop(Cause::Timeout { reason, limit }, Rung::Kill, false, now);
             }
             (Timer::Repeat, State::Sweeping) => {
@@ -341,6 +251,28 @@ impl Machine {
                 self.finish();
             }
             _ => {}
+        }
+    }
+
+    /// An extension never shortens, and never goes past the longest wall time.
+    fn extend(&mut self, from_now: Duration, now: Moment) {
+        if !matches!(self.state, State::Starting | State::Running) || self.stop_when_started.is_some() {
+            self.effects.push(Effect::TellExtensionRefused("it came after the job had ended or was told to stop"));
+            return;
+        }
+        let (Some((longest, at_longest)), Some((wall, _))) = (self.policy.longest, self.wall) else {
+            self.effects.push(Effect::TellExtensionRefused("only --max-timeout allows more time"));
+            return;
+        };
+        let wanted = (now - self.started_at).saturating_add(from_now);
+        let capped = wanted > longest;
+        let granted = wanted.min(longest);
+        if granted > wall {
+            self.wall = Some((granted, if capped { at_longest } else { TimeoutReason::Total }));
+            self.arm(Timer::Wall, self.started_at + granted);
+            self.effects.push(Effect::TellExtended { wall: granted, capped });
+        } else if capped {
+            self.effects.push(Effect::TellExtensionRefused("the time has reached its maximum"));
         }
     }
 

@@ -24,6 +24,7 @@ const INTERRUPTED: Cause = Cause::Cancelled { signal: Signal::INT };
 fn policy() -> Policy {
     Policy {
         wall: Some((TIMEOUT, TimeoutReason::Total)),
+        longest: None,
         idle: None,
         warn: None,
         warn_signal: None,

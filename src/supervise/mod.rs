@@ -1,7 +1,11 @@
 //! The watchdog: one event loop that owns every job of the process, and the pure policy that it carries out.
 
 mod job;
+mod keyboard;
+mod listening;
 pub mod machine;
 pub mod orders;
+mod output;
 pub mod policy;
+mod step;
 pub mod watchdog;

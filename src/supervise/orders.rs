@@ -23,6 +23,12 @@ pub enum Order {
     ToJobs(Input),
     /// Stop with the terminal's other jobs, clock and all.
     Suspend,
+    /// We were continued: the terminal may be ours again.
+    Resume,
+    /// The window of the terminal has another size.
+    Resize,
+    /// Tell how each job stands.
+    TellStatus,
     /// A child of ours changed: a guard may have been stopped by its own job.
     NudgeGuards,
     Nothing,
@@ -44,7 +50,9 @@ impl Orders {
     pub fn signals(manners: Manners) -> Vec<Signal> {
         match manners {
             Manners::Cancel => {
-                vec![Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT, Signal::TSTP, Signal::CHLD]
+                let stops = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
+                let others = [Signal::TSTP, Signal::CONT, Signal::CHLD, Signal::WINCH, Signal::USR1];
+                stops.into_iter().chain(others).collect()
             }
             // Every signal whose default action ends a process, but for those that say that we ourselves went wrong.
             Manners::PassOn => {
@@ -63,11 +71,19 @@ impl Orders {
         if signal == Signal::CHLD {
             return Order::NudgeGuards;
         }
+        match (self.manners, signal) {
+            (Manners::Cancel, Signal::WINCH) => return Order::Resize,
+            (Manners::Cancel, Signal::CONT) => return Order::Resume,
+            _ => {}
+        }
         if from_inside {
             return Order::Nothing;
         }
         if signal == Signal::TSTP {
             return Order::Suspend;
+        }
+        if self.manners == Manners::Cancel && signal == Signal::USR1 {
+            return Order::TellStatus;
         }
         let heard = arrival.sender.is_none() && shares_group;
         match self.manners {

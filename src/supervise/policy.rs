@@ -25,6 +25,8 @@ pub const REST_GRACE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     pub wall: Option<(Duration, TimeoutReason)>,
+    /// What the wall time may be extended to at most, with the reason to name there. None: it may not be.
+    pub longest: Option<(Duration, TimeoutReason)>,
     pub idle: Option<Duration>,
     pub warn: Option<Duration>,
     pub warn_signal: Option<Signal>,
@@ -38,6 +40,7 @@ impl Policy {
     pub fn of(limits: &Limits, leftovers: Leftovers) -> Self {
         Self {
             wall: limits.wall(),
+            longest: limits.longest(),
             idle: limits.idle_timeout,
             warn: limits.warn_after,
             warn_signal: limits.warn_signal,

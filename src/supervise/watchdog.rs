@@ -8,16 +8,17 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capture::stage::Stage;
 use crate::error::Result;
 use crate::model::signal::Signal;
 use crate::platform::cgroup::{Home, Patience};
 use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
 use crate::platform::process;
-use crate::platform::signals::{self, Arrivals, Inherited};
+use crate::platform::signals::{self, Arrival, Arrivals, Inherited};
 pub use crate::supervise::job::Submission;
 use crate::supervise::job::{Job, JobId, KEYS, Surface};
-use crate::supervise::machine::{Input, Timer};
+use crate::supervise::machine::Timer;
 use crate::supervise::orders::{Order, Orders};
 use crate::time::clock::{Clock, JobClock, SystemClock};
 use crate::time::deadlines::Deadlines;
@@ -44,11 +45,20 @@ pub struct Watchdog<'a> {
     orders: Orders,
     home: Option<Home>,
     inherited: Inherited,
+    /// The terminal with a bar on it.
+    stage: Option<Arc<Stage>>,
 }
 
 impl<'a> Watchdog<'a> {
     /// A watchdog without jobs. `home` is where control groups are made; none leaves the walk alone.
-    pub fn new(arrivals: Arrivals, orders: Orders, home: Option<Home>, inherited: Inherited) -> Result<Self> {
+    /// `stage` is the terminal that a bar is drawn on.
+    pub fn new(
+        arrivals: Arrivals,
+        orders: Orders,
+        home: Option<Home>,
+        inherited: Inherited,
+        stage: Option<Arc<Stage>>,
+    ) -> Result<Self> {
         let poller = Poller::new()?;
         let doorbell = Arc::new(Doorbell::new()?);
         poller.add(arrivals.doorbell().as_fd(), SIGNALS, Interest::Readable)?;
@@ -64,6 +74,7 @@ impl<'a> Watchdog<'a> {
             orders,
             home,
             inherited,
+            stage,
         })
     }
 
@@ -93,9 +104,10 @@ impl<'a> Watchdog<'a> {
             for key in &ready {
                 self.dispatch(*key);
             }
+            self.obey_keys();
             // What happened comes before what came due: a job that ended in time has ended in time.
             while let Some((id, timer)) = self.deadlines.take_due(self.clock.now()) {
-                self.with_job(id, |job, surface| job.step(Input::Due(timer), surface));
+                self.with_job(id, |job, surface| job.due(timer, surface));
             }
             self.remove_done();
         }
@@ -146,15 +158,41 @@ impl<'a> Watchdog<'a> {
                 sender == process::own_pid() || self.jobs.values().any(|job| job.contains(sender))
             });
             let shares_group = self.jobs.values().all(Job::shares_group);
-            match self.orders.read(arrival, from_inside, shares_group) {
-                Order::ToJobs(input) => self.with_each(|job, surface| job.step(input, surface)),
-                Order::NudgeGuards => self.with_each(|job, _| job.nudge_guard()),
-                Order::Suspend => self.suspend(arrival.sender.is_some()),
-                Order::Nothing => {}
-            }
+            self.carry_out(arrival, from_inside, shares_group);
         }
         // A flood of signals must not keep the deadlines waiting.
         self.arrivals.doorbell().ring();
+    }
+
+    fn carry_out(&mut self, arrival: Arrival, from_inside: bool, shares_group: bool) {
+        match self.orders.read(arrival, from_inside, shares_group) {
+            Order::ToJobs(input) => self.with_each(|job, surface| job.step(input, surface)),
+            Order::NudgeGuards => self.with_each(|job, _| job.nudge_guard()),
+            Order::Resize => {
+                if let Some(stage) = &self.stage {
+                    stage.resize();
+                }
+                self.with_each(|job, _| job.resize());
+            }
+            Order::TellStatus => self.with_each(|job, surface| job.tell_status(surface.now)),
+            Order::Suspend => self.suspend(arrival.sender.is_some()),
+            Order::Resume => self.take_keyboards(),
+            Order::Nothing => {}
+        }
+    }
+
+    fn take_keyboards(&mut self) {
+        let poller = &self.poller;
+        self.jobs.values_mut().filter(|job| !job.is_done()).for_each(|job| job.take_keyboard(poller));
+    }
+
+    /// Does what typed keys order, as the terminal would have by signals.
+    fn obey_keys(&mut self) {
+        let typed: Vec<Signal> = self.jobs.values_mut().flat_map(Job::take_typed).collect();
+        for signal in typed {
+            // The job's own terminal has told it already.
+            self.carry_out(Arrival { signal, sender: None }, false, true);
+        }
     }
 
     /// Stops with the terminal's other jobs: the trees that the terminal did not reach, the clock, then ourselves.
@@ -163,11 +201,22 @@ impl<'a> Watchdog<'a> {
         for job in self.jobs.values().filter(|job| unreached(job)) {
             job.job_control(if job.shares_group() { Signal::TSTP } else { Signal::STOP });
         }
+        for job in self.jobs.values_mut() {
+            job.give_keyboard_back(&self.poller);
+        }
+        // The shell gets a terminal without our bar.
+        if let Some(stage) = &self.stage {
+            stage.hide();
+        }
         self.clock.pause();
         signals::stop_by_terminal();
         self.clock.resume();
+        if let Some(stage) = &self.stage {
+            stage.resize();
+        }
         for job in self.jobs.values().filter(|job| unreached(job)) {
             job.job_control(Signal::CONT);
         }
+        self.take_keyboards();
     }
 }

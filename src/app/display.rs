@@ -1,0 +1,198 @@
+//! What is shown while a job runs: a bar, lines, events as JSON, or only what must be said.
+//!
+//! It hears every event and hands it to the renderer that was asked for. Whatever happens, the bar is taken away and the
+//! task bar cleared when it goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::answer::{self, Request};
+use crate::capture::stage::Stage;
+use crate::error::Result;
+use crate::model::event::{Event, Live};
+use crate::model::job::Command;
+use crate::model::request::{ExecRequest, ProgressForm};
+use crate::platform::descriptors;
+use crate::platform::tty::Terminal;
+use crate::render::bar::{self, Row};
+use crate::render::progress_lines::ProgressLines;
+use crate::render::{events, lines, taskbar};
+use crate::time::clock::{rfc3339, unix_time};
+
+/// How often a bar is drawn.
+const BAR_PULSE: Duration = Duration::from_millis(50);
+/// A spinner that turned with every frame would be too fast for the eye.
+const FRAMES_PER_TURN: u64 = 2;
+/// How often lines and events look at the time.
+const LINE_PULSE: Duration = Duration::from_millis(250);
+/// A job that is over so soon has no bar.
+const FIRST_BAR: Duration = Duration::from_millis(150);
+
+/// In which form progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Nothing,
+    Bar,
+    Lines,
+    Json,
+}
+
+impl Form {
+    /// The form for this request, here and now.
+    pub(super) fn choose(request: &ExecRequest) -> Self {
+        let limits = &request.job.limits;
+        let owned = request.answer.json
+            || request.answer.report.is_some()
+            || request.job.log.is_some()
+            || limits.idle_timeout.is_some()
+            || request.pty
+            || matches!(request.job.command, Command::Operation { .. });
+        match request.answer.progress {
+            ProgressForm::Bar if can_draw() => Self::Bar,
+            ProgressForm::Auto if owned && can_draw() && !request.answer.quiet && !is_set("CI") => Self::Bar,
+            ProgressForm::Auto | ProgressForm::Bar | ProgressForm::None => Self::Nothing,
+            ProgressForm::Lines => Self::Lines,
+            ProgressForm::Json => Self::Json,
+        }
+    }
+}
+
+/// Bars need a terminal that can move its cursor.
+fn can_draw() -> bool {
+    descriptors::is_terminal(descriptors::stderr()) && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// True for a variable that is set to anything but the words for no.
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !["", "0", "false"].iter().any(|no| value == *no))
+}
+
+/// Shows one job.
+pub(super) struct Display {
+    form: Form,
+    stage: Option<Arc<Stage>>,
+    terminal: Option<Terminal>,
+    colour: bool,
+    frames: u64,
+    lines: ProgressLines,
+    /// The terminal shows progress in its task bar, and this is what it was told last.
+    taskbar: Option<String>,
+    name: String,
+    given_name: Option<String>,
+    job_id: String,
+    quiet: bool,
+    verbose: u8,
+    /// Nobody reads stderr, so nothing more is said there.
+    muted: bool,
+    finished: bool,
+}
+
+impl Display {
+    /// A display for the job called `name`.
+    pub(super) fn open(form: Form, name: String, request: &ExecRequest, begun: &Request) -> Result<Self> {
+        let bar = form == Form::Bar;
+        let known = bar && taskbar::is_known(|name| std::env::var(name).ok());
+        Ok(Self {
+            form,
+            stage: if bar { Some(Arc::new(Stage::new(descriptors::stderr())?)) } else { None },
+            terminal: if bar { Terminal::open() } else { None },
+            colour: !answer::no_colour(),
+            frames: 0,
+            lines: ProgressLines::new(),
+            taskbar: known.then(String::new),
+            name,
+            given_name: request.job.name.clone(),
+            job_id: begun.job_id(),
+            quiet: request.answer.quiet,
+            verbose: request.answer.verbose,
+            muted: false,
+            finished: false,
+        })
+    }
+
+    /// The terminal with the bar, for the job's output.
+    pub(super) fn stage(&self) -> Option<Arc<Stage>> {
+        self.stage.clone()
+    }
+
+    /// How often it wants to hear that time passed.
+    pub(super) fn pulse(&self) -> Option<Duration> {
+        match self.form {
+            Form::Nothing => None,
+            Form::Bar => Some(BAR_PULSE),
+            Form::Lines | Form::Json => Some(LINE_PULSE),
+        }
+    }
+
+    /// Shows what happened.
+    pub(super) fn show(&mut self, event: &Event) {
+        match (self.form, event) {
+            (Form::Bar, Event::TimePassed(live)) => self.draw(live),
+            (Form::Lines, event) => {
+                let now = rfc3339(unix_time());
+                if let Some(line) = self.lines.line(event, &self.name, &now) {
+                    self.say(&line);
+                }
+            }
+            (Form::Json, event) => {
+                let now = rfc3339(unix_time());
+                if let Some(line) = events::json_line(event, &now, &self.job_id, self.given_name.as_deref()) {
+                    self.say(line.trim_end());
+                }
+            }
+            _ => {}
+        }
+        let line = match event {
+            Event::StatusRequested(live) => Some(lines::status_line(&self.name, live)),
+            _ => lines::line(event, self.verbose).filter(|_| !self.quiet && self.form != Form::Json),
+        };
+        if let Some(line) = line {
+            self.say(&line);
+        }
+    }
+
+    fn draw(&mut self, live: &Live) {
+        let Some(stage) = &self.stage else { return };
+        if live.elapsed < FIRST_BAR {
+            return;
+        }
+        if self.terminal.as_ref().is_some_and(|terminal| !terminal.is_ours()) {
+            // In the background the terminal is somebody else's.
+            return stage.draw(Vec::new());
+        }
+        self.frames += 1;
+        let rows = [Row { name: &self.name, live }];
+        stage.draw(bar::frame(&rows, stage.width(), self.frames / FRAMES_PER_TURN, self.colour));
+        if let Some(told) = &mut self.taskbar {
+            let sequence = taskbar::sequence(live);
+            if sequence != *told {
+                stage.send(&sequence);
+                *told = sequence;
+            }
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        match &self.stage {
+            Some(stage) => stage.print(line),
+            None if self.muted => {}
+            None => self.muted = !answer::say(line),
+        }
+    }
+
+    /// Takes everything away. Tells whether the cursor is at the start of a line then, where that is known.
+    pub(super) fn finish(&mut self) -> Option<bool> {
+        let stage = self.stage.as_ref().filter(|_| !self.finished)?;
+        self.finished = true;
+        if self.taskbar.as_ref().is_some_and(|told| !told.is_empty()) {
+            stage.send(taskbar::CLEAR);
+        }
+        Some(stage.finish())
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

@@ -1,0 +1,140 @@
+//! The terminal on which the job's output and our bar appear: one `Screen`, and whoever writes to it takes turns.
+//!
+//! The job's bytes may wait for the terminal as long as it takes; our own drawing never does, so that a terminal that was
+//! stopped with Ctrl-S delays no answer.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
+
+use crate::capture::screen::Screen;
+use crate::error::Result;
+use crate::platform::descriptors::{self, Moved};
+use crate::platform::pty::{self, Size};
+use crate::time::clock::{Clock, Moment, SystemClock};
+
+/// How long our own lines, and the end of the bar, wait for their turn and for the terminal.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The size of a terminal that does not know its own.
+const DEFAULT_SIZE: Size = Size { columns: 80, rows: 24 };
+
+/// A terminal shared by a job and a bar.
+#[derive(Debug)]
+pub struct Stage {
+    target: OwnedFd,
+    clock: SystemClock,
+    /// Taken out by whoever writes.
+    screen: Mutex<Option<Screen>>,
+    put_back: Condvar,
+    resized: AtomicBool,
+}
+
+impl Stage {
+    /// A stage on this terminal.
+    pub fn new(terminal: BorrowedFd<'_>) -> Result<Self> {
+        let target = descriptors::duplicate(terminal)?;
+        let size = pty::size(target.as_fd()).unwrap_or(DEFAULT_SIZE);
+        Ok(Self {
+            target,
+            clock: SystemClock::start(),
+            screen: Mutex::new(Some(Screen::new(size.columns, size.rows))),
+            put_back: Condvar::new(),
+            resized: AtomicBool::new(false),
+        })
+    }
+
+    /// The terminal itself.
+    pub fn terminal(&self) -> BorrowedFd<'_> {
+        self.target.as_fd()
+    }
+
+    /// Writes output of the job, however long that takes.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<Moved> {
+        let mut result = Ok(Moved::Bytes(0));
+        let compose = |screen: &mut Screen, now| screen.output(bytes, now);
+        self.take_turn(None, compose, |composed| result = descriptors::write_all(self.target.as_fd(), composed));
+        result
+    }
+
+    /// Shows these lines as the bar, where the terminal is free just now.
+    pub fn draw(&self, lines: Vec<String>) {
+        let compose = |screen: &mut Screen, now| [screen.footer(lines, now), screen.tick(now)].concat();
+        self.take_turn(Some(Duration::ZERO), compose, |composed| self.write_at_once(composed, Duration::ZERO));
+    }
+
+    /// Prints a line of our own above the bar.
+    pub fn print(&self, line: &str) {
+        let compose = |screen: &mut Screen, _| screen.line_above(line);
+        self.take_turn(Some(PATIENCE), compose, |composed| self.write_at_once(composed, PATIENCE));
+    }
+
+    /// Sends a sequence that moves nothing, such as one for the task bar.
+    pub fn send(&self, sequence: &str) {
+        let compose = |_: &mut Screen, _| sequence.as_bytes().to_vec();
+        self.take_turn(Some(Duration::ZERO), compose, |composed| self.write_at_once(composed, Duration::ZERO));
+    }
+
+    /// Takes the bar away until the next `draw`.
+    pub fn hide(&self) {
+        let compose = |screen: &mut Screen, now| screen.footer(Vec::new(), now);
+        self.take_turn(Some(PATIENCE), compose, |composed| self.write_at_once(composed, PATIENCE));
+    }
+
+    /// Takes the bar away for good. True where the cursor is at the start of a line then.
+    pub fn finish(&self) -> bool {
+        let mut at_line_start = false;
+        let compose = |screen: &mut Screen, _| {
+            let composed = screen.finish();
+            at_line_start = screen.at_line_start();
+            composed
+        };
+        self.take_turn(Some(PATIENCE), compose, |composed| self.write_at_once(composed, PATIENCE));
+        at_line_start
+    }
+
+    /// The terminal has another size now. Whoever writes next heeds it.
+    pub fn resize(&self) {
+        self.resized.store(true, Ordering::Release);
+    }
+
+    /// Columns of the terminal.
+    pub fn width(&self) -> usize {
+        usize::from(pty::size(self.target.as_fd()).unwrap_or(DEFAULT_SIZE).columns)
+    }
+
+    fn write_at_once(&self, bytes: &[u8], patience: Duration) {
+        if !bytes.is_empty() {
+            // What the terminal does not take now is drawn again soon.
+            let _ = descriptors::write_patiently(self.target.as_fd(), bytes, patience);
+        }
+    }
+
+    /// Composes and writes while nobody else does. Waits for its turn at most so long.
+    fn take_turn(
+        &self,
+        limit: Option<Duration>,
+        compose: impl FnOnce(&mut Screen, Duration) -> Vec<u8>,
+        write: impl FnOnce(&[u8]),
+    ) {
+        let Ok(slot) = self.screen.lock() else { return };
+        let taken = match limit {
+            None => self.put_back.wait_while(slot, |screen| screen.is_none()).ok(),
+            Some(limit) => {
+                self.put_back.wait_timeout_while(slot, limit, |screen| screen.is_none()).ok().map(|(slot, _)| slot)
+            }
+        };
+        let Some(mut screen) = taken.and_then(|mut slot| slot.take()) else { return };
+        if self.resized.swap(false, Ordering::AcqRel)
+            && let Some(size) = pty::size(self.target.as_fd())
+        {
+            screen.resize(size.columns, size.rows);
+        }
+        write(&compose(&mut screen, self.clock.now() - Moment::default()));
+        if let Ok(mut slot) = self.screen.lock() {
+            *slot = Some(screen);
+        }
+        self.put_back.notify_one();
+    }
+}

@@ -1,0 +1,74 @@
+//! `runner notify`: what a job tells the runner above it.
+//!
+//! Called by the parser of the command line. It is built for itself alone, since a job may call it often.
+
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Command as Definition};
+use serde_json::Value;
+
+use crate::model::outcome::Progress;
+use crate::model::request::NotifyRequest;
+use crate::time::duration;
+
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = true)]
+pub(super) struct NotifyOptions {
+    /// How far the job is: 0.42, 42% or 17/40
+    #[arg(long, value_name = "FRACTION", allow_hyphen_values = true)]
+    progress: Option<Progress>,
+    /// What the job is doing, in a few words
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    message: Option<String>,
+    /// What the job has so far, as JSON; handed back whatever ends it
+    ///
+    /// The last value stands in the answer. At most 1 MiB.
+    #[arg(long, value_name = "JSON", value_parser = parse_json, allow_hyphen_values = true)]
+    partial: Option<Value>,
+    /// The job needs so long from now on; never beyond --max-timeout
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, allow_hyphen_values = true)]
+    extend: Option<Duration>,
+    /// The job is alive: the idle time starts anew
+    #[arg(long)]
+    watchdog: bool,
+    /// The job is stopping by itself
+    #[arg(long)]
+    stopping: bool,
+}
+
+#[derive(Args)]
+struct HelpOption {
+    /// Print help: -h fits a screen, --help explains all options
+    #[arg(short, long, action = ArgAction::Help)]
+    help: Option<bool>,
+}
+
+impl NotifyOptions {
+    pub(crate) fn request(self) -> NotifyRequest {
+        NotifyRequest {
+            progress: self.progress,
+            message: self.message,
+            partial: self.partial,
+            extend: self.extend,
+            alive: self.watchdog,
+            stopping: self.stopping,
+        }
+    }
+}
+
+/// The verb as the parser needs it.
+pub(crate) fn definition() -> Definition {
+    let verb = Definition::new("notify")
+        .bin_name("runner notify")
+        .override_usage("runner notify [OPTIONS]")
+        .disable_help_flag(true)
+        .args_override_self(true);
+    HelpOption::augment_args(NotifyOptions::augment_args(verb))
+        .about("Tell the runner of this job how far it is, and what it has")
+        .long_about(None)
+}
+
+fn parse_json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text)
+        .map_err(|error| format!("it is not JSON ({error}): give a value such as '{{\"done\": 17}}'"))
+}

@@ -1,0 +1,85 @@
+//! `runner op`: the options of a job, the operation's name, and its own parameters.
+//!
+//! Called by the parser of the command line and, for `resolve`, by `main` once the defaults are loaded. The operations,
+//! with their parameters, come from the registry.
+
+use std::ffi::OsString;
+
+use clap::{ArgMatches, Args, Command as Definition, FromArgMatches};
+
+use crate::app::config::Config;
+use crate::cli::job_options::JobOptions;
+use crate::error::Result;
+use crate::model::job::Command;
+use crate::model::request::{AnswerOptions, ExecRequest};
+use crate::ops::{self, child};
+
+/// The options of `op` as they were given.
+#[derive(Clone, Debug)]
+pub struct OpOptions {
+    job: JobOptions,
+    command: Command,
+}
+
+#[derive(Args)]
+struct ListOption {
+    /// List the operations there are; with --json for programs
+    #[arg(long)]
+    list: bool,
+}
+
+/// What `op` was asked to do.
+pub(crate) enum Asked {
+    Run(Box<OpOptions>),
+    List {
+        json: bool,
+    },
+    /// The parameters make no sense; the error goes where the options say.
+    Refused(crate::error::Error, AnswerOptions),
+}
+
+impl OpOptions {
+    /// Where an error goes that comes before the options are resolved.
+    pub fn answer(&self) -> AnswerOptions {
+        self.job.output.answer()
+    }
+
+    /// The request that these options make together with the defaults.
+    pub fn resolve(self, config: &Config) -> Result<ExecRequest> {
+        self.job.resolve(self.command, config)
+    }
+}
+
+/// Reads the options of `op`.
+pub(crate) fn read(matches: &ArgMatches) -> std::result::Result<Asked, clap::Error> {
+    let job = JobOptions::from_arg_matches(matches)?;
+    if ListOption::from_arg_matches(matches)?.list {
+        return Ok(Asked::List { json: job.output.json });
+    }
+    let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);
+    let (name, parameters) = matches.subcommand().ok_or_else(missing)?;
+    let entry = ops::by_name(name).ok_or_else(missing)?;
+    Ok(match entry.parameters(parameters)? {
+        Ok(prepared) => {
+            let argv: Vec<OsString> = child::command_line(entry.name, &prepared.to_json());
+            Asked::Run(Box::new(OpOptions { job, command: Command::Operation { name: entry.name, argv } }))
+        }
+        Err(error) => Asked::Refused(error, job.output.answer()),
+    })
+}
+
+/// The verb as the parser needs it, with every operation below it.
+pub(crate) fn definition() -> Definition {
+    let verb = Definition::new("op")
+        .bin_name("runner op")
+        .override_usage("runner op [OPTIONS] NAME [ARG]...\n       runner op --list")
+        .subcommand_help_heading("Operations")
+        .subcommand_value_name("NAME")
+        .disable_help_subcommand(true)
+        .disable_help_flag(true)
+        .args_override_self(true);
+    let verb = ListOption::augment_args(JobOptions::augment_args(verb));
+    verb.about("Run one built-in operation under a watchdog")
+        .long_about(None)
+        .subcommands(ops::OPERATIONS.iter().map(ops::Entry::definition))
+}
