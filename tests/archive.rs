@@ -328,6 +328,19 @@ fn a_bomb_is_bounded() {
 }
 
 #[test]
+fn a_name_without_end_is_refused() {
+    let folder = folder();
+    let name = "a".repeat(6 << 20);
+    Evil::new()
+        .file("good")
+        .entry(EntryType::GNULongName, "x", "", &name)
+        .file("b")
+        .write(&folder.path().join("x.tar"));
+    op(folder.path(), &["extract", "x.tar"]).assert_failed("COMMAND_FAILED", &["damaged", "endless"]);
+    assert_eq!(names(folder.path()), ["good", "x.tar"]);
+}
+
+#[test]
 fn what_is_stopped_leaves_nothing_half() {
     let folder = folder();
     large_file(&folder.path().join("large"), 512);
