@@ -20,6 +20,7 @@ use crate::model::exit_code::{self, Exit};
 use crate::model::signal::Signal;
 use crate::ops::context::{Cancel, Context, ScratchList};
 use crate::ops::{Failure, Prepared, by_name};
+use crate::platform::process;
 use crate::platform::signals::{self, Arrivals};
 
 /// The verb by which runner calls itself. It is not for people.
@@ -52,6 +53,8 @@ pub fn command_line(name: &str, parameters: &Value) -> Vec<OsString> {
 
 /// Runs the operation that these arguments name, and says how to leave.
 pub fn run(arguments: &[OsString], deadline_unix_ms: Option<u64>) -> Exit {
+    // Parameters may hold secrets. The program, the verb and the name stay.
+    process::hide_arguments(3);
     match prepared(arguments).and_then(|prepared| carry_out(prepared, deadline_unix_ms)) {
         Ok(exit) => exit,
         // Runner has read the parameters before, so this is between two versions of it.

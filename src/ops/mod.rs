@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
+mod address;
 mod archive;
 pub mod child;
 mod compression;
@@ -19,11 +20,16 @@ pub mod context;
 mod copy;
 mod extract;
 pub mod failure;
+#[cfg(feature = "fetch")]
+mod fetch;
 mod hash;
+#[cfg(feature = "fetch")]
+mod http;
 mod listing;
 mod new_file;
 pub mod parameters;
 mod sleep;
+mod wait_for;
 
 pub use context::Context;
 pub use failure::Failure;
@@ -33,8 +39,11 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<archive::Archive>(),
     Entry::of::<copy::Copy>(),
     Entry::of::<extract::Extract>(),
+    #[cfg(feature = "fetch")]
+    Entry::of::<fetch::Fetch>(),
     Entry::of::<hash::Hash>(),
     Entry::of::<sleep::Sleep>(),
+    Entry::of::<wait_for::WaitFor>(),
 ];
 
 /// A built-in operation: the struct that implements it holds its parameters.

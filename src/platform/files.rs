@@ -55,11 +55,16 @@ fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
+}
+
+/// True for a path whose file is replaced as a whole when it is written: one that is regular or absent.
+pub fn is_replaced(path: &Path) -> bool {
+    own_descriptor(path).is_none() && !is_special(path)
 }
 
 /// Fails where `replace` could certainly not write this file.

@@ -54,13 +54,19 @@ impl Poller {
     }
 }
 
-/// Waits until one descriptor is readable, or for so long.
+/// Waits until the descriptor is readable, or for so long.
 pub fn await_readable(descriptor: BorrowedFd<'_>, limit: Duration) {
+    await_any_readable(&[descriptor], limit);
+}
+
+/// Waits until one of the descriptors is readable, or for so long.
+pub fn await_any_readable(descriptors: &[BorrowedFd<'_>], limit: Duration) {
     let timeout = Timespec {
         tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(limit.subsec_nanos()),
     };
-    let mut polled = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
+    let mut polled: Vec<_> =
+        descriptors.iter().map(|descriptor| PollFd::from_borrowed_fd(*descriptor, PollFlags::IN)).collect();
     let _ = rustix::event::poll(&mut polled, Some(&timeout));
 }
 

@@ -31,6 +31,19 @@ pub fn adopt_orphans() {
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
 }
 
+/// Blanks our command line behind so many words: everybody on this machine can read it, and so do the answers that list
+/// processes. To be called once whoever needs the words has copied them.
+pub fn hide_arguments(kept: usize) {
+    let Some((start, end)) = procfs::own_command_line() else { return };
+    let line = procfs::read("/proc/self/cmdline").unwrap_or_default();
+    let ends = line.iter().enumerate().filter(|(_, byte)| **byte == 0).map(|(at, _)| at + 1);
+    let Some(from) = ends.take(kept).last().filter(|from| line.len() == end - start && start + from < end) else {
+        return;
+    };
+    // SAFETY: the kernel says that these bytes are our command line, which is ours to write; nobody reads it any more.
+    unsafe { std::ptr::with_exposed_provenance_mut::<u8>(start + from).write_bytes(0, end - start - from) };
+}
+
 /// Pauses this thread. Only for the short waits of a repeated kill.
 pub(super) fn nap(duration: Duration) {
     let pause = Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) };

@@ -217,10 +217,9 @@ pub fn command_lines(stats: &[Stat]) -> Vec<String> {
 
 fn command_line(pid: i32) -> Option<String> {
     let bytes = read(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let trimmed = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
-    if trimmed.is_empty() {
-        return None;
-    }
+    // A process that blanked a part of it leaves many.
+    let length = bytes.iter().rposition(|byte| *byte != 0).map(|last| last + 1)?;
+    let trimmed = &bytes[..length];
     let mut text = String::from_utf8_lossy(trimmed).replace('\0', " ");
     if text.len() > COMMAND_LIMIT {
         let ellipsis = "...";
@@ -232,6 +231,17 @@ fn command_line(pid: i32) -> Option<String> {
         text.push_str(ellipsis);
     }
     Some(text)
+}
+
+/// Where our own command line begins and ends in memory.
+pub(super) fn own_command_line() -> Option<(usize, usize)> {
+    let bytes = read("/proc/self/stat")?;
+    let close = bytes.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
+    // Fields 48 and 49; the first behind the name is number 3.
+    let mut fields = rest.split_ascii_whitespace().skip(48 - 3).map(|field| field.parse().ok());
+    let (start, end) = (fields.next()??, fields.next()??);
+    (0 < start && start < end).then_some((start, end))
 }
 
 /// The real user id.

@@ -355,9 +355,18 @@ pub(crate) fn exec(options: &str) -> Exec {
     exec_with(runner(), options)
 }
 
+/// `runner op` with these options, separated by spaces. The operation and its parameters follow as `arg`s.
+pub(crate) fn op(options: &str) -> Exec {
+    verb_with(runner(), "op", options)
+}
+
 /// As `exec`, with a command that is already set up.
-pub(crate) fn exec_with(mut command: Command, options: &str) -> Exec {
-    command.arg("exec").args(options.split_whitespace());
+pub(crate) fn exec_with(command: Command, options: &str) -> Exec {
+    verb_with(command, "exec", options)
+}
+
+fn verb_with(mut command: Command, verb: &str, options: &str) -> Exec {
+    command.arg(verb).args(options.split_whitespace());
     Exec { command, job: Vec::new(), lifeline: Lifeline::new(), stdout: Sink::Kept, stderr: Sink::Kept }
 }
 
@@ -365,6 +374,12 @@ impl Exec {
     /// One more option or its value, which may hold spaces.
     pub(crate) fn arg(mut self, value: impl AsRef<OsStr>) -> Self {
         self.command.arg(value);
+        self
+    }
+
+    /// More of them.
+    pub(crate) fn args<I: IntoIterator<Item: AsRef<OsStr>>>(mut self, values: I) -> Self {
+        self.command.args(values);
         self
     }
 

@@ -1,0 +1,119 @@
+//! What operations that speak to other machines know about addresses: names of hosts, ports, and secrets to hide.
+//!
+//! Called before anything starts, so that a wrong address is an error of the command line and no failed attempt.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Hides the name and password of a URL, for everything that people or logs get to see.
+pub(super) fn without_credentials(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let authority = &url[start..];
+    let end = authority.find(['/', '?', '#']).unwrap_or(authority.len());
+    match authority[..end].rfind('@') {
+        Some(at) => format!("{}{}", &url[..start], &authority[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+/// Splits `host:port` and `[::1]:80`. What is wrong with it completes "the address ...".
+pub(super) fn host_and_port(text: &str) -> Result<(String, u16), String> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (address, behind) = rest.split_once(']').ok_or("lacks the ] of its IPv6 address")?;
+            (address, behind.strip_prefix(':').ok_or("lacks a port")?)
+        }
+        None => text.rsplit_once(':').ok_or("lacks a port")?,
+    };
+    if !text.starts_with('[') && host.contains(':') {
+        return Err("has an IPv6 address that must stand in brackets".to_owned());
+    }
+    if text.starts_with('[') {
+        // A zone, as in fe80::1%eth0, is a matter of the system.
+        let address = host.split('%').next().unwrap_or_default();
+        address.parse::<Ipv6Addr>().map_err(|_| format!("has no IPv6 address in its brackets: '{host}'"))?;
+    } else {
+        check_host(host)?;
+    }
+    let number = port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse::<u16>().ok()).flatten();
+    match number {
+        Some(1..) => Ok((host.to_owned(), number.unwrap_or_default())),
+        _ if port.is_empty() => Err("lacks a port".to_owned()),
+        _ => Err(format!("has the port '{port}', which is none")),
+    }
+}
+
+/// What is wrong with the name of a host, by RFC 1123, but with the underscores that people use.
+pub(super) fn check_host(host: &str) -> Result<(), String> {
+    if host.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    let name = host.strip_suffix('.').unwrap_or(host);
+    if name.is_empty() {
+        return Err("lacks a host".to_owned());
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if name.len() > 253 || !name.split('.').all(is_label) {
+        return Err(format!("has the host '{host}', which is no name of a host"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{host_and_port, without_credentials};
+
+    #[test]
+    fn credentials_are_hidden_and_nothing_else() {
+        for (url, shown) in [
+            ("http://user:pass@host/p", "http://host/p"),
+            ("http://user@host", "http://host"),
+            ("http://a:b@c@host:1/@x", "http://host:1/@x"),
+            ("http://host/a@b?c@d", "http://host/a@b?c@d"),
+            ("http://host?x@y", "http://host?x@y"),
+            ("user:pass@host", "host"),
+        ] {
+            assert_eq!(without_credentials(url), shown);
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_or_refused_with_a_reason() {
+        for (text, host, port) in [
+            ("localhost:80", "localhost", 80),
+            ("127.0.0.1:65535", "127.0.0.1", 65535),
+            ("[::1]:1", "::1", 1),
+            ("[fe80::1%eth0]:22", "fe80::1%eth0", 22),
+            ("a_b.example.:443", "a_b.example.", 443),
+        ] {
+            assert_eq!(host_and_port(text), Ok((host.to_owned(), port)), "{text}");
+        }
+        for text in [
+            "",
+            "host",
+            "host:",
+            ":80",
+            "host:0",
+            "host:65536",
+            "host:-1",
+            "host:+1",
+            "host:http",
+            "::1:80",
+            "[::1]",
+            "[::1:80",
+            "[host]:80",
+            "ho st:80",
+            "-a:80",
+            "a..b:80",
+            "host:80/",
+            "user@host:80",
+            "höst:80",
+        ] {
+            assert!(host_and_port(text).is_err(), "{text}");
+        }
+    }
+}
