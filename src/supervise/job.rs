@@ -235,6 +235,10 @@ impl<'a> Job<'a> {
 
     /// A deadline that is the job's own, or the machine's.
     pub(super) fn due(&mut self, timer: Timer, surface: &mut Surface<'_>) {
+        if matches!(timer, Timer::Wall | Timer::Idle) {
+            // What the job said in time counts, also when we were busy with something else.
+            self.listen(surface);
+        }
         if timer != Timer::Pulse {
             return self.step(Input::Due(timer), surface);
         }
@@ -401,8 +405,9 @@ impl<'a> Job<'a> {
                     self.listening.extensions.reached_maximum |= capped;
                     (self.listener)(Event::DeadlineExtended { timeout: wall, capped });
                 }
-                Effect::TellExtensionRefused(reason) => {
+                Effect::TellExtensionRefused { reason, at_maximum } => {
                     self.listening.extensions.refused += 1;
+                    self.listening.extensions.reached_maximum |= at_maximum;
                     (self.listener)(Event::ExtensionRefused { reason });
                 }
                 Effect::TellForwarded(signal) => (self.listener)(Event::SignalForwarded(signal)),
