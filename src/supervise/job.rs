@@ -44,8 +44,8 @@ const _: () = assert!(OUTPUT + output::KEYS <= KEYS);
 
 /// Messages that are taken before the event loop looks at its deadlines again.
 const MESSAGES_AT_ONCE: usize = 64;
-/// Messages that are taken after the job's end: more than a socket's queue can hold, and not without end.
-const LAST_MESSAGES: usize = 4096;
+/// The same in bytes, for long values take long to read.
+const BYTES_AT_ONCE: usize = 1 << 20;
 /// How often the growth of the output is told, at most.
 const GROWTH_PERIOD: Duration = Duration::from_secs(1);
 
@@ -203,9 +203,7 @@ impl<'a> Job<'a> {
                 }
             }
             DOORBELL => self.look(surface),
-            CONTROL => {
-                self.listen(MESSAGES_AT_ONCE, surface);
-            }
+            CONTROL => self.listen(surface),
             _ => {
                 let grew = self.output.ready(key, surface.poller);
                 self.after_output(grew, surface);
@@ -275,15 +273,19 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Takes what the job said.
-    fn listen(&mut self, limit: usize, surface: &mut Surface<'_>) {
-        let mut understood = false;
-        for _ in 0..limit {
+    /// Takes what the job said, up to a limit.
+    fn listen(&mut self, surface: &mut Surface<'_>) {
+        let (mut understood, mut bytes) = (false, 0);
+        for _ in 0..MESSAGES_AT_ONCE {
             let Some(heard) = self.listening.next() else { break };
             understood |= heard.understood;
+            bytes += heard.size;
             heard.events.into_iter().for_each(&mut self.listener);
             if let Some(from_now) = heard.extend {
                 self.step(Input::Extend(from_now), surface);
+            }
+            if bytes > BYTES_AT_ONCE {
+                break;
             }
         }
         if understood {
@@ -419,7 +421,7 @@ impl<'a> Job<'a> {
     /// Lets go of everything and tells the outcome.
     fn finish(&mut self, surface: &mut Surface<'_>) {
         // The last words may have come with the end.
-        self.listen(LAST_MESSAGES, surface);
+        self.listening.last().into_iter().flat_map(|heard| heard.events).for_each(&mut self.listener);
         self.done = true;
         surface.deadlines.disarm((self.id, Timer::Pulse));
         surface.poller.remove(self.tree.doorbell());
