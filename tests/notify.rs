@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -123,8 +123,7 @@ fn assert_sent(output: &Output) {
 
 /// A program that this machine may lack.
 fn is_there(program: &str) -> bool {
-    let mut command = Command::new(program);
-    support::clean(&mut command);
+    let mut command = support::runner_at(Path::new(program));
     let there =
         command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
     if !there {
@@ -602,8 +601,7 @@ fn noise_is_no_sign_of_life() {
 /// Tells from another process, as another user.
 fn tell_as(user: u32, place: &Path, address: &str, line: &str) {
     use std::os::unix::process::CommandExt;
-    let mut command = Command::new(place.join("victim"));
-    support::clean(&mut command);
+    let mut command = support::runner_at(&place.join("victim"));
     command.current_dir("/").uid(user).gid(user).args(["tell", address, line]);
     assert!(command.status().expect("victim runs").success(), "a datagram of user {user} is sent");
 }
@@ -659,11 +657,10 @@ struct Flood(Child);
 
 impl Flood {
     fn start(place: &Path, address: &str) -> Self {
-        let mut command = Command::new(place.join("victim"));
-        support::clean(&mut command);
+        let mut command = support::runner_at(&place.join("victim"));
         support::become_nobody(&mut command);
         command.current_dir("/").env("RUNNER_NOTIFY_SOCKET", address).stdout(Stdio::null());
-        Self(command.args(["report-flood", "0", "", "1000000000"]).spawn().expect("a flood starts"))
+        Self(command.args(["report-flood", "2", "status", "1000000"]).spawn().expect("a flood starts"))
     }
 }
 
