@@ -16,7 +16,7 @@ const DATAGRAM_LIMIT: usize = INLINE_LIMIT + (4 << 10);
 /// Datagrams that are taken after the job's end: more than the queue of a socket holds, unless somebody made it huge.
 const LAST_DATAGRAMS: usize = 4096;
 /// Memory files that are looked into after the job's end. Of a flood only the newest matter, and each costs time.
-const LAST_FILES: usize = 16;
+const LAST_FILES: usize = 4;
 
 /// The socket of one job.
 #[derive(Debug)]
