@@ -55,10 +55,10 @@ pub(super) extern "C" fn guard(plan: *mut c_void) -> ! {
         plan.shared.phase.store(PHASE_FAILED, Ordering::Release);
         exit(0);
     }
+    // First our own table: once runner knows that the leader runs, it closes its copy of the job's terminal.
+    close_all_but([plan.doorbell, plan.cgroup, plan.cgroup_parent, plan.terminal, plan.keyboard]);
     plan.shared.phase.store(PHASE_STARTED, Ordering::Release);
     ring(plan);
-    let kept = [plan.doorbell, plan.cgroup, plan.cgroup_parent, plan.terminal, plan.keyboard];
-    close_all_but(kept);
     watch(plan)
 }
 

@@ -8,6 +8,7 @@
 
 pub(crate) mod leash;
 pub(crate) mod peer;
+pub(crate) mod picture;
 pub(crate) mod process;
 pub(crate) mod pty;
 

@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
+use vt100::{Color, Parser};
+
+use super::picture::{self, Picture};
 use super::process::{Setup, children, group, shell_code, stream, wait_readable};
 use super::{LIMIT, Scratch, search_path};
 
@@ -35,11 +38,36 @@ pub(crate) struct Terminal {
 struct Screen {
     bytes: Mutex<Vec<u8>>,
     grown: Condvar,
+    /// What the bytes so far look like on a screen.
+    drawn: Mutex<Drawn>,
+}
+
+struct Drawn {
+    parser: Parser,
+    /// So many bytes were drawn.
+    bytes: usize,
+}
+
+impl Default for Drawn {
+    fn default() -> Self {
+        Self { parser: Parser::new(24, 80, 0), bytes: 0 }
+    }
 }
 
 impl Screen {
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
         self.bytes.lock().expect("no reader panicked")
+    }
+
+    /// The screen with everything on it that was shown so far.
+    fn drawn(&self) -> MutexGuard<'_, Drawn> {
+        let mut drawn = self.drawn.lock().expect("no reader panicked");
+        let bytes = self.lock();
+        let from = drawn.bytes;
+        drawn.parser.process(&bytes[from..]);
+        drawn.bytes = bytes.len();
+        drop(bytes);
+        drawn
     }
 }
 
@@ -202,6 +230,50 @@ impl Terminal {
         String::from_utf8_lossy(&self.screen.lock()).into_owned()
     }
 
+    /// Everything that was shown, as bytes.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.screen.lock().clone()
+    }
+
+    /// What the screen looks like now.
+    pub(crate) fn picture(&self) -> Picture {
+        Picture::of(&self.screen.drawn().parser)
+    }
+
+    /// The colour in which a text stands on the screen now.
+    pub(crate) fn colour_of(&self, text: &str) -> Option<Color> {
+        picture::colour_of(&self.screen.drawn().parser, text)
+    }
+
+    /// Waits until the screen looks as wanted, and gives what it looks like then.
+    #[track_caller]
+    pub(crate) fn picture_when(&self, what: &str, mut wanted: impl FnMut(&Picture) -> bool) -> Picture {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let picture = self.picture();
+            if wanted(&picture) {
+                return picture;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited in vain until {what}; on the screen:\n{}", picture.rows.join("\n"));
+            let bytes = self.screen.lock();
+            let known = self.screen.drawn.lock().map_or(0, |drawn| drawn.bytes);
+            if bytes.len() == known {
+                // Woken by new bytes; the limit alone ends the waiting otherwise.
+                let _ = self.screen.grown.wait_timeout(bytes, left.min(Duration::from_millis(50)));
+            }
+        }
+    }
+
+    /// Waits until the screen shows exactly these rows, times and spinners redacted.
+    #[track_caller]
+    pub(crate) fn shows(&self, rows: &[&str]) -> Picture {
+        let wanted: Vec<String> = rows.iter().map(|row| (*row).to_owned()).collect();
+        let picture = self.picture_when(&format!("it shows\n{}\n", rows.join("\n")), |now| now.redacted() == wanted);
+        assert!(!picture.alternate, "a full-screen program has the screen");
+        picture
+    }
+
     /// Whether the terminal shows what is typed.
     pub(crate) fn echoes(&self) -> bool {
         self.modes().contains(LocalModes::ECHO)
@@ -213,6 +285,8 @@ impl Terminal {
     }
 
     pub(crate) fn resize(&self, rows: u16, columns: u16) {
+        // What was shown before is drawn at the size before.
+        self.screen.drawn().parser.screen_mut().set_size(rows, columns);
         tcsetwinsize(&self.keyboard, size(rows, columns)).expect("a new size");
     }
 
