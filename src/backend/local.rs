@@ -106,7 +106,7 @@ impl Backend for Local {
             }
         };
         // Nobody reads them any more: whoever ends us while we answer must succeed.
-        Arrivals::release(&self.watched());
+        Arrivals::release(&self.released());
         if let (Ok(true) | Err(_), Some(terminal)) = (&ended, terminal) {
             terminal.restore();
         }
@@ -149,6 +149,13 @@ impl Local {
         let mut watched = Orders::signals(self.manners);
         watched.retain(|signal| !self.inherited.ignores(*signal));
         watched
+    }
+
+    /// The signals that have their default action again while we answer. Whoever asks how it stands ends nothing.
+    fn released(&self) -> Vec<Signal> {
+        let mut released = self.watched();
+        released.retain(|signal| self.manners == Manners::PassOn || *signal != Signal::USR1);
+        released
     }
 
     fn watch_signals(&self) -> Result<Arrivals> {
@@ -230,6 +237,7 @@ fn tree_spec(assignment: &Assignment, own_group: bool, manners: Manners) -> Resu
         late_input,
         own_group,
         terminal: None,
+        keyboard: None,
         keep_ignored_pipe: manners == Manners::PassOn,
     })
 }

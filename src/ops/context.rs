@@ -140,6 +140,18 @@ impl Context {
         }
     }
 
+    /// Reports all three in one message, unless one has just been sent: how much is done, what it is doing now, and what
+    /// there is so far. For loops in which separate reports would keep each other back.
+    pub fn report_step(&mut self, done: u64, whole: u64, make: impl FnOnce() -> (String, Value)) {
+        if self.report_is_due() {
+            let fraction = if whole == 0 { 1.0 } else { (done as f64 / whole as f64).min(1.0) };
+            let (status, partial) = make();
+            self.progress = Progress::of(fraction);
+            self.status = status;
+            self.report(Some(&partial));
+        }
+    }
+
     /// Reports what it is doing, in a few words.
     pub fn status(&mut self, text: impl Into<String>) {
         self.status = text.into();

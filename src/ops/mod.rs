@@ -13,13 +13,20 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 mod address;
+mod archive;
 pub mod child;
+mod compression;
 pub mod context;
+mod copy;
+mod extract;
 pub mod failure;
 #[cfg(feature = "fetch")]
 mod fetch;
+mod hash;
 #[cfg(feature = "fetch")]
 mod http;
+mod listing;
+mod new_file;
 pub mod parameters;
 mod sleep;
 mod wait_for;
@@ -29,8 +36,12 @@ pub use failure::Failure;
 
 /// Every operation there is.
 pub const OPERATIONS: &[Entry] = &[
+    Entry::of::<archive::Archive>(),
+    Entry::of::<copy::Copy>(),
+    Entry::of::<extract::Extract>(),
     #[cfg(feature = "fetch")]
     Entry::of::<fetch::Fetch>(),
+    Entry::of::<hash::Hash>(),
     Entry::of::<sleep::Sleep>(),
     Entry::of::<wait_for::WaitFor>(),
 ];

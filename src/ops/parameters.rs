@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::model::quantity::Seconds;
+use crate::model::quantity::{ByteSize, NotASize, Seconds};
 use crate::time::duration::{self, NotADuration};
 
 /// A duration: `90s` or `1.5` on the command line, the same or a number of seconds in JSON.
@@ -64,6 +64,58 @@ impl JsonSchema for Span {
         json_schema!({
             "description": "a number of seconds, or text such as 90s, 500ms or 1h30m",
             "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string" }]
+        })
+    }
+}
+
+/// A number of bytes: `64K` or `1G` on the command line, the same or a number in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+impl FromStr for Size {
+    type Err = NotASize;
+
+    fn from_str(text: &str) -> Result<Self, NotASize> {
+        text.parse().map(|ByteSize(bytes)| Self(bytes))
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ByteSize(self.0).fmt(f)
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Number(u64),
+            Text(String),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Number(bytes) => Ok(Self(bytes)),
+            Form::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for Size {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "a number of bytes, or text such as 64K, 1M or 1G",
+            "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string" }]
         })
     }
 }
@@ -150,7 +202,7 @@ mod tests {
     use std::os::unix::ffi::OsStringExt;
     use std::time::Duration;
 
-    use super::{FilePath, Span};
+    use super::{FilePath, Size, Span};
 
     #[test]
     fn a_parameter_survives_json() {
@@ -162,6 +214,10 @@ mod tests {
         for text in ["1.5", "\"1500ms\"", "\"1.5s\""] {
             assert_eq!(serde_json::from_str::<Span>(text).expect(text).0, Duration::from_millis(1500));
         }
+        for text in ["65536", "\"64K\"", "\"65536\""] {
+            assert_eq!(serde_json::from_str::<Size>(text).expect(text), Size(65536));
+        }
+        assert!(serde_json::from_str::<Size>("\"lots\"").is_err());
         assert!(serde_json::from_str::<Span>("\"soon\"").is_err());
         assert!(serde_json::from_str::<Span>("-1").is_err());
     }

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const LINK_LIMIT: u32 = 40;
 
 /// The file that a path leads to in the end; links to what does not exist yet are followed, too.
-pub(super) fn resolve(path: &Path) -> io::Result<PathBuf> {
+pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     let mut current = path.to_owned();
     for _ in 0..LINK_LIMIT {
         match fs::read_link(&current) {

@@ -57,7 +57,7 @@ pub(super) extern "C" fn guard(plan: *mut c_void) -> ! {
     }
     plan.shared.phase.store(PHASE_STARTED, Ordering::Release);
     ring(plan);
-    let kept = [plan.doorbell, plan.cgroup, plan.cgroup_parent, plan.terminal];
+    let kept = [plan.doorbell, plan.cgroup, plan.cgroup_parent, plan.terminal, plan.keyboard];
     close_all_but(kept);
     watch(plan)
 }
@@ -112,6 +112,9 @@ fn watch(plan: &mut Plan) -> ! {
     }
     let mut rounds = 0;
     loop {
+        if runner_is_gone(plan) {
+            restore_modes(plan);
+        }
         if !reap(plan) {
             shared.tree_empty.store(1, Ordering::Release);
             if runner_is_gone(plan) {
@@ -190,6 +193,15 @@ fn leave_terminal(plan: &Plan) {
         }
         let _ = syscall!(Sysno::ioctl, plan.terminal, libc::TIOCSPGRP, &raw const own);
         let _ = syscall!(Sysno::close, plan.terminal);
+    }
+}
+
+/// Runner died while the user's terminal had modes of ours.
+fn restore_modes(plan: &Plan) {
+    let shared = &plan.shared;
+    if plan.keyboard >= 0 && shared.keyboard_taken.swap(0, Ordering::AcqRel) == 1 {
+        // SAFETY: the descriptor is kept open; the kernel reads a termios from memory that holds one.
+        let _ = unsafe { syscall!(Sysno::ioctl, plan.keyboard, libc::TCSETS, shared.keyboard_modes.as_ptr()) };
     }
 }
 
@@ -299,7 +311,7 @@ fn ring(plan: &Plan) {
 }
 
 /// Leaves the descriptor table that we share with runner, and keeps these of its entries.
-fn close_all_but(mut kept: [i32; 4]) {
+fn close_all_but(mut kept: [i32; 5]) {
     kept.sort_unstable();
     // The first call leaves the shared table; from the top down it copies only what lies below.
     let mut flags = libc::CLOSE_RANGE_UNSHARE as usize;

@@ -24,6 +24,9 @@ pub(super) const STEP_INPUT: u32 = 3;
 /// How many pids of reaped processes are remembered.
 pub(super) const REAPED_MEMORY: usize = 64;
 
+/// Room for the kernel's termios on every architecture, in eight bytes each.
+pub(super) const MODES_LENGTH: usize = 8;
+
 /// Memory that runner and the guard both read and write.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -45,6 +48,10 @@ pub(super) struct Shared {
     pub(super) user_micros: AtomicU64,
     pub(super) system_micros: AtomicU64,
     pub(super) max_rss_kib: AtomicU64,
+    /// Set while the modes of the user's terminal are ours, and `keyboard_modes` holds what they were.
+    pub(super) keyboard_taken: AtomicU32,
+    /// The kernel's termios, as bytes.
+    pub(super) keyboard_modes: [AtomicU64; MODES_LENGTH],
     /// Pids that were reaped lately, in a ring.
     pub(super) reaped: [AtomicI32; REAPED_MEMORY],
     pub(super) reaped_count: AtomicU32,
@@ -67,6 +74,8 @@ impl Shared {
             user_micros: AtomicU64::new(0),
             system_micros: AtomicU64::new(0),
             max_rss_kib: AtomicU64::new(0),
+            keyboard_taken: AtomicU32::new(0),
+            keyboard_modes: [const { AtomicU64::new(0) }; MODES_LENGTH],
             reaped: [const { AtomicI32::new(0) }; REAPED_MEMORY],
             reaped_count: AtomicU32::new(0),
         }
@@ -88,6 +97,8 @@ pub(super) struct Plan {
     pub(super) leader_stack: (u64, u64),
     /// The pseudo-terminal that the job shall have as its own, or -1.
     pub(super) terminal: i32,
+    /// The user's terminal, to put its modes back where runner cannot, or -1.
+    pub(super) keyboard: i32,
     /// A process group of its own.
     pub(super) own_group: bool,
     /// Signals whose disposition the leader sets to default, one bit each (bit 0 is signal 1).

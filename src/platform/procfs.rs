@@ -276,6 +276,25 @@ fn row(stat: &Stat, command: String) -> ProcessRow {
     }
 }
 
+/// Living processes that came to us as orphans, and theirs: younger than `since`, and not below an older child of ours.
+pub fn orphans(since: u64) -> Vec<Stat> {
+    let mut found = descendants(super::process::own_pid());
+    let older: Vec<i32> = found.iter().filter(|stat| stat.start_time < since).map(|stat| stat.pid).collect();
+    found.retain(|stat| {
+        !stat.is_dead() && stat.start_time >= since && !older.iter().any(|pid| is_below(stat.pid, *pid))
+    });
+    found
+}
+
+/// Rows with their real user ids.
+pub fn rows_with_owners(stats: &[Stat]) -> Vec<ProcessRow> {
+    let mut rows = rows(stats);
+    for row in &mut rows {
+        row.uid = owner(row.pid);
+    }
+    rows
+}
+
 /// True where the process has one of these open, by the names that /proc gives them.
 pub fn holds_one_of(pid: i32, names: &[String]) -> bool {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };

@@ -46,6 +46,8 @@ pub struct TreeSpec {
     pub own_group: bool,
     /// The job gets a session of its own, with this as its controlling terminal.
     pub terminal: Option<OwnedFd>,
+    /// The user's terminal, whose modes the guard puts back where we cannot.
+    pub keyboard: Option<OwnedFd>,
     /// An ignored SIGPIPE stays ignored, as timeout(1) leaves it.
     pub keep_ignored_pipe: bool,
 }
@@ -65,6 +67,7 @@ pub struct Tree {
     _late_input: Option<CString>,
     descriptors: [Option<OwnedFd>; 3],
     terminal: Option<OwnedFd>,
+    keyboard: Option<OwnedFd>,
     _stacks: [Stack; 2],
     guard_gone: bool,
     released: bool,
@@ -97,6 +100,7 @@ impl Tree {
             cgroup_name: cgroup.as_ref().map_or(std::ptr::null(), |cgroup| cgroup.name().as_ptr()),
             leader_stack: stacks[1].range(),
             terminal: raw(&spec.terminal),
+            keyboard: raw(&spec.keyboard),
             own_group: spec.own_group,
             reset_signals: inherited.to_reset(spec.keep_ignored_pipe),
             candidates: spec.command.candidates(),
@@ -119,6 +123,7 @@ impl Tree {
             _late_input: spec.late_input,
             descriptors: spec.descriptors,
             terminal: spec.terminal,
+            keyboard: spec.keyboard,
             _stacks: stacks,
             guard_gone: false,
             released: false,
@@ -219,7 +224,7 @@ impl Tree {
             process::nap(STRAY_PAUSE);
         }
         // What may be the job's and bears no sign of it is named, and left to whoever reads the answer.
-        let unsure = with_owners(&orphans(started));
+        let unsure = procfs::rows_with_owners(&procfs::orphans(started));
         // The leader's status went to whoever adopted it.
         (End::Signaled { signal: Signal::KILL, core_dumped: false }, unsure)
     }
@@ -227,9 +232,25 @@ impl Tree {
     /// Processes below us that can only be of this tree: younger than its guard, and in the leader's group or marked.
     fn strays(&self, since: u64) -> Vec<Identity> {
         let leader = self.leader_pid();
-        let mut found = orphans(since);
+        let mut found = procfs::orphans(since);
         found.retain(|stat| stat.group == leader || procfs::has_variable(stat.pid, self.command.mark()));
         found.iter().map(Stat::identity).collect()
+    }
+
+    /// Tells the guard that the modes of the user's terminal are about to become ours. `false`: they are the user's again.
+    pub fn note_modes(&self, taken: bool) {
+        let shared = &self.plan.shared;
+        if let Some(keyboard) = self.keyboard.as_ref().filter(|_| taken) {
+            let mut modes = [0_u64; plan::MODES_LENGTH];
+            // SAFETY: the kernel's termios fits into the array on every architecture.
+            if unsafe { libc::ioctl(keyboard.as_raw_fd(), libc::TCGETS, modes.as_mut_ptr()) } != 0 {
+                return;
+            }
+            for (slot, word) in shared.keyboard_modes.iter().zip(modes) {
+                slot.store(word, Ordering::Relaxed);
+            }
+        }
+        shared.keyboard_taken.store(u32::from(taken), Ordering::Release);
     }
 
     /// The signal that the leader is stopped on, where it is.
@@ -331,7 +352,7 @@ impl Tree {
 
     /// What is still alive, with its owner.
     pub fn survivors(&self) -> Vec<ProcessRow> {
-        with_owners(&self.first_living())
+        procfs::rows_with_owners(&self.first_living())
     }
 
     /// What lives on after the leader, and whether it holds one of the pipes or terminals that /proc gives these names.
@@ -429,24 +450,6 @@ impl Drop for Tree {
             drop(unsafe { OwnedFd::from_raw_fd(raw) });
         }
     }
-}
-
-/// Living processes that came to us as orphans, and theirs: younger than `since`, and not below an older child of ours.
-fn orphans(since: u64) -> Vec<Stat> {
-    let mut found = procfs::descendants(process::own_pid());
-    let older: Vec<i32> = found.iter().filter(|stat| stat.start_time < since).map(|stat| stat.pid).collect();
-    found.retain(|stat| {
-        !stat.is_dead() && stat.start_time >= since && !older.iter().any(|pid| procfs::is_below(stat.pid, *pid))
-    });
-    found
-}
-
-fn with_owners(stats: &[Stat]) -> Vec<ProcessRow> {
-    let mut rows = procfs::rows(stats);
-    for row in &mut rows {
-        row.uid = procfs::owner(row.pid);
-    }
-    rows
 }
 
 fn new_stack() -> Result<Stack> {

@@ -14,6 +14,7 @@ use crate::model::job::{Command, JobSpec, Scope, Streams};
 use crate::model::outcome::{Cause, End, Leftover, Outcome, ProcessRow};
 use crate::model::signal::Signal;
 use crate::platform::cgroup::Home;
+use crate::platform::descriptors;
 use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
 use crate::platform::signals::Inherited;
@@ -116,6 +117,8 @@ impl<'a> Job<'a> {
         let first_key = id * KEYS + OUTPUT;
         let output = Output::open(streams, limit, log.as_ref(), stage.as_ref(), &mut tree, doorbell, first_key)?;
         let has_terminal = output.terminal().is_some();
+        let keyboard = if has_terminal { Keyboard::open(id * KEYS + KEYBOARD) } else { None };
+        tree.keyboard = keyboard.as_ref().map(|keyboard| descriptors::duplicate(keyboard.device())).transpose()?;
         let shares_group = !tree.own_group && !has_terminal;
         let operation = matches!(spec.command, Command::Operation { .. });
         let now = surface.now;
@@ -126,7 +129,7 @@ impl<'a> Job<'a> {
             machine,
             tree,
             output,
-            keyboard: if has_terminal { Keyboard::open(id * KEYS + KEYBOARD) } else { None },
+            keyboard,
             typed: Vec::new(),
             listening: Listening::new(inlet, operation),
             pulse,
@@ -219,7 +222,7 @@ impl<'a> Job<'a> {
             DOORBELL => self.look(surface),
             KEYBOARD => {
                 if let (Some(keyboard), Some(terminal)) = (&mut self.keyboard, self.output.terminal()) {
-                    self.typed.extend(keyboard.hand_on(terminal, surface.poller));
+                    self.typed.extend(keyboard.hand_on(terminal, surface.poller, &self.tree));
                 }
             }
             CONTROL => {
@@ -246,13 +249,13 @@ impl<'a> Job<'a> {
     /// Takes the keyboard for a job that has a terminal of its own, where it is ours to take.
     pub(super) fn take_keyboard(&mut self, poller: &Poller) {
         if let Some(keyboard) = &mut self.keyboard {
-            keyboard.take(poller);
+            keyboard.take(poller, &self.tree);
         }
     }
 
     pub(super) fn give_keyboard_back(&mut self, poller: &Poller) {
         if let Some(keyboard) = &mut self.keyboard {
-            keyboard.give_back(poller);
+            keyboard.give_back(poller, &self.tree);
         }
     }
 

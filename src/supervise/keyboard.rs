@@ -9,6 +9,7 @@ use crate::model::signal::Signal;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::poller::{Interest, Poller};
 use crate::platform::pty::{self, Key, Modes};
+use crate::platform::tree::Tree;
 use crate::platform::tty::Terminal;
 
 /// Keys that are read at once.
@@ -30,35 +31,48 @@ impl Keyboard {
         Some(Self { terminal, taken: false, key })
     }
 
-    /// Takes the keyboard, where we are in the foreground.
-    pub(super) fn take(&mut self, poller: &Poller) {
-        if !self.taken && self.terminal.take_keyboard() {
+    /// The terminal, for whoever puts its modes back where we cannot.
+    pub(super) fn device(&self) -> BorrowedFd<'_> {
+        self.terminal.device()
+    }
+
+    /// Takes the keyboard, where we are in the foreground. The job's tree is told of it.
+    pub(super) fn take(&mut self, poller: &Poller, tree: &Tree) {
+        if self.taken || !self.terminal.is_ours() {
+            return;
+        }
+        tree.note_modes(true);
+        if self.terminal.take_keyboard() {
             self.taken = poller.add(self.terminal.device(), self.key, Interest::Readable).is_ok();
             if !self.taken {
                 self.terminal.restore();
             }
         }
+        if !self.taken {
+            tree.note_modes(false);
+        }
     }
 
     /// Gives it back.
-    pub(super) fn give_back(&mut self, poller: &Poller) {
+    pub(super) fn give_back(&mut self, poller: &Poller, tree: &Tree) {
         if self.taken {
             poller.remove(self.terminal.device());
             self.taken = false;
             self.terminal.restore();
+            tree.note_modes(false);
         }
     }
 
     /// Hands on what was typed. Gives the signals that keys stood for; one that suspends is not handed on, since the job
     /// could not stop by itself in a session of its own.
-    pub(super) fn hand_on(&mut self, job: BorrowedFd<'_>, poller: &Poller) -> Vec<Signal> {
+    pub(super) fn hand_on(&mut self, job: BorrowedFd<'_>, poller: &Poller, tree: &Tree) -> Vec<Signal> {
         let mut buffer = [0; AT_ONCE];
         let typed = match descriptors::read(self.terminal.device(), &mut buffer) {
             Ok(Moved::Bytes(length)) if length > 0 => &buffer[..length],
             Ok(Moved::WouldBlock) => return Vec::new(),
             // Another group is in the foreground, or the terminal is gone.
             _ => {
-                self.give_back(poller);
+                self.give_back(poller, tree);
                 return Vec::new();
             }
         };

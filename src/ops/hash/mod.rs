@@ -1,0 +1,271 @@
+//! `hash`: digests of files and trees, and the check of files against digests that were written down.
+//!
+//! What it prints is what sha256sum(1) and b3sum print. A file that cannot be read keeps none of the others from being
+//! hashed; the failure comes at the end.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, Result, plain};
+use crate::model::envelope::ErrorCode;
+use crate::ops::listing::Listing;
+use crate::ops::parameters::FilePath;
+use crate::ops::{Context, Failure, Operation};
+
+mod check;
+mod digest;
+mod sums;
+
+use digest::{Algorithm, Stop};
+
+/// The name that means standard input.
+const STDIN: &str = "-";
+
+#[derive(Args, Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Hash {
+    /// Files and folders to hash, or with --check the files of checksums; - is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<FilePath>,
+    /// The digest function
+    #[arg(long, value_enum, default_value_t)]
+    #[serde(default)]
+    algorithm: Algorithm,
+    /// Read checksums from the FILEs and check them
+    #[arg(long, short = 'c')]
+    #[serde(default)]
+    check: bool,
+}
+
+impl Operation for Hash {
+    const NAME: &'static str = "hash";
+    const ABOUT: &'static str = "Hash files and trees, or check checksums";
+    const LONG_ABOUT: &'static str = "Print the digest of each file as sha256sum or b3sum would, in the same form. Folders \
+        are hashed with all that is below them, in the order of the names; symbolic links in them are not followed, and \
+        special files are listed in the result as skipped. A file that cannot be read fails the operation after the \
+        others are hashed.\n\n\
+        With --check, read such lines, or the tagged ones of BSD ('SHA256 (NAME) = DIGEST'), and print 'NAME: OK', \
+        'NAME: FAILED' or 'NAME: FAILED open or read' for each. It fails if any file differs or is missing, and if a \
+        file of checksums holds none. Names are relative to the working directory.\n\n\
+        The partial result holds the digests so far ('files', at most 1000 of them), 'files_done', 'files_total', \
+        'bytes' and 'bytes_total'; the result with --check also 'ok', 'failed', 'missing' and 'malformed'.";
+    const EXAMPLES: &'static [&'static str] =
+        &["hash --algorithm blake3 disk.img", "hash src > SHA256SUMS", "hash --check SHA256SUMS"];
+
+    fn check(&self) -> Result<()> {
+        if self.files.is_empty() {
+            return Err(Error::Invalid {
+                argument: Some("files".to_owned()),
+                message: "no file to hash was given".to_owned(),
+                remediation: "Name at least one file or folder, or - for standard input".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    fn run(self, context: &mut Context) -> std::result::Result<Value, Failure> {
+        if self.check {
+            return check::run(&self.files, self.algorithm, context);
+        }
+        let mut tally = Tally::new(self.algorithm);
+        let result = sum(&self.files, &mut tally, context);
+        context.partial_now(&tally.to_value());
+        result?;
+        tally.failure().map_or_else(|| Ok(tally.to_value()), Err)
+    }
+}
+
+/// One file that will be read.
+struct Planned {
+    path: PathBuf,
+    size: u64,
+}
+
+fn sum(files: &[FilePath], tally: &mut Tally, context: &mut Context) -> std::result::Result<(), Failure> {
+    let mut plan = Vec::new();
+    for file in files {
+        gather(file.as_path(), &mut plan, tally, context)?;
+    }
+    tally.files_total = plan.len() as u64;
+    tally.bytes_total = plan.iter().map(|file| file.size).sum();
+    for file in plan {
+        context.check()?;
+        match tally.digest(tally.algorithm, &file.path, context) {
+            Ok(hex) => {
+                context.print(sums::line(&hex, &file.path))?;
+                tally.hashed(&file.path, tally.algorithm, &hex);
+            }
+            Err(Stop::Unreadable(error)) => tally.unreadable(&file.path, &error),
+            Err(Stop::Over(failure)) => return Err(failure),
+        }
+        tally.files_done += 1;
+    }
+    Ok(())
+}
+
+/// Adds what is to be read for one name of the command line.
+fn gather(
+    path: &Path,
+    plan: &mut Vec<Planned>,
+    tally: &mut Tally,
+    context: &Context,
+) -> std::result::Result<(), Failure> {
+    match size_of(path) {
+        Ok(size) => plan.push(Planned { path: path.to_owned(), size }),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+            for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
+                context.check()?;
+                match entry {
+                    Ok(entry) if entry.file_type().is_file() => {
+                        let size = entry.metadata().map_or(0, |metadata| metadata.len());
+                        plan.push(Planned { path: entry.into_path(), size });
+                    }
+                    // The name on the command line may itself be a link to the folder.
+                    Ok(entry) if entry.file_type().is_dir() || entry.depth() == 0 => {}
+                    Ok(entry) if entry.file_type().is_symlink() => {}
+                    Ok(entry) => tally.skipped.push(name(entry.path())),
+                    Err(error) => {
+                        let path = error.path().unwrap_or(path).to_owned();
+                        tally.unreadable(&path, &error.into());
+                    }
+                }
+            }
+        }
+        // It is reported in its place, when its turn comes.
+        Err(_) => plan.push(Planned { path: path.to_owned(), size: 0 }),
+    }
+    Ok(())
+}
+
+/// How many bytes a file will give, as far as that is known before.
+fn size_of(path: &Path) -> io::Result<u64> {
+    if path == Path::new(STDIN) {
+        return Ok(0);
+    }
+    let metadata = path.metadata()?;
+    if metadata.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(metadata.len()) }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    if path == Path::new(STDIN) {
+        return Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?));
+    }
+    File::open(path)
+}
+
+/// A path as it stands in answers.
+fn name(path: &Path) -> Value {
+    json!(FilePath(path.to_owned()))
+}
+
+/// What was done so far.
+struct Tally {
+    algorithm: Algorithm,
+    files: Listing,
+    files_done: u64,
+    files_total: u64,
+    bytes: u64,
+    bytes_total: u64,
+    skipped: Listing,
+    unreadable: Listing,
+    /// What to fail with in the end.
+    first: Option<(PathBuf, io::Error)>,
+}
+
+impl Tally {
+    fn new(algorithm: Algorithm) -> Self {
+        Self {
+            algorithm,
+            files: Listing::default(),
+            files_done: 0,
+            files_total: 0,
+            bytes: 0,
+            bytes_total: 0,
+            skipped: Listing::default(),
+            unreadable: Listing::default(),
+            first: None,
+        }
+    }
+
+    /// The digest of one file, with reports while it is read.
+    fn digest(
+        &mut self,
+        algorithm: Algorithm,
+        path: &Path,
+        context: &mut Context,
+    ) -> std::result::Result<String, Stop> {
+        let file = open(path)?;
+        digest::of(algorithm, &file, &mut |count| {
+            self.bytes += count;
+            context.check()?;
+            let report = || (path.display().to_string(), self.to_value());
+            context.report_step(self.bytes, self.bytes_total.max(self.bytes), report);
+            Ok(())
+        })
+    }
+
+    fn hashed(&mut self, path: &Path, algorithm: Algorithm, hex: &str) {
+        let mut entry = Map::new();
+        entry.insert("path".to_owned(), name(path));
+        entry.insert(algorithm.name().to_owned(), json!(hex));
+        self.files.push(Value::Object(entry));
+    }
+
+    fn unreadable(&mut self, path: &Path, error: &io::Error) {
+        self.unreadable.push(json!({ "path": name(path), "error": plain(error) }));
+        if self.first.is_none() {
+            let error = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            self.first = Some((path.to_owned(), error));
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        let mut value = json!({
+            "files": self.files.to_value(),
+            "files_done": self.files_done,
+            "files_total": self.files_total,
+            "bytes": self.bytes,
+            "bytes_total": self.bytes_total.max(self.bytes),
+        });
+        if self.files.omitted() > 0 {
+            value["files_omitted"] = json!(self.files.omitted());
+        }
+        for (name, list) in [("skipped", &self.skipped), ("unreadable", &self.unreadable)] {
+            if list.count() > 0 {
+                value[name] = list.to_value();
+            }
+        }
+        value
+    }
+
+    /// The failure of those that could not be read.
+    fn failure(&self) -> Option<Failure> {
+        let (path, error) = self.first.as_ref()?;
+        let text = path.display().to_string();
+        let all = match self.unreadable.count() {
+            1 => format!("read {text}"),
+            count => format!("read {count} files, the first of them {text}"),
+        };
+        let failure = Failure::system(&all, text, error);
+        Some(match failure {
+            Failure::Failed(mut inner) if self.files_done > self.unreadable.count() => {
+                inner.remediation.push_str("; the other files were hashed");
+                Failure::Failed(inner)
+            }
+            other => other,
+        })
+    }
+}
+
+/// The failure of an operation that did all it was told, and found something wrong.
+fn mismatch(message: String, argument: String) -> Failure {
+    Failure::new(ErrorCode::CommandFailed, message, "Get the files that differ again, or correct the checksums")
+        .about(argument)
+}

@@ -1,0 +1,362 @@
+//! `runner op archive` and `extract`: what goes in comes out, and nothing comes out elsewhere.
+
+mod file_support;
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Stdio;
+
+use tar::{Builder, EntryType, Header};
+
+use file_support::{
+    answer, is_installed, large_file, manifest, names, odd_name, op, op_command, peer, wait_for_writer,
+};
+use support::{folder, set_mode, signal, strings};
+
+const FORMS: [&str; 3] = ["x.tar", "x.tar.gz", "x.tar.zst"];
+
+/// A tree with all that is worth keeping.
+fn tree(root: &Path) {
+    let long = "n".repeat(180);
+    fs::create_dir_all(root.join("sub").join(&long)).unwrap();
+    fs::create_dir_all(root.join("empty folder")).unwrap();
+    fs::write(root.join("file"), "content".repeat(1000)).unwrap();
+    fs::write(root.join("empty"), "").unwrap();
+    fs::write(root.join(odd_name()), "odd").unwrap();
+    fs::write(root.join("sub").join(&long).join("f"), "deep").unwrap();
+    fs::hard_link(root.join("file"), root.join("sub/second name")).unwrap();
+    symlink("../file", root.join("sub/link")).unwrap();
+    symlink(format!("sub/{long}/f"), root.join("long link")).unwrap();
+    set_mode(&root.join("file"), 0o640);
+    set_mode(&root.join("empty folder"), 0o555);
+    peer(root, "touch", &["-d", "2001-02-03 04:05:06", "file", "sub"]);
+}
+
+#[test]
+fn what_goes_in_comes_out() {
+    let folder = folder();
+    tree(&folder.path().join("tree"));
+    let before = manifest(folder.path());
+    for form in FORMS {
+        let packed = op(folder.path(), &["archive", "-o", form, "tree"]);
+        assert_eq!(packed.result()["file"], form);
+        let target = folder.path().join(format!("from {form}"));
+        fs::create_dir(&target).unwrap();
+        let unpacked = op(folder.path(), &["extract", form, "-C", target.to_str().unwrap()]);
+        assert_eq!(unpacked.result()["entries"], packed.result()["entries"]);
+        assert_eq!(manifest(&target), before, "{form}");
+    }
+}
+
+#[test]
+fn tar_reads_what_we_write_and_we_read_what_tar_writes() {
+    if !is_installed("tar") {
+        return;
+    }
+    let folder = folder();
+    tree(&folder.path().join("tree"));
+    let before = manifest(folder.path());
+    for form in FORMS {
+        let target = folder.path().join(format!("theirs {form}"));
+        fs::create_dir(&target).unwrap();
+        assert_eq!(op(folder.path(), &["archive", "-o", form, "tree"]).code, Some(0));
+        peer(&target, "tar", &["-xpf", &format!("../{form}")]);
+        assert_eq!(manifest(&target), before, "{form}");
+    }
+    for (number, format) in ["gnu", "pax"].into_iter().enumerate() {
+        let target = folder.path().join(format!("ours {number}"));
+        fs::create_dir(&target).unwrap();
+        peer(folder.path(), "tar", &["-cf", "theirs.tar", "--format", format, "tree"]);
+        assert_eq!(op(&target, &["extract", "../theirs.tar"]).code, Some(0));
+        assert_eq!(manifest(&target), before, "{format}");
+    }
+}
+
+#[test]
+fn names_are_relative_and_the_archive_is_not_in_itself() {
+    let folder = folder();
+    fs::write(folder.path().join("a"), "a").unwrap();
+    fs::write(folder.path().join("x.tar"), "an older one").unwrap();
+    let packed = op(folder.path(), &["archive", "-o", "x.tar", "."]);
+    assert_eq!(packed.result()["entries"], 1);
+    assert_eq!(strings(&packed.result()["skipped"]), ["./x.tar"]);
+    let absolute = folder.path().join("a");
+    let packed = op(folder.path(), &["archive", "-o", "y.tar", absolute.to_str().unwrap()]);
+    assert_eq!(packed.code, Some(0));
+    let stored = names_in(&folder.path().join("y.tar"));
+    assert_eq!(stored, [absolute.to_str().unwrap().trim_start_matches('/')]);
+    let packed = op(
+        Path::new("/"),
+        &["archive", "-o", folder.path().join("z.tar").to_str().unwrap(), "-C", folder.path().to_str().unwrap(), "a"],
+    );
+    assert_eq!(packed.code, Some(0));
+    assert_eq!(names_in(&folder.path().join("z.tar")), ["a"]);
+}
+
+fn names_in(archive: &Path) -> Vec<String> {
+    let mut archive = tar::Archive::new(fs::File::open(archive).unwrap());
+    archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect()
+}
+
+#[test]
+fn an_archive_that_fails_does_not_exist() {
+    let folder = folder();
+    fs::write(folder.path().join("a"), "a").unwrap();
+    fs::write(folder.path().join("x.tgz"), "an older one").unwrap();
+    op(folder.path(), &["archive", "-o", "x.tgz", "a", "missing"]).assert_failed("NOT_FOUND", &["missing"]);
+    op(folder.path(), &["archive", "-o", "none/x.tgz", "a"]).assert_failed("NOT_FOUND", &["none/x.tgz"]);
+    assert_eq!(names(folder.path()), ["a", "x.tgz"]);
+    assert_eq!(fs::read(folder.path().join("x.tgz")).unwrap(), b"an older one");
+}
+
+#[test]
+fn wrong_calls_say_what_would_be_right() {
+    let folder = folder();
+    fs::write(folder.path().join("a"), "a").unwrap();
+    op(folder.path(), &["archive", "-o", "x.zip", "a"]).assert_refused(&["x.zip", ".tar.zst"]);
+    op(folder.path(), &["archive", "-o", "x.tar", "../a"]).assert_refused(&["../a", "-C"]);
+    op(folder.path(), &["archive", "-o", "x.tar", "--level", "3", "a"]).assert_refused(&["level"]);
+    op(folder.path(), &["archive", "-o", "x.tgz", "--level", "10", "a"]).assert_refused(&["0 to 9"]);
+    op(folder.path(), &["archive", "-o", "x.tzst", "--level", "0", "a"]).assert_refused(&["1 to 22"]);
+    op(folder.path(), &["extract", "x"]).assert_refused(&["--format"]);
+    op(folder.path(), &["extract", "-"]).assert_refused(&["--format"]);
+    op(folder.path(), &["extract", "none.tar"]).assert_failed("NOT_FOUND", &["none.tar"]);
+    assert_eq!(names(folder.path()), ["a"]);
+}
+
+#[test]
+fn standard_input_is_extracted() {
+    let folder = folder();
+    fs::write(folder.path().join("a"), "a").unwrap();
+    assert_eq!(op(folder.path(), &["archive", "-o", "x.tgz", "a"]).code, Some(0));
+    fs::create_dir(folder.path().join("out")).unwrap();
+    let mut command = op_command(folder.path(), &["extract", "--format", "tar.gz", "-C", "out", "-"]);
+    let input = fs::File::open(folder.path().join("x.tgz")).unwrap();
+    let unpacked = answer(&command.stdin(Stdio::from(input)).output().unwrap());
+    assert_eq!(unpacked.result()["bytes"], 1);
+    assert_eq!(names(&folder.path().join("out")), ["a"]);
+}
+
+/// An archive in the making, in which everything can be said.
+struct Evil(Builder<Vec<u8>>);
+
+impl Evil {
+    fn new() -> Self {
+        Self(Builder::new(Vec::new()))
+    }
+
+    fn entry(mut self, kind: EntryType, name: &str, target: &str, content: &str) -> Self {
+        let mut header = Header::new_gnu();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.as_old_mut().linkname[..target.len()].copy_from_slice(target.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(0o6755);
+        header.set_mtime(1);
+        header.set_size(content.len() as u64);
+        header.set_cksum();
+        self.0.append(&header, content.as_bytes()).unwrap();
+        self
+    }
+
+    fn file(self, name: &str) -> Self {
+        self.entry(EntryType::Regular, name, "", "evil")
+    }
+
+    fn link(self, name: &str, target: &str) -> Self {
+        self.entry(EntryType::Symlink, name, target, "")
+    }
+
+    fn write(self, path: &Path) {
+        fs::write(path, self.0.into_inner().unwrap()).unwrap();
+    }
+}
+
+/// Extracts an archive with a good entry first, and expects the next to be refused and nothing else to happen.
+#[track_caller]
+fn assert_refused(evil: impl FnOnce(Evil) -> Evil, entry: &str, reason: &str, left: &[&str]) {
+    let folder = folder();
+    let inside = folder.path().join("inside");
+    fs::create_dir_all(&inside).unwrap();
+    fs::write(folder.path().join("victim"), "unharmed").unwrap();
+    let good = Evil::new().entry(EntryType::Regular, "good", "", "good");
+    evil(good).file("after").write(&folder.path().join("evil.tar"));
+    let before: Vec<String> = manifest(folder.path()).into_iter().filter(|line| !line.contains("inside")).collect();
+    let refused = op(folder.path(), &["extract", "evil.tar", "-C", "inside"]);
+    refused.assert_failed("VALIDATION_ERROR", &[entry, reason]);
+    assert_eq!(refused.envelope["error"]["details"]["argument"], entry, "{:#}", refused.envelope);
+    let after: Vec<String> = manifest(folder.path()).into_iter().filter(|line| !line.contains("inside")).collect();
+    assert_eq!(before, after, "something happened outside");
+    let mut expected = vec!["good"];
+    expected.extend(left);
+    expected.sort_unstable();
+    assert_eq!(names(&inside), expected);
+}
+
+#[test]
+fn names_that_lead_outside_are_refused() {
+    assert_refused(|evil| evil.file("../victim"), "../victim", "'..'", &[]);
+    assert_refused(|evil| evil.file("a/../../victim"), "a/../../victim", "'..'", &[]);
+    assert_refused(|evil| evil.file("/tmp/victim"), "/tmp/victim", "absolute", &[]);
+    assert_refused(|evil| evil.entry(EntryType::Directory, "../new/", "", ""), "../new/", "'..'", &[]);
+    assert_refused(|evil| evil.link("../new", "good"), "../new", "'..'", &[]);
+    assert_refused(|evil| evil.file("."), ".", "destination itself", &[]);
+}
+
+#[test]
+fn links_that_lead_outside_are_refused() {
+    assert_refused(|evil| evil.link("l", "/etc"), "l", "absolute", &[]);
+    assert_refused(|evil| evil.link("l", "../victim"), "l", "outside", &[]);
+    assert_refused(|evil| evil.link("d/l", "../../victim"), "d/l", "outside", &[]);
+    // Behind the name of another link, '..' leads wherever that one leads.
+    assert_refused(|evil| evil.link("d/up", "..").link("d/l", "up/../victim"), "d/l", "'..'", &["d"]);
+    let hard = |target: &'static str| move |evil: Evil| evil.entry(EntryType::Link, "h", target, "");
+    assert_refused(hard("../victim"), "h", "outside", &[]);
+    assert_refused(hard("/etc/passwd"), "h", "outside", &[]);
+    assert_refused(hard("missing"), "h", "no file", &[]);
+    let soft_then_hard = |evil: Evil| evil.link("l", "good").entry(EntryType::Link, "h", "l", "");
+    assert_refused(soft_then_hard, "h", "no file", &["l"]);
+}
+
+#[test]
+fn nothing_goes_through_a_link() {
+    assert_refused(|evil| evil.link("l", ".").file("l/file"), "l/file", "through a symbolic link", &["l"]);
+    let folder_over_link = |evil: Evil| evil.link("l", ".").entry(EntryType::Directory, "l/", "", "");
+    assert_refused(folder_over_link, "l/", "through a symbolic link", &["l"]);
+    let hard_through = |evil: Evil| evil.link("l", ".").entry(EntryType::Link, "h", "l/good", "");
+    assert_refused(hard_through, "h", "through a symbolic link", &["l"]);
+}
+
+#[test]
+fn a_link_that_was_there_is_not_gone_through_and_is_replaced_as_a_name() {
+    let folder = folder();
+    fs::create_dir_all(folder.path().join("inside")).unwrap();
+    fs::create_dir_all(folder.path().join("outside")).unwrap();
+    fs::write(folder.path().join("victim"), "unharmed").unwrap();
+    symlink("../outside", folder.path().join("inside/dir")).unwrap();
+    symlink("../victim", folder.path().join("inside/file")).unwrap();
+    Evil::new().file("file").file("dir/file").write(&folder.path().join("evil.tar"));
+    let refused = op(folder.path(), &["extract", "evil.tar", "-C", "inside"]);
+    refused.assert_failed("VALIDATION_ERROR", &["dir/file", "through a symbolic link"]);
+    assert_eq!(names(&folder.path().join("outside")), [""; 0]);
+    assert_eq!(fs::read(folder.path().join("victim")).unwrap(), b"unharmed");
+    assert_eq!(fs::read(folder.path().join("inside/file")).unwrap(), b"evil");
+    assert!(fs::symlink_metadata(folder.path().join("inside/file")).unwrap().is_file());
+}
+
+#[test]
+fn devices_are_refused_and_lent_rights_dropped() {
+    for kind in [EntryType::Char, EntryType::Block, EntryType::Fifo] {
+        assert_refused(|evil| evil.entry(kind, "dev", "", ""), "dev", "device or a FIFO", &[]);
+    }
+    let folder = folder();
+    Evil::new().file("d/setuid").entry(EntryType::Directory, "e/", "", "").write(&folder.path().join("x.tar"));
+    assert_eq!(op(folder.path(), &["extract", "x.tar"]).code, Some(0));
+    for name in ["d/setuid", "e"] {
+        let mode = fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o755, "{name}");
+    }
+}
+
+#[test]
+fn a_file_never_replaces_a_folder() {
+    let folder = folder();
+    fs::create_dir_all(folder.path().join("d/keep")).unwrap();
+    Evil::new().file("d").write(&folder.path().join("x.tar"));
+    op(folder.path(), &["extract", "x.tar"]).assert_failed("COMMAND_FAILED", &["d"]);
+    assert_eq!(names(&folder.path().join("d")), ["keep"]);
+    fs::write(folder.path().join("f"), "file").unwrap();
+    Evil::new().file("f/below").write(&folder.path().join("x.tar"));
+    op(folder.path(), &["extract", "x.tar"]).assert_failed("VALIDATION_ERROR", &["f/below", "something else"]);
+    assert_eq!(fs::read(folder.path().join("f")).unwrap(), b"file");
+}
+
+#[test]
+fn an_archive_that_is_cut_short_or_damaged_leaves_whole_files_only() {
+    let folder = folder();
+    fs::write(folder.path().join("a"), "first").unwrap();
+    large_file(&folder.path().join("b"), 3);
+    for form in FORMS {
+        assert_eq!(op(folder.path(), &["archive", "-o", form, "a", "b"]).code, Some(0));
+        let whole = fs::read(folder.path().join(form)).unwrap();
+        let mut damaged = whole.clone();
+        let middle = damaged.len() / 2;
+        damaged[middle..middle + 64].fill(0x5A);
+        let mut cases = vec![("cut short", whole[..whole.len() / 2].to_owned())];
+        if form == "x.tar" {
+            // Between two entries, where only the missing end mark tells.
+            cases.push(("cut short", whole[..1024].to_owned()));
+            cases.push(("damaged", [&whole[..1024], &[0x5A; 2048][..]].concat()));
+        } else {
+            cases.push(("damaged", damaged));
+            // The sums of the compression stand at the very end.
+            cases.push(("cut short", whole[..whole.len() - 2].to_owned()));
+        }
+        for (number, (word, bytes)) in cases.into_iter().enumerate() {
+            let name = format!("{number}.{form}");
+            fs::write(folder.path().join(&name), bytes).unwrap();
+            let target = folder.path().join(format!("from {name}"));
+            fs::create_dir(&target).unwrap();
+            let failed = op(folder.path(), &["extract", &name, "-C", target.to_str().unwrap()]);
+            failed.assert_failed("COMMAND_FAILED", &[&name, word]);
+            for left in names(&target) {
+                let copy = fs::read(target.join(&left)).unwrap();
+                assert!(copy == fs::read(folder.path().join(&left)).unwrap(), "{left} of {name} is not whole");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bomb_is_bounded() {
+    let folder = folder();
+    fs::File::create(folder.path().join("zeros")).unwrap().set_len(50 << 20).unwrap();
+    fs::write(folder.path().join("a"), "a").unwrap();
+    assert_eq!(op(folder.path(), &["archive", "-o", "bomb.tar.zst", "a", "zeros"]).code, Some(0));
+    fs::create_dir(folder.path().join("out")).unwrap();
+    let refused = op(folder.path(), &["extract", "bomb.tar.zst", "-C", "out", "--max-size", "1M"]);
+    refused.assert_failed("VALIDATION_ERROR", &["1M", "zeros"]);
+    assert_eq!(names(&folder.path().join("out")), ["a"]);
+    let whole = op(folder.path(), &["extract", "bomb.tar.zst", "-C", "out", "--max-size", "51M"]);
+    assert_eq!(whole.result()["bytes"], (50 << 20) + 1);
+}
+
+#[test]
+fn what_is_stopped_leaves_nothing_half() {
+    let folder = folder();
+    large_file(&folder.path().join("large"), 512);
+    let target = folder.path().join("target");
+    fs::create_dir(&target).unwrap();
+    for arguments in [["archive", "-o", "target/x.tgz", "large"], ["extract", "large.tar", "-C", "target"]] {
+        if arguments[0] == "extract" {
+            assert_eq!(op(folder.path(), &["archive", "-o", "large.tar", "large"]).code, Some(0));
+        }
+        let child = op_command(folder.path(), &arguments).stdout(Stdio::piped()).spawn().unwrap();
+        wait_for_writer(&target);
+        signal(child.id().cast_signed(), libc::SIGTERM);
+        let stopped = answer(&child.wait_with_output().unwrap());
+        assert_eq!(stopped.code, Some(143), "{:#}", stopped.envelope);
+        assert_eq!(stopped.partial()["current"], "large", "{:#}", stopped.envelope);
+        assert_eq!(names(&target), [""; 0], "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_archive_goes_into_a_pipe_that_stands_at_its_name() {
+    let folder = folder();
+    fs::write(folder.path().join("a"), "a").unwrap();
+    peer(folder.path(), "mkfifo", &["x.tar"]);
+    let path = folder.path().join("x.tar");
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        std::io::copy(&mut fs::File::open(path).unwrap(), &mut bytes).unwrap();
+        bytes
+    });
+    assert_eq!(op(folder.path(), &["archive", "-o", "x.tar", "a"]).code, Some(0));
+    let bytes = reader.join().unwrap();
+    let mut copy = fs::File::create(folder.path().join("copy.tar")).unwrap();
+    copy.write_all(&bytes).unwrap();
+    assert_eq!(names_in(&folder.path().join("copy.tar")), ["a"]);
+}

@@ -1,0 +1,197 @@
+//! `runner op copy` keeps what it copies as it was, and never leaves half a file.
+
+mod file_support;
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
+use std::process::Stdio;
+
+use file_support::{answer, kill, large_file, manifest, names, odd_name, op, op_command, peer, wait_for_writer};
+use support::{folder, is_alive, set_mode, signal, wait_until};
+
+/// A tree with all that is worth keeping.
+fn tree(root: &Path) {
+    fs::create_dir_all(root.join("sub/read-only")).unwrap();
+    fs::write(root.join("file"), "content").unwrap();
+    fs::write(root.join("empty"), "").unwrap();
+    fs::write(root.join(odd_name()), "odd").unwrap();
+    fs::hard_link(root.join("file"), root.join("sub/second name")).unwrap();
+    symlink("../file", root.join("sub/link")).unwrap();
+    symlink("nowhere", root.join("dangling")).unwrap();
+    fs::write(root.join("sub/read-only/inside"), "inside").unwrap();
+    set_mode(&root.join("file"), 0o640);
+    set_mode(&root.join("sub/read-only"), 0o555);
+    peer(root, "touch", &["-d", "2001-02-03 04:05:06.789", "file", "sub/read-only", "sub"]);
+    peer(root, "touch", &["-h", "-d", "2002-02-02", "dangling", "sub/link"]);
+}
+
+/// Temporary folders must be removable.
+fn unlock(root: &Path) {
+    set_mode(&root.join("sub/read-only"), 0o755);
+}
+
+#[test]
+fn a_tree_is_copied_as_cp_does() {
+    let folder = folder();
+    let source = folder.path().join("source");
+    tree(&source);
+    let copied = op(folder.path(), &["copy", "source", "ours"]);
+    peer(folder.path(), "cp", &["-a", "source", "theirs"]);
+    let result = copied.result().clone();
+    let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
+    assert_eq!(manifest(&ours), manifest(&theirs));
+    let nanoseconds = |root: &Path| fs::metadata(root.join("file")).unwrap().mtime_nsec();
+    assert_eq!(nanoseconds(&ours), nanoseconds(&theirs));
+    assert_eq!((result["files_done"].as_u64(), result["files_total"].as_u64()), (Some(7), Some(7)));
+    assert_eq!(result["destination"], "ours");
+    // Once more, into what is there now.
+    assert_eq!(op(folder.path(), &["copy", "source/.", "ours"]).code, Some(0));
+    assert_eq!(manifest(&ours), manifest(&theirs));
+    [&source, &ours, &theirs].into_iter().for_each(|root| unlock(root));
+}
+
+#[test]
+fn holes_stay_holes() {
+    let folder = folder();
+    let source = folder.path().join("sparse");
+    let file = fs::File::create(&source).unwrap();
+    file.set_len(64 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"data in the middle", 40_000_000).unwrap();
+    drop(file);
+    let copied = op(folder.path(), &["copy", "sparse", "copy"]);
+    let metadata = fs::metadata(folder.path().join("copy")).unwrap();
+    assert_eq!(metadata.len(), 64 << 20);
+    assert!(metadata.blocks() * 512 < 1 << 20, "{} blocks", metadata.blocks());
+    assert!(copied.result()["sparse_bytes_skipped"].as_u64() > Some(60 << 20), "{:#}", copied.envelope);
+    assert!(fs::read(&source).unwrap() == fs::read(folder.path().join("copy")).unwrap());
+}
+
+#[test]
+fn several_sources_go_into_a_folder_only() {
+    let folder = folder();
+    for name in ["one", "two"] {
+        fs::write(folder.path().join(name), name).unwrap();
+    }
+    op(folder.path(), &["copy", "one", "two", "missing"]).assert_failed("NOT_FOUND", &["missing"]);
+    op(folder.path(), &["copy", "one", "two", "one"]).assert_failed("NOT_FOUND", &["one"]);
+    op(folder.path(), &["copy", "one", "missing/"]).assert_failed("NOT_FOUND", &["missing/"]);
+    assert_eq!(names(folder.path()), ["one", "two"]);
+    fs::create_dir(folder.path().join("into")).unwrap();
+    assert_eq!(op(folder.path(), &["copy", "one", "two", "into"]).result()["files_done"], 2);
+    assert_eq!(names(&folder.path().join("into")), ["one", "two"]);
+    // Two sources of one name would overwrite each other.
+    op(folder.path(), &["copy", "one", "into/one", "into"]).assert_failed("CONFLICT", &["one"]);
+}
+
+#[test]
+fn nonsense_is_refused_before_anything_is_written() {
+    let folder = folder();
+    fs::create_dir_all(folder.path().join("dir/sub")).unwrap();
+    fs::write(folder.path().join("file"), "old").unwrap();
+    fs::hard_link(folder.path().join("file"), folder.path().join("same")).unwrap();
+    let before = manifest(folder.path());
+    for (sources, code) in [
+        (["file", "file"], "CONFLICT"),
+        (["file", "same"], "CONFLICT"),
+        (["dir", "dir"], "CONFLICT"),
+        (["dir", "dir/sub"], "CONFLICT"),
+        (["dir", "dir/sub/new"], "CONFLICT"),
+        (["dir", "file"], "CONFLICT"),
+        (["none", "new"], "NOT_FOUND"),
+        (["file", "none/new"], "NOT_FOUND"),
+    ] {
+        let refused = op(folder.path(), &["copy", sources[0], sources[1]]);
+        refused.assert_failed(code, &[]);
+    }
+    fs::create_dir_all(folder.path().join("into/file")).unwrap();
+    op(folder.path(), &["copy", "file", "into"]).assert_failed("CONFLICT", &["into/file"]);
+    fs::remove_dir_all(folder.path().join("into")).unwrap();
+    assert_eq!(manifest(folder.path()), before);
+    assert_eq!(op(folder.path(), &["copy", "file"]).code, Some(125));
+}
+
+#[test]
+fn what_cannot_be_copied_is_named_after_the_rest_is_copied() {
+    let folder = folder();
+    fs::create_dir_all(folder.path().join("source")).unwrap();
+    fs::create_dir_all(folder.path().join("target/source/b")).unwrap();
+    for name in ["source/a", "source/b", "source/c"] {
+        fs::write(folder.path().join(name), name).unwrap();
+    }
+    peer(folder.path(), "mkfifo", &["source/pipe"]);
+    let failed = op(folder.path(), &["copy", "source", "target"]);
+    failed.assert_failed("COMMAND_FAILED", &["2 entries"]);
+    let text = failed.partial()["failed"].to_string();
+    assert!(text.contains("source/pipe") && text.contains("source/b"), "{text}");
+    assert_eq!(failed.partial()["files_done"], 2);
+    assert_eq!(names(&folder.path().join("target/source")), ["a", "b", "c"]);
+    assert!(folder.path().join("target/source/b").is_dir());
+}
+
+#[test]
+fn a_link_at_the_destination_is_followed_and_a_device_is_never_replaced() {
+    let folder = folder();
+    fs::write(folder.path().join("file"), "new").unwrap();
+    fs::write(folder.path().join("real"), "old").unwrap();
+    symlink("real", folder.path().join("link")).unwrap();
+    assert_eq!(op(folder.path(), &["copy", "file", "link"]).code, Some(0));
+    assert_eq!(fs::read(folder.path().join("real")).unwrap(), b"new");
+    assert!(fs::symlink_metadata(folder.path().join("link")).unwrap().is_symlink());
+    assert_eq!(op(folder.path(), &["copy", "file", "/dev/null"]).code, Some(0));
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
+}
+
+/// Long enough for a copy to be caught in the middle.
+const MEBIBYTES: u32 = 768;
+
+#[test]
+fn a_copy_that_is_stopped_leaves_no_half_file() {
+    let folder = folder();
+    large_file(&folder.path().join("large"), MEBIBYTES);
+    let target = folder.path().join("target");
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("large"), "what was there").unwrap();
+    let child = op_command(folder.path(), &["copy", "large", "target"]).stdout(Stdio::piped()).spawn().unwrap();
+    wait_for_writer(&target);
+    signal(child.id().cast_signed(), libc::SIGTERM);
+    let stopped = answer(&child.wait_with_output().unwrap());
+    assert_eq!(stopped.code, Some(143), "{:#}", stopped.envelope);
+    let partial = stopped.partial();
+    assert_eq!(partial["bytes_total"], u64::from(MEBIBYTES) << 20);
+    assert!(partial["bytes"].as_u64() < partial["bytes_total"].as_u64(), "{partial}");
+    assert_eq!(names(&target), ["large"]);
+    assert_eq!(fs::read(target.join("large")).unwrap(), b"what was there");
+}
+
+#[test]
+fn a_copy_that_is_killed_leaves_no_half_file() {
+    let folder = folder();
+    large_file(&folder.path().join("large"), MEBIBYTES);
+    let target = folder.path().join("target");
+    fs::create_dir(&target).unwrap();
+    let mut child = op_command(folder.path(), &["copy", "large", "target"]).stdout(Stdio::null()).spawn().unwrap();
+    let writer = wait_for_writer(&target);
+    kill(writer);
+    let status = child.wait().unwrap();
+    assert!(!status.success(), "the copy was over before it was killed");
+    // Where files without a name exist, not even that of a temporary one is left.
+    let left = names(&target);
+    assert!(!left.contains(&"large".to_owned()), "{left:?}");
+    assert!(left.iter().all(|name| name.starts_with(".runner-")), "{left:?}");
+}
+
+#[test]
+fn a_copy_dies_with_runner() {
+    let folder = folder();
+    large_file(&folder.path().join("large"), MEBIBYTES);
+    let target = folder.path().join("target");
+    fs::create_dir(&target).unwrap();
+    let mut child = op_command(folder.path(), &["copy", "large", "target"]).stdout(Stdio::null()).spawn().unwrap();
+    let writer = wait_for_writer(&target);
+    kill(child.id().cast_signed());
+    child.wait().unwrap();
+    wait_until(support::SOON, "the end of the copy", || !is_alive(writer));
+    assert!(!names(&target).contains(&"large".to_owned()));
+}
