@@ -9,15 +9,20 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const RUNNER: &str = env!("CARGO_BIN_EXE_runner");
+/// The abstract address of a job's socket.
+const NOTIFY_SOCKET: &str = "runner-benchmark";
 
 fn main() {
     println!("{:<44} {:>11} {:>11} {:>7}", "median of pairs", "runner", "peer", "ratio");
     start_up();
+    notify();
     lateness();
     throughput();
     memory();
@@ -27,6 +32,17 @@ fn start_up() {
     let peer = ["timeout", "60", "true"];
     pair("exec --timeout 60 -- true : timeout(1)", 400, &[RUNNER, "exec", "--timeout", "60", "--", "true"], &peer);
     pair("timeout 60 true : timeout(1)", 400, &[RUNNER, "timeout", "60", "true"], &peer);
+}
+
+/// A job reports: `runner notify` beside the cheapest program there is.
+fn notify() {
+    let address = SocketAddr::from_abstract_name(NOTIFY_SOCKET).expect("the name is short");
+    let socket = UnixDatagram::bind_addr(&address).expect("nobody else has this name");
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while socket.recv(&mut buffer).is_ok() {}
+    });
+    pair("notify --progress 17/40 : true", 400, &[RUNNER, "notify", "--progress", "17/40"], &["true"]);
 }
 
 fn lateness() {
@@ -79,6 +95,7 @@ fn time(command: &[&str]) -> Duration {
     let start = Instant::now();
     let status = Command::new(command[0])
         .args(&command[1..])
+        .env("RUNNER_NOTIFY_SOCKET", format!("@{NOTIFY_SOCKET}"))
         .stdin(Stdio::null())
         .stdout(File::create("/dev/null").expect("the null device"))
         .stderr(File::create("/dev/null").expect("the null device"))

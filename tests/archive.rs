@@ -21,15 +21,15 @@ const FORMS: [&str; 3] = ["x.tar", "x.tar.gz", "x.tar.zst"];
 /// A tree with all that is worth keeping.
 fn tree(root: &Path) {
     let long = "n".repeat(180);
-    fs::create_dir_all(root.join("sub").join(&long)).unwrap();
-    fs::create_dir_all(root.join("empty folder")).unwrap();
-    fs::write(root.join("file"), "content".repeat(1000)).unwrap();
-    fs::write(root.join("empty"), "").unwrap();
-    fs::write(root.join(odd_name()), "odd").unwrap();
-    fs::write(root.join("sub").join(&long).join("f"), "deep").unwrap();
-    fs::hard_link(root.join("file"), root.join("sub/second name")).unwrap();
-    symlink("../file", root.join("sub/link")).unwrap();
-    symlink(format!("sub/{long}/f"), root.join("long link")).unwrap();
+    fs::create_dir_all(root.join("sub").join(&long)).expect("a fixture");
+    fs::create_dir_all(root.join("empty folder")).expect("a fixture");
+    fs::write(root.join("file"), "content".repeat(1000)).expect("a fixture");
+    fs::write(root.join("empty"), "").expect("a fixture");
+    fs::write(root.join(odd_name()), "odd").expect("a fixture");
+    fs::write(root.join("sub").join(&long).join("f"), "deep").expect("a fixture");
+    fs::hard_link(root.join("file"), root.join("sub/second name")).expect("a fixture");
+    symlink("../file", root.join("sub/link")).expect("a fixture");
+    symlink(format!("sub/{long}/f"), root.join("long link")).expect("a fixture");
     set_mode(&root.join("file"), 0o640);
     set_mode(&root.join("empty folder"), 0o555);
     peer(root, "touch", &["-d", "2001-02-03 04:05:06", "file", "sub"]);
@@ -97,8 +97,12 @@ fn names_are_relative_and_the_archive_is_not_in_itself() {
 }
 
 fn names_in(archive: &Path) -> Vec<String> {
-    let mut archive = tar::Archive::new(fs::File::open(archive).unwrap());
-    archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect()
+    let mut archive = tar::Archive::new(fs::File::open(archive).expect("a fixture"));
+    archive
+        .entries()
+        .expect("a fixture")
+        .map(|entry| entry.expect("a fixture").path().expect("a fixture").display().to_string())
+        .collect()
 }
 
 #[test]
@@ -157,7 +161,7 @@ impl Evil {
         header.set_mtime(1);
         header.set_size(content.len() as u64);
         header.set_cksum();
-        self.0.append(&header, content.as_bytes()).unwrap();
+        self.0.append(&header, content.as_bytes()).expect("a fixture");
         self
     }
 
@@ -170,7 +174,7 @@ impl Evil {
     }
 
     fn write(self, path: &Path) {
-        fs::write(path, self.0.into_inner().unwrap()).unwrap();
+        fs::write(path, self.0.into_inner().expect("a fixture")).expect("a fixture");
     }
 }
 
@@ -179,8 +183,8 @@ impl Evil {
 fn assert_refused(evil: impl FnOnce(Evil) -> Evil, entry: &str, reason: &str, left: &[&str]) {
     let folder = folder();
     let inside = folder.path().join("inside");
-    fs::create_dir_all(&inside).unwrap();
-    fs::write(folder.path().join("victim"), "unharmed").unwrap();
+    fs::create_dir_all(&inside).expect("a fixture");
+    fs::write(folder.path().join("victim"), "unharmed").expect("a fixture");
     let good = Evil::new().entry(EntryType::Regular, "good", "", "good");
     evil(good).file("after").write(&folder.path().join("evil.tar"));
     let before: Vec<String> = manifest(folder.path()).into_iter().filter(|line| !line.contains("inside")).collect();
@@ -321,6 +325,19 @@ fn a_bomb_is_bounded() {
     assert_eq!(names(&folder.path().join("out")), ["a"]);
     let whole = op(folder.path(), &["extract", "bomb.tar.zst", "-C", "out", "--max-size", "51M"]);
     assert_eq!(whole.result()["bytes"], (50 << 20) + 1);
+}
+
+#[test]
+fn a_name_without_end_is_refused() {
+    let folder = folder();
+    let name = "a".repeat(6 << 20);
+    Evil::new()
+        .file("good")
+        .entry(EntryType::GNULongName, "x", "", &name)
+        .file("b")
+        .write(&folder.path().join("x.tar"));
+    op(folder.path(), &["extract", "x.tar"]).assert_failed("COMMAND_FAILED", &["damaged", "endless"]);
+    assert_eq!(names(folder.path()), ["good", "x.tar"]);
 }
 
 #[test]

@@ -13,14 +13,14 @@ use support::{folder, is_alive, set_mode, signal, wait_until};
 
 /// A tree with all that is worth keeping.
 fn tree(root: &Path) {
-    fs::create_dir_all(root.join("sub/read-only")).unwrap();
-    fs::write(root.join("file"), "content").unwrap();
-    fs::write(root.join("empty"), "").unwrap();
-    fs::write(root.join(odd_name()), "odd").unwrap();
-    fs::hard_link(root.join("file"), root.join("sub/second name")).unwrap();
-    symlink("../file", root.join("sub/link")).unwrap();
-    symlink("nowhere", root.join("dangling")).unwrap();
-    fs::write(root.join("sub/read-only/inside"), "inside").unwrap();
+    fs::create_dir_all(root.join("sub/read-only")).expect("a fixture");
+    fs::write(root.join("file"), "content").expect("a fixture");
+    fs::write(root.join("empty"), "").expect("a fixture");
+    fs::write(root.join(odd_name()), "odd").expect("a fixture");
+    fs::hard_link(root.join("file"), root.join("sub/second name")).expect("a fixture");
+    symlink("../file", root.join("sub/link")).expect("a fixture");
+    symlink("nowhere", root.join("dangling")).expect("a fixture");
+    fs::write(root.join("sub/read-only/inside"), "inside").expect("a fixture");
     set_mode(&root.join("file"), 0o640);
     set_mode(&root.join("sub/read-only"), 0o555);
     peer(root, "touch", &["-d", "2001-02-03 04:05:06.789", "file", "sub/read-only", "sub"]);

@@ -17,13 +17,13 @@ const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f2001
 
 /// A tree with awkward names.
 fn tree(folder: &Path) {
-    fs::create_dir_all(folder.join("tree/inner")).unwrap();
+    fs::create_dir_all(folder.join("tree/inner")).expect("a fixture");
     for (name, content) in
         [("tree/b", "b"), ("tree/a", ""), ("tree/inner/c", "ccc"), ("tree/back\\slash", "x"), ("tree/new\nline", "y")]
     {
-        fs::write(folder.join(name), content).unwrap();
+        fs::write(folder.join(name), content).expect("a fixture");
     }
-    fs::write(folder.join("tree").join(odd_name()), "odd").unwrap();
+    fs::write(folder.join("tree").join(odd_name()), "odd").expect("a fixture");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::capture::stage::Stage;
 use crate::error::Result;
 use crate::model::event::{Event, Live};
 use crate::model::job::Command;
+use crate::model::outcome::End;
 use crate::model::request::{ExecRequest, ProgressForm};
 use crate::platform::descriptors;
 use crate::platform::tty::Terminal;
@@ -85,6 +86,8 @@ pub(super) struct Display {
     /// Nobody reads stderr, so nothing more is said there.
     muted: bool,
     finished: bool,
+    /// The job did not end by itself.
+    killed: bool,
 }
 
 impl Display {
@@ -107,6 +110,7 @@ impl Display {
             verbose: request.answer.verbose,
             muted: false,
             finished: false,
+            killed: false,
         })
     }
 
@@ -141,6 +145,9 @@ impl Display {
                 }
             }
             _ => {}
+        }
+        if let Event::JobFinished(outcome) = event {
+            self.killed = outcome.cause.is_some() || !matches!(outcome.end, End::Exited(_));
         }
         let line = match event {
             Event::StatusRequested(live) => Some(lines::status_line(&self.name, live)),
@@ -187,7 +194,7 @@ impl Display {
         if self.taskbar.as_ref().is_some_and(|told| !told.is_empty()) {
             stage.send(taskbar::CLEAR);
         }
-        Some(stage.finish())
+        Some(stage.finish(self.killed))
     }
 }
 

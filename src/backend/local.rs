@@ -5,6 +5,8 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -27,6 +29,8 @@ use crate::supervise::watchdog::{Submission, Watchdog};
 
 /// Events that may wait for a slow listener. More than that are dropped, but never the last one.
 const QUEUE: usize = 1024;
+/// A value that a job reported is only queued behind fewer than so many others: it may be large.
+const WAITING_VALUES: usize = 4;
 
 /// The variable that tells a job who it is.
 pub const JOB_ID: &str = "RUNNER_JOB_ID";
@@ -75,18 +79,11 @@ impl Backend for Local {
         let orders = Orders::new(self.manners);
         let ended = match self.manners {
             Manners::Cancel => {
-                let (sender, events) = sync_channel(QUEUE);
-                let listener_there = Box::new(move |event| send(&sender, event));
-                let submission = Submission {
-                    spec,
-                    streams,
-                    tree,
-                    log,
-                    inlet,
-                    stage: stage.clone(),
-                    pulse,
-                    listener: listener_there,
-                };
+                let (sender, events) = queue();
+                let listener_there = Box::new(move |event| sender.send(event));
+                let stage_there = stage.clone();
+                let submission =
+                    Submission { spec, streams, tree, log, inlet, stage: stage_there, pulse, listener: listener_there };
                 let watchdog = Watchdog::new(arrivals, orders, home, self.inherited, stage)?;
                 on_a_thread(watchdog, submission, events, listener)
             }
@@ -171,7 +168,7 @@ impl Local {
 fn on_a_thread(
     mut watchdog: Watchdog<'static>,
     submission: Submission<'static>,
-    events: Receiver<Event>,
+    events: Events,
     listener: &mut dyn FnMut(Event),
 ) -> Result<bool> {
     let thread = thread::Builder::new()
@@ -197,12 +194,60 @@ fn on_a_thread(
     }
 }
 
-/// Hands an event to the listener's queue. The outcome waits for room, anything else does not.
-fn send(sender: &SyncSender<Event>, event: Event) {
-    if matches!(event, Event::JobFinished(_)) {
-        let _ = sender.send(event);
-    } else {
-        let _ = sender.try_send(event);
+/// The queue between the watchdog and the listener.
+fn queue() -> (EventSender, Events) {
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let (sender, receiver) = sync_channel(QUEUE);
+    (EventSender { sender, waiting: Arc::clone(&waiting) }, Events { receiver, waiting })
+}
+
+struct EventSender {
+    sender: SyncSender<Event>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl EventSender {
+    /// The outcome waits for room, anything else does not. What the job says, and it may say a lot, leaves room for what
+    /// happens to it.
+    fn send(&self, event: Event) {
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        let room = match event {
+            Event::JobFinished(_) => {
+                let _ = self.sender.send(event);
+                return;
+            }
+            Event::PartialReported(_) => WAITING_VALUES,
+            Event::ProgressReported(_)
+            | Event::StatusReported(_)
+            | Event::StoppingReported
+            | Event::DeadlineExtended { .. }
+            | Event::ExtensionRefused { .. }
+            | Event::MessageRefused { .. } => QUEUE / 2,
+            _ => QUEUE,
+        };
+        if waiting < room {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            if self.sender.try_send(event).is_err() {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+struct Events {
+    receiver: Receiver<Event>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        let event = self.receiver.recv().ok()?;
+        if !matches!(event, Event::JobFinished(_)) {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        Some(event)
     }
 }
 

@@ -4,10 +4,15 @@
 //! own. It only follows what it is fed: it holds no cells, writes nothing and knows no clock. The sequences are those of
 //! ECMA-48 and of xterm's ctlseqs page.
 
-use crate::capture::sequences::{Part, Reader};
+use crate::capture::rendition::Rendition;
+use crate::capture::sequences::{Part, Reader, number};
 
-/// Colours and attributes in force that are kept, to be set again after something of ours.
-const RENDITION_LIMIT: usize = 256;
+/// By so much the column may be off where it is in doubt.
+const DOUBT: u16 = 4;
+/// Modes that make a terminal unfit for the next program while they are on: keys of their own, the mouse, the focus,
+/// marked pastes, output held back.
+const MODES: [&[u8]; 11] =
+    [b"1", b"9", b"1000", b"1002", b"1003", b"1004", b"1005", b"1006", b"1015", b"2004", b"2026"];
 
 /// What a run of bytes did, as far as it matters to lines of ours below the job's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +49,8 @@ pub(super) struct Cursor {
     blank: bool,
     /// The column may be wrong: terminals differ in the width of what is on this line.
     doubtful: bool,
+    /// The line went on in the next one while the column was in doubt.
+    slipped: bool,
     wraps: bool,
     /// The terminal's one place for a position holds this of the job's; it may come back to it more than once.
     saved: Option<Saved>,
@@ -52,11 +59,17 @@ pub(super) struct Cursor {
     /// Column, end of line, row and lowest row before the alternate screen.
     before_alternate: (u16, u16, i64, i64),
     alternate: bool,
+    /// How the alternate screen was entered: terminals have three ways, and each is left in its own.
+    alternate_mode: Vec<u8>,
+    /// The cursor is not seen.
+    hidden: bool,
+    /// Those of `MODES` that are on.
+    modes: Vec<&'static [u8]>,
     /// Only a part of the screen scrolls.
     region: bool,
     /// Letters are drawn as lines and corners.
     graphics: bool,
-    rendition: Vec<u8>,
+    rendition: Rendition,
     traces: Traces,
 }
 
@@ -73,14 +86,18 @@ impl Cursor {
             lost: false,
             blank: false,
             doubtful: false,
+            slipped: false,
             wraps: true,
             saved: None,
             away: false,
             before_alternate: (0, 0, 0, 0),
             alternate: false,
+            alternate_mode: Vec::new(),
+            hidden: false,
+            modes: Vec::new(),
             region: false,
             graphics: false,
-            rendition: Vec::new(),
+            rendition: Rendition::default(),
             traces: Traces::default(),
         }
     }
@@ -139,7 +156,9 @@ impl Cursor {
     pub(super) fn allows_lines_below(&self) -> bool {
         // A cursor that waits at the margin would forget it. Without the terminal's place for a position it is brought
         // back by its column, which must be known then.
-        self.is_calm() && self.column < self.width && !(self.doubtful && self.has_saved())
+        let near_margin = self.column + DOUBT > self.width || (self.slipped && self.column < DOUBT);
+        let known = !self.doubtful || !(near_margin || self.has_saved());
+        self.is_calm() && self.column < self.width && known
     }
 
     /// The job's own position is in the terminal's one place for it.
@@ -149,7 +168,33 @@ impl Cursor {
 
     /// What sets the job's colours and attributes again.
     pub(super) fn rendition(&self) -> &[u8] {
-        &self.rendition
+        self.rendition.bytes()
+    }
+
+    /// What sets right again what a job that was killed had no time to.
+    pub(super) fn restoration(&self) -> Vec<u8> {
+        let mut written = Vec::new();
+        if self.within_sequence() {
+            // It never will be complete: a cancel character ends it.
+            written.push(0x18);
+        }
+        if self.region {
+            // This alone would take the cursor to the upper left corner.
+            written.extend_from_slice(b"\x1b7\x1b[r\x1b8");
+        }
+        let modes = self.modes.iter().copied().chain(self.alternate.then_some(self.alternate_mode.as_slice()));
+        for mode in modes {
+            written.extend([b"\x1b[?", mode, b"l"].concat());
+        }
+        for (wrong, remedy) in [
+            (self.graphics, &b"\x0f\x1b(B"[..]),
+            (!self.wraps, b"\x1b[?7h"),
+            (self.hidden, b"\x1b[?25h"),
+            (!self.rendition.bytes().is_empty(), b"\x1b[m"),
+        ] {
+            written.extend_from_slice(if wrong { remedy } else { b"" });
+        }
+        written
     }
 
     /// The line that we wrote ended, and the cursor is at the start of the next.
@@ -209,6 +254,7 @@ impl Cursor {
             if self.wraps {
                 self.down(1);
                 self.column = 0;
+                self.slipped = self.doubtful;
             } else {
                 self.column = self.width.saturating_sub(width);
             }
@@ -226,7 +272,7 @@ impl Cursor {
                 self.start_line();
             }
             0x0b | 0x0c => self.down(1),
-            0x08 => self.column = self.column.min(self.width - 1).saturating_sub(1),
+            0x08 => self.back(1),
             b'\t' => self.column = ((self.column / 8 + 1) * 8).min(self.width - 1),
             0x0e => self.graphics = true,
             0x0f => self.graphics = false,
@@ -237,6 +283,13 @@ impl Cursor {
     fn start_line(&mut self) {
         self.column = 0;
         self.doubtful = false;
+        self.slipped = false;
+    }
+
+    fn back(&mut self, columns: u16) {
+        // From the margin, some terminals count from the last column and some from the one after it.
+        self.doubtful |= self.column >= self.width;
+        self.column = self.column.min(self.width - 1).saturating_sub(columns);
     }
 
     fn down(&mut self, rows: u16) {
@@ -295,15 +348,8 @@ impl Cursor {
             }
             b'M' => self.up(1),
             b'c' => {
+                *self = Self { row: self.row, ..Self::new(self.width, self.height) };
                 self.erased_all();
-                self.start_line();
-                self.saved = None;
-                self.away = false;
-                self.alternate = false;
-                self.region = false;
-                self.graphics = false;
-                self.wraps = true;
-                self.rendition.clear();
             }
             _ => {}
         }
@@ -321,7 +367,7 @@ impl Cursor {
                 self.away = false;
                 self.region = false;
                 self.wraps = true;
-                self.rendition.clear();
+                self.rendition = Rendition::default();
             }
             Some(0x3c..=0x3f) => {}
             _ if parameters.iter().any(|byte| matches!(byte, 0x20..=0x2f)) => {}
@@ -338,7 +384,7 @@ impl Cursor {
                 self.down(count);
             }
             b'C' => self.column = self.column.saturating_add(count).min(self.width - 1),
-            b'D' => self.column = self.column.min(self.width - 1).saturating_sub(count),
+            b'D' => self.back(count),
             b'E' => {
                 self.traces.painted = true;
                 self.down(count);
@@ -363,13 +409,14 @@ impl Cursor {
                     self.traces.touched = true;
                     self.lost = false;
                     self.bottom = self.row;
-                    self.line_end = if self.rendition.is_empty() { self.line_end.min(self.column) } else { self.width };
+                    self.line_end =
+                        if self.rendition.bytes().is_empty() { self.line_end.min(self.column) } else { self.width };
                 }
                 2 => self.erased_all(),
                 _ => {}
             },
             // A background fills what is erased, and is the job's to keep.
-            b'K' | b'X' if !self.rendition.is_empty() => self.line_end = self.width,
+            b'K' | b'X' if !self.rendition.bytes().is_empty() => self.line_end = self.width,
             b'K' => match number(parameters, 0) {
                 0 => self.line_end = self.line_end.min(self.column),
                 2 => self.line_end = 0,
@@ -381,7 +428,7 @@ impl Cursor {
             }
             b'M' | b'S' => self.traces = Traces { touched: true, painted: true },
             b'@' => self.line_end = self.width,
-            b'm' => self.rendition_changed(parameters),
+            b'm' => self.rendition.change(parameters),
             b'r' => {
                 let (top, end) = (number(parameters, 0), number(parameters, 1));
                 self.region = top > 1 || (end != 0 && end < self.height);
@@ -397,12 +444,14 @@ impl Cursor {
     fn mode(&mut self, mode: &[u8], on: bool) {
         match mode {
             b"7" => self.wraps = on,
+            b"25" => self.hidden = !on,
             b"1048" if on => self.save(),
             b"1048" => self.restore(),
             b"47" | b"1047" | b"1049" if on != self.alternate => {
                 self.traces = Traces { touched: true, painted: true };
                 self.alternate = on;
                 if on {
+                    self.alternate_mode = mode.to_vec();
                     self.before_alternate = (self.column, self.line_end, self.row, self.bottom);
                 } else {
                     // What stood on the first screen stands there again, and so does the cursor (or nearly so).
@@ -412,7 +461,12 @@ impl Cursor {
                     self.away = false;
                 }
             }
-            _ => {}
+            _ => {
+                if let Some(known) = MODES.iter().find(|known| **known == mode) {
+                    self.modes.retain(|present| present != known);
+                    self.modes.extend(on.then_some(*known));
+                }
+            }
         }
     }
 
@@ -435,26 +489,4 @@ impl Cursor {
         self.row = saved.row.min(self.bottom);
         self.line_end = self.width;
     }
-
-    /// Keeps what sets the present colours again: every change since all were reset.
-    fn rendition_changed(&mut self, parameters: &[u8]) {
-        if parameters.is_empty() || parameters == b"0" {
-            self.rendition.clear();
-            return;
-        }
-        if parameters.starts_with(b"0;") {
-            self.rendition.clear();
-        }
-        if self.rendition.len() + parameters.len() + 3 <= RENDITION_LIMIT {
-            self.rendition.extend_from_slice(b"\x1b[");
-            self.rendition.extend_from_slice(parameters);
-            self.rendition.push(b'm');
-        }
-    }
-}
-
-/// The parameter at this place; 0 where it is left out or no number.
-fn number(parameters: &[u8], place: usize) -> u16 {
-    let digits = parameters.split(|byte| *byte == b';').nth(place).unwrap_or_default();
-    std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }

@@ -4,6 +4,7 @@ mod cursor;
 pub mod osc;
 pub mod outlet;
 pub mod pump;
+mod rendition;
 pub mod screen;
 mod sequences;
 pub mod stage;

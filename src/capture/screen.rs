@@ -33,6 +33,8 @@ pub struct Screen {
     painting_since: Option<Duration>,
     /// Our own lines, not printed yet.
     waiting: VecDeque<String>,
+    /// A sequence that moves nothing, not written yet.
+    aside: String,
     /// The size changed after the bar was drawn: there may be no line below the cursor any more.
     resized: bool,
     finished: bool,
@@ -49,6 +51,7 @@ impl Screen {
             due: None,
             painting_since: None,
             waiting: VecDeque::new(),
+            aside: String::new(),
             resized: false,
             finished: false,
         }
@@ -88,6 +91,7 @@ impl Screen {
         if self.shown.is_none() && !(self.lines.is_empty() && self.waiting.is_empty()) {
             self.due = Some(self.next_drawing(traces.painted, now));
         }
+        written.extend(self.write_aside());
         written.extend(self.tick(now));
         written
     }
@@ -134,6 +138,27 @@ impl Screen {
         written
     }
 
+    /// A sequence that moves and shows nothing, such as one for the task bar: as soon as it does not come between the
+    /// bytes of another. Of several that wait, the last is written.
+    pub fn aside(&mut self, sequence: &str) -> Vec<u8> {
+        sequence.clone_into(&mut self.aside);
+        self.write_aside()
+    }
+
+    /// For a job that was killed, before `finish`: leaves the alternate screen and sets modes and colours right that the
+    /// job had no time to. A job that ended by itself may have left them so on purpose.
+    pub fn restore(&mut self) -> Vec<u8> {
+        if self.finished {
+            return Vec::new();
+        }
+        let mut written = if self.shown.is_some() { self.erasure() } else { Vec::new() };
+        self.shown = None;
+        let restoration = self.cursor.restoration();
+        self.cursor.feed(&restoration);
+        written.extend(restoration);
+        written
+    }
+
     /// Erases the bar for good and prints the lines that waited. After this, output passes as it is.
     pub fn finish(&mut self) -> Vec<u8> {
         if self.finished {
@@ -145,6 +170,12 @@ impl Screen {
             self.shown = None;
         }
         self.finished = true;
+        if self.cursor.within_sequence() && !(self.aside.is_empty() && self.waiting.is_empty()) {
+            // It never will be complete: a cancel character ends it.
+            written.push(0x18);
+            self.cursor.feed(&[0x18]);
+        }
+        written.extend(self.write_aside());
         written.extend(self.print_waiting(true));
         written
     }
@@ -232,7 +263,9 @@ impl Screen {
     /// Erases from the cursor on, where nothing of the job's is there. This also removes the bar from the cursor's own
     /// line, onto which the echo of a typed line may have brought it without our knowing.
     fn rest_of_screen(&self) -> Vec<u8> {
-        self.plainly(b"\x1b[J")
+        // From the upper left corner some terminals take this as clearing, and put what they erase into the history:
+        // so it begins one column to the right.
+        self.plainly(if self.cursor.column() == 0 { b"\x1b[K\x1b[C\x1b[J\x1b[D" } else { b"\x1b[J" })
     }
 
     /// The same for the line alone, before output that stays on it.
@@ -250,17 +283,16 @@ impl Screen {
         }
     }
 
+    fn write_aside(&mut self) -> Vec<u8> {
+        if self.cursor.within_sequence() { Vec::new() } else { std::mem::take(&mut self.aside).into_bytes() }
+    }
+
     /// Prints our lines, where that is possible or `anyway`; the bar is erased then.
     fn print_waiting(&mut self, anyway: bool) -> Vec<u8> {
         if self.waiting.is_empty() || !(anyway || self.cursor.is_calm()) {
             return Vec::new();
         }
         let mut written = if self.shown.take().is_some() { self.erasure() } else { Vec::new() };
-        if self.cursor.within_sequence() {
-            // It never will be complete: a cancel character ends it.
-            written.push(0x18);
-            self.cursor.feed(&[0x18]);
-        }
         if self.cursor.below() > 0 {
             written.extend(format!("\x1b[{}B", self.cursor.below()).bytes());
         }

@@ -436,6 +436,50 @@ fn finishing_erases_the_bar_and_lets_output_pass() {
 }
 
 #[test]
+fn what_a_killed_job_left_is_set_right() {
+    let mut stage = Stage::new();
+    stage.output("before\n");
+    stage.output("\x1b[?1049h\x1b[?25l\x1b[?1000;1006h\x1b[?2004h\x1b[?2004l\x1b[2;4r\x1b[31mfull screen\x1b[1");
+    let written = stage.screen.restore();
+    assert_eq!(
+        String::from_utf8_lossy(&written),
+        "\x18\x1b7\x1b[r\x1b8\x1b[?1000l\x1b[?1006l\x1b[?1049l\x1b[?25h\x1b[m"
+    );
+    stage.terminal.write(&written);
+    stage.finish();
+    assert_eq!(stage.text(), "before");
+    assert_eq!(stage.cursor(), (1, 0));
+    assert!(stage.screen.at_line_start());
+    let mut tidy = Stage::new();
+    tidy.output("text\n");
+    tidy.finish();
+    assert!(tidy.screen.restore().is_empty());
+}
+
+#[test]
+fn what_goes_aside_waits_for_the_end_of_a_sequence() {
+    let mut screen = Screen::new(WIDTH, HEIGHT);
+    assert_eq!(screen.aside("\x1b]9;4;3;0\x1b\\"), b"\x1b]9;4;3;0\x1b\\");
+    assert_eq!(screen.output(b"\x1b[3", Duration::ZERO), b"\x1b[3");
+    assert!(screen.aside("first").is_empty());
+    assert!(screen.aside("second").is_empty());
+    assert_eq!(screen.output(b"1m", Duration::ZERO), b"1msecond");
+    screen.output(b"\x1b]0;title", Duration::ZERO);
+    assert!(screen.aside("last").is_empty());
+    assert_eq!(screen.finish(), b"\x18last");
+}
+
+#[test]
+fn erasing_never_begins_in_the_upper_left_corner() {
+    let mut stage = Stage::new();
+    for _ in 0..3 {
+        let written = stage.screen.footer(vec![format!("bar at {:?}", stage.now)], stage.now);
+        assert!(!String::from_utf8_lossy(&written).starts_with("\x1b[J"));
+        stage.rest();
+    }
+}
+
+#[test]
 fn a_resize_leaves_nothing_of_the_old_bar() {
     for (width, height) in [(20, 8), (40, 3), (80, 24), (10, 2)] {
         for text in ["one\ntwo\n", "one\ntwo\nunfinished", "1\n2\n3\n4\n5\n6\n7\n8\n9\n"] {

@@ -167,6 +167,12 @@ impl Reader {
     }
 }
 
+/// The parameter at this place; 0 where it is left out or no number.
+pub(super) fn number(parameters: &[u8], place: usize) -> u16 {
+    let digits = parameters.split(|byte| *byte == b';').nth(place).unwrap_or_default();
+    std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Part, Reader};

@@ -72,7 +72,7 @@ impl Stage {
 
     /// Sends a sequence that moves nothing, such as one for the task bar.
     pub fn send(&self, sequence: &str) {
-        let compose = |_: &mut Screen, _| sequence.as_bytes().to_vec();
+        let compose = |screen: &mut Screen, _| screen.aside(sequence);
         self.take_turn(Some(Duration::ZERO), compose, |composed| self.write_at_once(composed, Duration::ZERO));
     }
 
@@ -82,11 +82,13 @@ impl Stage {
         self.take_turn(Some(PATIENCE), compose, |composed| self.write_at_once(composed, PATIENCE));
     }
 
-    /// Takes the bar away for good. True where the cursor is at the start of a line then.
-    pub fn finish(&self) -> bool {
+    /// Takes the bar away for good. `killed`: the job could not put the terminal in order itself. True where the cursor
+    /// is at the start of a line then.
+    pub fn finish(&self, killed: bool) -> bool {
         let mut at_line_start = false;
         let compose = |screen: &mut Screen, _| {
-            let composed = screen.finish();
+            let restored = if killed { screen.restore() } else { Vec::new() };
+            let composed = [restored, screen.finish()].concat();
             at_line_start = screen.at_line_start();
             composed
         };

@@ -13,6 +13,8 @@ use crate::model::outcome::{OperationFailure, Progress};
 pub const INLINE_LIMIT: usize = 64 << 10;
 /// The largest value.
 pub const VALUE_LIMIT: usize = 1 << 20;
+/// How deep a value may be nested: readers of JSON have a limit of their own, and in an answer it stands deeper still.
+const DEPTH_LIMIT: usize = 100;
 /// The longest text that is shown; the rest of it is cut off.
 const STATUS_LIMIT: usize = 400;
 
@@ -66,33 +68,36 @@ pub enum Said {
     Failure(OperationFailure),
 }
 
-/// A datagram, read.
+/// A datagram, read. Empty where it was none of the job's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Message {
     pub said: Vec<Said>,
     /// What could not be understood, each as a sentence's end.
     pub refused: Vec<String>,
+    /// Bytes that were read.
+    pub size: usize,
 }
 
 impl Message {
-    /// Reads a datagram. `file` is the content of the memory file that came with it.
-    pub fn read(datagram: &[u8], file: Option<&[u8]>) -> Self {
-        let mut message = Self::default();
-        let Ok(text) = std::str::from_utf8(datagram) else {
-            message.refused.push("it is not valid UTF-8".to_owned());
-            return message;
-        };
-        for line in text.split('\n').filter(|line| !line.is_empty()) {
-            let read = match line.split_once('=') {
+    /// Reads a datagram. `file` gives the content of the memory file that came with it, and is called only if a line
+    /// speaks of one.
+    pub fn read(datagram: &[u8], file: impl FnOnce() -> Result<Vec<u8>, String>) -> Self {
+        let mut message = Self { size: datagram.len(), ..Self::default() };
+        // One file is one value: a short message must not cost us much time.
+        let mut file = Some(file);
+        for line in datagram.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let line = std::str::from_utf8(line).map_err(|_| "a line is not valid UTF-8".to_owned());
+            let read = line.and_then(|line| match line.split_once('=') {
                 None => Err(format!("'{}' has no '='", cut(line, 40))),
-                Some((VALUE_IN_FILE, key)) => match file {
-                    Some(value) => std::str::from_utf8(value)
-                        .map_err(|_| "the memory file is not valid UTF-8".to_owned())
-                        .and_then(|value| read_line(key, value)),
-                    None => Err(format!("no memory file came with {VALUE_IN_FILE}")),
-                },
+                Some((VALUE_IN_FILE, key)) => {
+                    let file = file.take().ok_or_else(|| format!("{VALUE_IN_FILE} stands in it twice"))?;
+                    let value =
+                        String::from_utf8(file()?).map_err(|_| "the memory file is not valid UTF-8".to_owned())?;
+                    message.size += value.len();
+                    read_line(key, &value)
+                }
                 Some((key, value)) => read_line(key, value),
-            };
+            });
             match read {
                 Ok(said) => message.said.push(said),
                 Err(reason) => message.refused.push(reason),
@@ -102,6 +107,11 @@ impl Message {
             message.refused.push("it is empty".to_owned());
         }
         message
+    }
+
+    /// One of which nothing is understood.
+    pub fn refused(reason: &str) -> Self {
+        Self { refused: vec![reason.to_owned()], ..Self::default() }
     }
 }
 
@@ -128,7 +138,20 @@ fn json(key: &str, value: &str) -> Result<Value, String> {
     if value.len() > VALUE_LIMIT {
         return Err(format!("{key}: the value is longer than 1 MiB"));
     }
-    serde_json::from_str(value).map_err(|error| format!("{key}: it is not JSON: {error}"))
+    let value = serde_json::from_str(value).map_err(|error| format!("{key}: it is not JSON: {error}"))?;
+    if is_deeper(&value, DEPTH_LIMIT) {
+        return Err(format!("{key}: the value is nested more than {DEPTH_LIMIT} deep"));
+    }
+    Ok(value)
+}
+
+fn is_deeper(value: &Value, limit: usize) -> bool {
+    match value {
+        Value::Array(_) | Value::Object(_) if limit == 0 => true,
+        Value::Array(items) => items.iter().any(|item| is_deeper(item, limit - 1)),
+        Value::Object(fields) => fields.values().any(|field| is_deeper(field, limit - 1)),
+        _ => false,
+    }
 }
 
 /// Text for one line of a terminal: no control characters, and not endless.
@@ -219,6 +242,10 @@ mod tests {
     use super::{Draft, Message, Said};
     use crate::model::outcome::Progress;
 
+    fn no_file() -> Result<Vec<u8>, String> {
+        Err("no memory file came with it".to_owned())
+    }
+
     #[test]
     fn a_draft_is_read_as_it_was_meant() {
         let mut draft = Draft::default();
@@ -228,7 +255,7 @@ mod tests {
         draft.extend(Duration::from_secs(30));
         draft.alive();
         draft.stopping();
-        let message = Message::read(draft.bytes(), None);
+        let message = Message::read(draft.bytes(), no_file);
         assert_eq!(message.refused, Vec::<String>::new());
         let expected = vec![
             Said::Progress("42.5%".parse::<Progress>().expect("a fraction")),
@@ -247,18 +274,47 @@ mod tests {
         let mut draft = Draft::default();
         draft.partial(&value);
         assert!(draft.bytes().len() < 100);
-        let message = Message::read(draft.bytes(), draft.file.as_deref());
+        let message = Message::read(draft.bytes(), || Ok(draft.file.clone().unwrap_or_default()));
         assert_eq!(message.said, vec![Said::Partial(value)]);
-        assert!(Message::read(draft.bytes(), None).said.is_empty());
+        assert!(Message::read(draft.bytes(), no_file).said.is_empty());
     }
 
     #[test]
     fn what_is_wrong_is_refused_and_the_rest_is_taken() {
-        let message = Message::read(b"STATUS=fine\nX_RUNNER_PROGRESS=lots\nnothing\nX_RUNNER_PARTIAL={\nFOO=1\n", None);
+        let message =
+            Message::read(b"STATUS=fine\nX_RUNNER_PROGRESS=lots\nnothing\nX_RUNNER_PARTIAL={\nFOO=1\n", no_file);
         assert_eq!(message.said, vec![Said::Status("fine".to_owned())]);
         assert_eq!(message.refused.len(), 4, "{:?}", message.refused);
-        assert_eq!(Message::read(b"\xff\xfe=1", None).refused.len(), 1);
-        assert_eq!(Message::read(b"", None).refused.len(), 1);
-        assert_eq!(Message::read(b"READY=1\nMAINPID=7", None).refused, Vec::<String>::new());
+        assert_eq!(Message::read(b"\xff\xfe=1", no_file).refused.len(), 1);
+        assert_eq!(Message::read(b"", no_file).refused.len(), 1);
+        assert_eq!(Message::read(b"READY=1\nMAINPID=7", no_file).refused, Vec::<String>::new());
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_spoil_their_own_line_alone() {
+        let message = Message::read(b"STATUS=a\nX=\xff\nSTATUS=b", no_file);
+        assert_eq!(message.said, vec![Said::Status("a".to_owned()), Said::Status("b".to_owned())]);
+        assert_eq!(message.refused.len(), 1, "{:?}", message.refused);
+    }
+
+    #[test]
+    fn a_file_is_read_once_and_only_if_it_is_spoken_of() {
+        let mut calls = 0;
+        let line = "X_RUNNER_VALUE_IN_FILE=X_RUNNER_PARTIAL\n";
+        let message = Message::read(line.repeat(3).as_bytes(), || {
+            calls += 1;
+            Ok(b"7".to_vec())
+        });
+        assert_eq!((message.said, message.refused.len(), calls), (vec![Said::Partial(json!(7))], 2, 1));
+        Message::read(b"FDSTORE=1", || panic!("nobody spoke of it"));
+    }
+
+    #[test]
+    fn a_value_is_nested_only_so_deep() {
+        let nested = |depth: usize| format!("X_RUNNER_PARTIAL={}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(Message::read(nested(100).as_bytes(), no_file).said.len(), 1);
+        for depth in [101, 126, 10_000] {
+            assert_eq!(Message::read(nested(depth).as_bytes(), no_file).refused.len(), 1, "{depth}");
+        }
     }
 }

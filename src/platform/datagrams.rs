@@ -54,6 +54,11 @@ impl Socket {
         format!("@{}", self.name)
     }
 
+    /// What is in the queue can still be taken, and nobody can add to it.
+    pub fn close_to_senders(&self) {
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Read);
+    }
+
     /// Takes the next datagram. None where there is none now.
     pub fn receive(&self, buffer: &mut [u8]) -> Option<Datagram> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(DESCRIPTORS))];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::capture::stage::Stage;
 use crate::control::inlet::Inlet;
 use crate::error::Result;
-use crate::model::event::{Event, Live, Stopping};
+use crate::model::event::{Event, Live};
 use crate::model::job::{Command, JobSpec, Scope, Streams};
 use crate::model::outcome::{Cause, End, Leftover, Outcome, ProcessRow};
 use crate::model::signal::Signal;
@@ -24,6 +24,7 @@ use crate::supervise::listening::Listening;
 use crate::supervise::machine::{Effect, Input, Machine, Timer};
 use crate::supervise::output::{self, Output};
 use crate::supervise::policy::Policy;
+use crate::supervise::standing::Standing;
 use crate::time::clock::Moment;
 use crate::time::deadlines::Deadlines;
 
@@ -48,10 +49,8 @@ const _: () = assert!(OUTPUT + output::KEYS <= KEYS);
 
 /// Messages that are taken before the event loop looks at its deadlines again.
 const MESSAGES_AT_ONCE: usize = 64;
-/// Messages that are taken after the job's end: more than a socket's queue can hold, and not without end.
-const LAST_MESSAGES: usize = 4096;
-/// How often the growth of the output is told, at most.
-const GROWTH_PERIOD: Duration = Duration::from_secs(1);
+/// The same in bytes, for long values take long to read.
+const BYTES_AT_ONCE: usize = 1 << 20;
 
 /// Everything that starts a job.
 pub struct Submission<'a> {
@@ -82,15 +81,10 @@ pub(super) struct Job<'a> {
     typed: Vec<Signal>,
     listening: Listening,
     pulse: Option<Duration>,
-    told_bytes: (u64, u64),
-    told_bytes_at: Moment,
-    last_sign: Moment,
-    stopping: Option<Signal>,
-    kill_at: Option<Moment>,
+    standing: Standing,
     shares_group: bool,
     operation: bool,
     listener: Box<dyn FnMut(Event) + Send + 'a>,
-    started_at: Moment,
     ended_at: Option<Moment>,
     end: Option<End>,
     started: bool,
@@ -133,15 +127,10 @@ impl<'a> Job<'a> {
             typed: Vec::new(),
             listening: Listening::new(inlet, operation),
             pulse,
-            told_bytes: (0, 0),
-            told_bytes_at: now,
-            last_sign: now,
-            stopping: None,
-            kill_at: None,
+            standing: Standing::new(now),
             shares_group,
             operation,
             listener,
-            started_at: now,
             ended_at: None,
             end: None,
             started: false,
@@ -225,9 +214,7 @@ impl<'a> Job<'a> {
                     self.typed.extend(keyboard.hand_on(terminal, surface.poller, &self.tree));
                 }
             }
-            CONTROL => {
-                self.listen(MESSAGES_AT_ONCE, surface);
-            }
+            CONTROL => self.listen(surface),
             _ => {
                 let grew = self.output.ready(key, surface.poller);
                 self.after_output(grew, surface);
@@ -272,14 +259,15 @@ impl<'a> Job<'a> {
 
     /// A deadline that is the job's own, or the machine's.
     pub(super) fn due(&mut self, timer: Timer, surface: &mut Surface<'_>) {
+        if matches!(timer, Timer::Wall | Timer::Idle) {
+            // What the job said in time counts, also when we were busy with something else.
+            self.listen(surface);
+        }
         if timer != Timer::Pulse {
             return self.step(Input::Due(timer), surface);
         }
-        let bytes = self.output.totals();
-        if bytes != self.told_bytes && surface.now - self.told_bytes_at >= GROWTH_PERIOD {
-            self.told_bytes = bytes;
-            self.told_bytes_at = surface.now;
-            (self.listener)(Event::OutputGrew { stdout_bytes: bytes.0, stderr_bytes: bytes.1 });
+        if let Some(growth) = self.standing.growth(self.output.totals(), surface.now, false) {
+            (self.listener)(growth);
         }
         let live = self.live(surface.now);
         (self.listener)(Event::TimePassed(live));
@@ -293,34 +281,26 @@ impl<'a> Job<'a> {
     }
 
     fn live(&self, now: Moment) -> Live {
-        let (stdout_bytes, stderr_bytes) = self.output.totals();
-        let kill_in = self.kill_at.map(|at| at - now);
-        Live {
-            elapsed: now - self.started_at,
-            timeout: self.machine.wall(),
-            progress: self.listening.told.progress,
-            status: self.listening.told.status.clone(),
-            silent_for: now - self.last_sign,
-            stdout_bytes,
-            stderr_bytes,
-            stopping: self.stopping.map(|signal| Stopping { signal, kill_in }),
-            processes: None,
-        }
+        self.standing.live(now, self.machine.wall(), &self.listening.told, self.output.totals())
     }
 
-    /// Takes what the job said.
-    fn listen(&mut self, limit: usize, surface: &mut Surface<'_>) {
-        let mut understood = false;
-        for _ in 0..limit {
+    /// Takes what the job said, up to a limit.
+    fn listen(&mut self, surface: &mut Surface<'_>) {
+        let (mut understood, mut bytes) = (false, 0);
+        for _ in 0..MESSAGES_AT_ONCE {
             let Some(heard) = self.listening.next() else { break };
             understood |= heard.understood;
+            bytes += heard.size;
             heard.events.into_iter().for_each(&mut self.listener);
             if let Some(from_now) = heard.extend {
                 self.step(Input::Extend(from_now), surface);
             }
+            if bytes > BYTES_AT_ONCE {
+                break;
+            }
         }
         if understood {
-            self.last_sign = surface.now;
+            self.standing.note_sign(surface.now);
             self.step(Input::Bytes, surface);
         }
     }
@@ -334,7 +314,7 @@ impl<'a> Job<'a> {
             if let (Some(keyboard), Some(terminal)) = (&self.keyboard, self.output.terminal()) {
                 keyboard.follow_output(terminal);
             }
-            self.last_sign = surface.now;
+            self.standing.note_sign(surface.now);
             self.step(Input::Bytes, surface);
         }
         self.tell_if_all_ended(surface);
@@ -399,7 +379,7 @@ impl<'a> Job<'a> {
                 Effect::Kill => self.tree.kill(),
                 Effect::Arm(timer, at) => {
                     if timer == Timer::Grace {
-                        self.kill_at = Some(at);
+                        self.standing.note_kill_at(at);
                     }
                     surface.deadlines.arm((self.id, timer), at);
                 }
@@ -427,13 +407,12 @@ impl<'a> Job<'a> {
                 Effect::DropUndelivered => self.output.drop_undelivered(),
                 Effect::TellStarted => (self.listener)(Event::JobStarted { pid: self.tree.leader_pid() }),
                 Effect::TellWarning => {
-                    let elapsed = surface.now - self.started_at;
+                    let elapsed = surface.now - self.standing.started_at();
                     let timeout = self.machine.wall();
                     (self.listener)(Event::WarningReached { elapsed, timeout });
                 }
                 Effect::TellStopping(cause, signal) => {
-                    self.stopping = Some(signal);
-                    self.kill_at = self.kill_at.filter(|_| signal != Signal::KILL);
+                    self.standing.note_stop(signal);
                     (self.listener)(Event::StopBegun { cause, signal });
                 }
                 Effect::TellExtended { wall, capped } => {
@@ -441,8 +420,9 @@ impl<'a> Job<'a> {
                     self.listening.extensions.reached_maximum |= capped;
                     (self.listener)(Event::DeadlineExtended { timeout: wall, capped });
                 }
-                Effect::TellExtensionRefused(reason) => {
+                Effect::TellExtensionRefused { reason, at_maximum } => {
                     self.listening.extensions.refused += 1;
+                    self.listening.extensions.reached_maximum |= at_maximum;
                     (self.listener)(Event::ExtensionRefused { reason });
                 }
                 Effect::TellForwarded(signal) => (self.listener)(Event::SignalForwarded(signal)),
@@ -454,7 +434,7 @@ impl<'a> Job<'a> {
     /// Lets go of everything and tells the outcome.
     fn finish(&mut self, surface: &mut Surface<'_>) {
         // The last words may have come with the end.
-        self.listen(LAST_MESSAGES, surface);
+        self.listening.last().into_iter().flat_map(|heard| heard.events).for_each(&mut self.listener);
         self.done = true;
         surface.deadlines.disarm((self.id, Timer::Pulse));
         surface.poller.remove(self.tree.doorbell());
@@ -464,9 +444,10 @@ impl<'a> Job<'a> {
         }
         self.give_keyboard_back(surface.poller);
         self.output.unregister(surface.poller);
-        let bytes = self.output.totals();
-        if self.pulse.is_some() && bytes != self.told_bytes {
-            (self.listener)(Event::OutputGrew { stdout_bytes: bytes.0, stderr_bytes: bytes.1 });
+        if let Some(growth) = self.standing.growth(self.output.totals(), surface.now, true)
+            && self.pulse.is_some()
+        {
+            (self.listener)(growth);
         }
         let outcome = self.outcome(surface.now);
         (self.listener)(Event::JobFinished(Box::new(outcome)));
@@ -478,7 +459,7 @@ impl<'a> Job<'a> {
         Outcome {
             end: self.end.clone().unwrap_or(End::Unknown),
             cause,
-            elapsed: self.ended_at.unwrap_or(now) - self.started_at,
+            elapsed: self.ended_at.unwrap_or(now) - self.standing.started_at(),
             stdout,
             stderr,
             merged: self.output.is_merged(),

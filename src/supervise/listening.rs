@@ -29,6 +29,8 @@ pub(super) struct Heard {
     pub(super) extend: Option<Duration>,
     /// Some of it was understood, so the job lives.
     pub(super) understood: bool,
+    /// Bytes that were read: what it cost.
+    pub(super) size: usize,
 }
 
 impl Listening {
@@ -43,15 +45,26 @@ impl Listening {
 
     /// Takes the next message. None where there is none now.
     pub(super) fn next(&mut self) -> Option<Heard> {
-        let Message { said, refused } = self.inlet.as_ref()?.next()?;
-        let mut heard = Heard { understood: !said.is_empty(), ..Heard::default() };
+        let message = self.inlet.as_ref()?.next()?;
+        Some(self.hear(message))
+    }
+
+    /// Takes all that is left when the job is over.
+    pub(super) fn last(&mut self) -> Vec<Heard> {
+        let left = self.inlet.as_ref().map(Inlet::last).unwrap_or_default();
+        left.into_iter().map(|message| self.hear(message)).collect()
+    }
+
+    fn hear(&mut self, message: Message) -> Heard {
+        let Message { said, refused, size } = message;
+        let mut heard = Heard { understood: !said.is_empty(), size, ..Heard::default() };
         for said in said {
             self.note(said, &mut heard);
         }
         for reason in refused {
             self.refuse(reason, &mut heard);
         }
-        Some(heard)
+        heard
     }
 
     /// Progress that came another way.

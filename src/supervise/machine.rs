@@ -208,7 +208,8 @@ impl Machine {
     fn due(&mut self, timer: Timer, now: Moment) {
         match (timer, self.state) {
             (Timer::Wall, State::Starting | State::Running) => {
-                if let Some((limit, reason)) = self.wall {
+                // It may have been extended while this was on its way.
+                if let Some((limit, reason)) = self.wall.filter(|(limit, _)| now - self.started_at >= *limit) {
                     self.begin_stop(Cause::Timeout { reason, limit }, Rung::Signal, false, now);
                 }
             }
@@ -257,12 +258,10 @@ impl Machine {
     /// An extension never shortens, and never goes past the longest wall time.
     fn extend(&mut self, from_now: Duration, now: Moment) {
         if !matches!(self.state, State::Starting | State::Running) || self.stop_when_started.is_some() {
-            self.effects.push(Effect::TellExtensionRefused("it came after the job had ended or was told to stop"));
-            return;
+            return self.refuse_extension("it came after the job had ended or was told to stop", false);
         }
         let (Some((longest, at_longest)), Some((wall, _))) = (self.policy.longest, self.wall) else {
-            self.effects.push(Effect::TellExtensionRefused("only --max-timeout allows more time"));
-            return;
+            return self.refuse_extension("only --max-timeout allows more time", false);
         };
         let wanted = (now - self.started_at).saturating_add(from_now);
         let capped = wanted > longest;
@@ -272,8 +271,12 @@ impl Machine {
             self.arm(Timer::Wall, self.started_at + granted);
             self.effects.push(Effect::TellExtended { wall: granted, capped });
         } else if capped {
-            self.effects.push(Effect::TellExtensionRefused("the time has reached its maximum"));
+            self.refuse_extension("the time has reached its maximum", true);
         }
+    }
+
+    fn refuse_extension(&mut self, reason: &'static str, at_maximum: bool) {
+        self.effects.push(Effect::TellExtensionRefused { reason, at_maximum });
     }
 
     /// Silence is at least one window without a byte and without CPU time that counts, measured from the later of both.

@@ -16,6 +16,8 @@ use crate::time::deadlines::Deadlines;
 const TIMEOUT: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(5);
+/// What the wall time may be extended to, where it may.
+const LONGEST: (Duration, TimeoutReason) = (Duration::from_secs(100), TimeoutReason::Total);
 const TOTAL: Cause = Cause::Timeout { reason: TimeoutReason::Total, limit: TIMEOUT };
 const SILENT: Cause = Cause::Timeout { reason: TimeoutReason::Idle, limit: IDLE };
 const TERMINATED: Cause = Cause::Cancelled { signal: Signal::TERM };
@@ -385,6 +387,174 @@ fn a_signal_that_comes_before_the_command_reaches_it_in_the_end() {
     assert!(rig.did(Effect::Signal(Signal::USR1, Scope::Tree)));
 }
 
+/// A policy under which a job may ask for more time.
+fn generous() -> Policy {
+    Policy { longest: Some(LONGEST), ..policy() }
+}
+
+/// When the job is stopped if nothing else happens.
+fn stopped_at(rig: &mut Rig) -> (Duration, Option<Cause>) {
+    while rig.state() == State::Running {
+        let next = rig.deadlines.next().expect("something will stop it");
+        rig.pass(next - rig.clock.now());
+    }
+    (rig.elapsed(), rig.machine.cause())
+}
+
+fn refusals(rig: &Rig) -> Vec<bool> {
+    let refused = rig.seen.iter().filter_map(|effect| match effect {
+        Effect::TellExtensionRefused { at_maximum, .. } => Some(*at_maximum),
+        _ => None,
+    });
+    refused.collect()
+}
+
+const fn total(limit: Duration) -> Option<Cause> {
+    Some(Cause::Timeout { reason: TimeoutReason::Total, limit })
+}
+
+#[test]
+fn an_extension_counts_from_now() {
+    let mut rig = Rig::running(generous());
+    rig.pass(TIMEOUT - Duration::from_nanos(1));
+    rig.feed(Input::Extend(Duration::from_secs(10)));
+    let wall = TIMEOUT + Duration::from_secs(10) - Duration::from_nanos(1);
+    assert!(rig.did(Effect::TellExtended { wall, capped: false }));
+    assert_eq!(rig.machine.wall(), Some(wall));
+    assert_eq!(stopped_at(&mut rig), (wall, total(wall)));
+}
+
+#[test]
+fn extensions_add_up_until_the_maximum() {
+    let mut rig = Rig::running(generous());
+    for step in 1..=8 {
+        rig.pass(Duration::from_secs(10));
+        rig.feed(Input::Extend(TIMEOUT));
+        let wanted = TIMEOUT + Duration::from_secs(10) * step;
+        let extended = Effect::TellExtended { wall: wanted.min(LONGEST.0), capped: wanted > LONGEST.0 };
+        assert_eq!(rig.did(extended), wanted < LONGEST.0 + Duration::from_secs(10), "at step {step}");
+    }
+    assert_eq!(refusals(&rig), [true; 4], "the maximum was reached exactly, and nothing was left of it");
+    assert_eq!(stopped_at(&mut rig), (LONGEST.0, total(LONGEST.0)));
+}
+
+#[test]
+fn an_extension_never_goes_past_the_maximum() {
+    for asked in [LONGEST.0 + Duration::from_nanos(1), LONGEST.0 * 1000, Duration::MAX] {
+        let mut rig = Rig::running(generous());
+        rig.feed(Input::Extend(asked));
+        assert!(rig.did(Effect::TellExtended { wall: LONGEST.0, capped: true }), "{asked:?}");
+        rig.feed(Input::Extend(asked));
+        assert_eq!(refusals(&rig), [true]);
+        assert_eq!(stopped_at(&mut rig), (LONGEST.0, total(LONGEST.0)));
+    }
+    let mut rig = Rig::running(generous());
+    rig.feed(Input::Extend(LONGEST.0));
+    assert!(rig.did(Effect::TellExtended { wall: LONGEST.0, capped: false }), "all that was asked for");
+}
+
+#[test]
+fn an_extension_never_shortens_and_changes_nothing_then() {
+    let mut rig = Rig::running(generous());
+    rig.pass(Duration::from_secs(20));
+    let before = rig.seen.len();
+    for asked in [Duration::ZERO, Duration::from_secs(1), TIMEOUT - Duration::from_secs(20)] {
+        rig.feed(Input::Extend(asked));
+    }
+    assert_eq!(rig.seen.len(), before, "neither granted nor refused: it has what it asked for");
+    assert_eq!(stopped_at(&mut rig), (TIMEOUT, Some(TOTAL)));
+}
+
+#[test]
+fn an_extension_needs_a_maximum() {
+    let mut rig = Rig::running(policy());
+    rig.feed(Input::Extend(TIMEOUT * 2));
+    assert_eq!(refusals(&rig), [false]);
+    assert_eq!(stopped_at(&mut rig), (TIMEOUT, Some(TOTAL)));
+
+    // Without any wall time there is nothing to extend.
+    let mut rig = Rig::running(Policy { wall: None, ..policy() });
+    rig.feed(Input::Extend(TIMEOUT));
+    assert_eq!((refusals(&rig), rig.deadlines.next()), (vec![false], None));
+}
+
+#[test]
+fn the_runner_above_is_the_maximum_where_it_allows_less() {
+    let above = (Duration::from_secs(70), TimeoutReason::ParentDeadline);
+    let mut rig = Rig::running(Policy { longest: Some(above), ..policy() });
+    rig.feed(Input::Extend(Duration::from_secs(65)));
+    let wall = Duration::from_secs(65);
+    assert!(rig.did(Effect::TellExtended { wall, capped: false }));
+    rig.feed(Input::Extend(TIMEOUT * 5));
+    assert!(rig.did(Effect::TellExtended { wall: above.0, capped: true }));
+    let cause = Cause::Timeout { reason: TimeoutReason::ParentDeadline, limit: above.0 };
+    assert_eq!(stopped_at(&mut rig), (above.0, Some(cause)), "the answer names who set the limit");
+}
+
+#[test]
+fn an_extension_leaves_the_idle_time_and_the_warning_as_they_are() {
+    let warn = TIMEOUT / 2;
+    let mut rig = Rig::running(Policy { idle: Some(IDLE), warn: Some(warn), ..generous() });
+    rig.feed(Input::Extend(LONGEST.0));
+    assert_eq!(stopped_at(&mut rig), (IDLE, Some(SILENT)), "it is no sign of life by itself");
+
+    let mut rig = Rig::running(Policy { warn: Some(warn), ..generous() });
+    rig.feed(Input::Extend(LONGEST.0));
+    rig.pass(warn);
+    assert!(rig.did(Effect::TellWarning));
+}
+
+#[test]
+fn an_extension_is_heard_while_the_command_is_still_being_executed() {
+    let mut rig = Rig::new(generous());
+    rig.feed(Input::Extend(LONGEST.0));
+    rig.feed(Input::Started);
+    assert_eq!(stopped_at(&mut rig), (LONGEST.0, total(LONGEST.0)));
+}
+
+#[test]
+fn an_extension_after_a_stop_is_refused_and_changes_nothing() {
+    for state in [State::Stopping, State::Sweeping, State::Draining] {
+        let (mut told, mut quiet) = (rig_in(state), rig_in(state));
+        told.machine.policy.longest = Some(LONGEST);
+        told.feed(Input::Extend(TIMEOUT));
+        assert_eq!(refusals(&told), [false], "{state:?}");
+        assert_eq!((told.state(), told.deadlines.next()), (state, quiet.deadlines.next()), "{state:?}");
+        end(&mut told);
+        end(&mut quiet);
+        assert_eq!((told.elapsed(), told.machine.cause()), (quiet.elapsed(), quiet.machine.cause()));
+    }
+    let mut done = rig_in(State::Done);
+    done.feed(Input::Extend(TIMEOUT));
+    assert!(refusals(&done).is_empty(), "nobody listens any more");
+
+    // Told to stop before it ran.
+    let mut rig = Rig::new(generous());
+    rig.cancel(TERMINATED, Rung::Signal);
+    rig.feed(Input::Extend(TIMEOUT));
+    assert_eq!(refusals(&rig), [false]);
+}
+
+/// The extension was read while the deadline that it moved was already on its way.
+#[test]
+fn a_deadline_that_was_moved_does_not_strike() {
+    let mut rig = Rig::running(generous());
+    rig.clock.advance(TIMEOUT);
+    rig.feed(Input::Extend(Duration::from_secs(10)));
+    rig.feed(Input::Due(Timer::Wall));
+    assert_eq!(rig.state(), State::Running);
+    let wall = TIMEOUT + Duration::from_secs(10);
+    assert_eq!(stopped_at(&mut rig), (wall, total(wall)));
+}
+
+#[test]
+fn one_that_waits_for_its_leftovers_may_be_extended() {
+    let mut rig = Rig::running(Policy { leftovers: Leftovers::Wait, ..generous() });
+    rig.feed(Input::LeaderExited);
+    rig.feed(Input::Extend(LONGEST.0));
+    assert_eq!(stopped_at(&mut rig), (LONGEST.0, total(LONGEST.0)));
+}
+
 /// A machine brought into a state, the usual way.
 fn rig_in(state: State) -> Rig {
     let mut rig = Rig::new(Policy { idle: Some(IDLE), warn: Some(TIMEOUT / 2), ..policy() });
@@ -415,6 +585,9 @@ fn all_inputs() -> Vec<Input> {
         Input::TreeEmpty,
         Input::Bytes,
         Input::Eof,
+        Input::Extend(Duration::ZERO),
+        Input::Extend(TIMEOUT),
+        Input::Extend(Duration::MAX),
         Input::CpuMeasured { cpu: Duration::from_secs(1), held_up: false },
         Input::CpuMeasured { cpu: Duration::ZERO, held_up: true },
         Input::Forward { signal: Signal::USR1, heard: false },
@@ -458,9 +631,12 @@ fn any_policy() -> impl Strategy<Value = Policy> {
         prop_oneof![Just(Leftovers::Report), Just(Leftovers::Kill), Just(Leftovers::Wait), Just(Leftovers::Ignore)];
     let scope = prop_oneof![Just(Scope::Tree), Just(Scope::Leader)];
     let grace = prop_oneof![Just(Duration::ZERO), Just(GRACE)];
-    (leftovers, scope, grace, any::<bool>(), any::<bool>()).prop_map(|(leftovers, scope, grace, idle, warn)| Policy {
+    let longest = prop_oneof![Just(None), Just(Some(LONGEST))];
+    let flags = (any::<bool>(), any::<bool>());
+    (leftovers, scope, grace, longest, flags).prop_map(|(leftovers, scope, grace, longest, (idle, warn))| Policy {
         leftovers,
         scope,
+        longest,
         grace: Some(grace),
         idle: idle.then_some(IDLE),
         warn: warn.then_some(TIMEOUT / 2),

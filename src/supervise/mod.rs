@@ -7,5 +7,6 @@ pub mod machine;
 pub mod orders;
 mod output;
 pub mod policy;
+mod standing;
 mod step;
 pub mod watchdog;

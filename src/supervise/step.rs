@@ -96,8 +96,11 @@ pub enum Effect {
         wall: Duration,
         capped: bool,
     },
-    /// Tell renderers that the wall time stays as it is, and why.
-    TellExtensionRefused(&'static str),
+    /// Tell renderers that the wall time stays as it is, and why. `at_maximum`: it is the largest that it may be.
+    TellExtensionRefused {
+        reason: &'static str,
+        at_maximum: bool,
+    },
     /// Tell renderers that the warning time is reached.
     TellWarning,
     /// Tell renderers that the ladder was begun or climbed.

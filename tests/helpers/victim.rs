@@ -9,9 +9,11 @@
 #![expect(unsafe_code, reason = "bad behaviour is made of system calls")]
 
 use std::ffi::{CString, OsString};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 
+mod datagram;
 mod pattern;
 
 /// No process of a tree outlives the first one's start by more.
@@ -266,6 +268,37 @@ fn run(args: &[OsString]) -> ! {
             say(1, b"late\n");
             exit(0)
         }
+        // Reports to the runner above it.
+        // So many numbered values a second, for so many milliseconds; without end where that is 0.
+        "report" => {
+            report(number(rest, 0), number(rest, 1));
+            exit(number(rest, 2))
+        }
+        // So many children report as fast as they can, of a kind, while it goes on with numbered values.
+        "report-flood" => {
+            for _ in 0..number(rest, 0) {
+                if fork() == 0 {
+                    flood_reports(rest.get(1).and_then(|word| word.to_str()).unwrap_or(""))
+                }
+            }
+            ready();
+            report(number(rest, 2), 0);
+            exit(0)
+        }
+        // As it says, over and over, and nothing else.
+        "report-line" => {
+            let line = rest.get(1).map(|word| word.as_bytes()).unwrap_or_default();
+            loop {
+                send(line, None);
+                nap(number(rest, 0));
+            }
+        }
+        // One datagram to an address; the lines are the words that follow.
+        "tell" => {
+            let lines: Vec<&[u8]> = rest.iter().skip(1).map(|word| word.as_bytes()).collect();
+            let address = rest.first().map(|word| word.as_bytes()).unwrap_or_default();
+            exit(i32::from(datagram::send(address, &lines.join(&b'\n'), None).is_err()))
+        }
         // Time.
         "sleep" => {
             ready();
@@ -372,6 +405,45 @@ fn flood(streams: &[i32], bytes: u64) {
             say(*stream, &block[..length]);
         }
         done += length as u64;
+    }
+}
+
+/// Sends to the runner above us.
+fn send(bytes: &[u8], file: Option<BorrowedFd<'_>>) {
+    let address = std::env::var_os("RUNNER_NOTIFY_SOCKET").unwrap_or_default();
+    if datagram::send(address.as_bytes(), bytes, file).is_err() {
+        say(1, b"not sent\n");
+        exit(97)
+    }
+}
+
+/// Reports numbers from 1 on. Each stands on stdout, in a line of its own, once it has been sent.
+fn report(rate: i64, milliseconds: i64) {
+    let start = now();
+    for count in 1.. {
+        send(format!("X_RUNNER_PARTIAL={{\"count\":{count}}}").as_bytes(), None);
+        say(1, format!("{count}\n").as_bytes());
+        let next = count * 1_000_000_000 / rate.max(1);
+        if milliseconds > 0 && next > milliseconds * 1_000_000 {
+            return;
+        }
+        nap(((start + next - now()) / 1_000_000).max(0));
+    }
+}
+
+fn flood_reports(kind: &str) -> ! {
+    let status = b"STATUS=at it\nX_RUNNER_PROGRESS=50%\nWATCHDOG=1";
+    // Costly to read: many small parts.
+    let big = format!("[{}0]", "0,".repeat((1 << 19) - 2));
+    loop {
+        match kind {
+            "status" => send(status, None),
+            "garbage" => send(b"\xff\xfe\nno sense\nX_RUNNER_PROGRESS=lots", None),
+            _ => {
+                let file = datagram::memory_file(big.as_bytes(), datagram::ALL_SEALS);
+                send(b"X_RUNNER_VALUE_IN_FILE=X_RUNNER_RESULT", Some(file.as_fd()));
+            }
+        }
     }
 }
 

@@ -400,6 +400,12 @@ impl Exec {
         self
     }
 
+    /// One more word of the job, which may hold spaces.
+    pub(crate) fn word(mut self, word: &str) -> Self {
+        self.job.push(word.into());
+        self
+    }
+
     /// The job.
     pub(crate) fn job<I: IntoIterator<Item: AsRef<OsStr>>>(mut self, argv: I) -> Self {
         self.job = argv.into_iter().map(|word| word.as_ref().to_owned()).collect();

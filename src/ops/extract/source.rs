@@ -44,23 +44,32 @@ impl Read for Counted {
     }
 }
 
-/// Notices the end of what it reads from.
-pub(super) struct Ending<R> {
+/// The decompressed archive. It notices its end, and gives no more at a time than it was allowed to: names of entries
+/// are read into memory, and an archive of nothing but a name could fill it.
+pub(super) struct Stream<R> {
     pub(super) inner: R,
     pub(super) ended: Rc<Cell<bool>>,
+    /// How many bytes it may still give.
+    pub(super) allowance: Rc<Cell<u64>>,
     pub(super) cancel: Cancel,
 }
 
-impl<R: Read> Read for Ending<R> {
+impl<R: Read> Read for Stream<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // What is compressed to almost nothing takes long to pass over, and is hardly read from the file.
         if self.cancel.is_set() {
             return Err(io::ErrorKind::Other.into());
         }
-        let count = self.inner.read(buffer)?;
+        let allowance = self.allowance.get();
+        if allowance == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the name of an entry is endless"));
+        }
+        let limit = buffer.len().min(usize::try_from(allowance).unwrap_or(usize::MAX));
+        let count = self.inner.read(&mut buffer[..limit])?;
         if count == 0 && !buffer.is_empty() {
             self.ended.set(true);
         }
+        self.allowance.set(allowance - count as u64);
         Ok(count)
     }
 }

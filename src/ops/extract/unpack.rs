@@ -12,7 +12,7 @@ use tar::{Archive, Entry, EntryType};
 use super::Tally;
 use super::names;
 use super::place::{Destination, Stop};
-use super::source::{self, Counted, Ending};
+use super::source::{self, Counted, Stream};
 use crate::error::plain;
 use crate::model::envelope::ErrorCode;
 use crate::model::quantity::ByteSize;
@@ -23,6 +23,8 @@ use crate::platform::folder::{self, Times};
 
 /// What is read of the archive, and written of a file, at once.
 const BUFFER: usize = 256 << 10;
+/// What the headers of one entry may hold in all: many times the longest path.
+const HEADER_LIMIT: u64 = 4 << 20;
 /// The permission bits that an archive may set.
 const MODE: u32 = 0o777;
 
@@ -38,6 +40,8 @@ struct Unpacking<'a> {
     size: u64,
     /// All of the archive was read.
     ended: Rc<Cell<bool>>,
+    /// What may be read of it until it is set again.
+    allowance: Rc<Cell<u64>>,
     buffer: Vec<u8>,
 }
 
@@ -60,10 +64,11 @@ pub(super) fn all(
     let (consumed, ended, cancel) = (Rc::default(), Rc::new(Cell::new(false)), context.cancel());
     let counted = Counted { file, count: Rc::clone(&consumed), cancel: cancel.clone() };
     let decoder = compression::decoder(format, BufReader::with_capacity(BUFFER, counted)).map_err(unreadable)?;
-    let mut stream = Ending { inner: decoder, ended: Rc::clone(&ended), cancel };
+    let allowance = Rc::new(Cell::new(u64::MAX));
+    let mut stream = Stream { inner: decoder, ended: Rc::clone(&ended), allowance: Rc::clone(&allowance), cancel };
     let buffer = vec![0; BUFFER];
     let mut unpacking =
-        Unpacking { archive, destination: opened, limit, tally, context, consumed, size, ended, buffer };
+        Unpacking { archive, destination: opened, limit, tally, context, consumed, size, ended, allowance, buffer };
     let result = unpacking.entries(&mut stream).and_then(|()| unpacking.rest(&mut stream));
     if !matches!(result, Err(Failure::Cancelled)) {
         let finished = unpacking.destination.finish();
@@ -79,15 +84,23 @@ pub(super) fn all(
 impl Unpacking<'_> {
     fn entries(&mut self, stream: &mut impl Read) -> Result<(), Failure> {
         let mut archive = Archive::new(stream);
-        for entry in archive.entries().map_err(|error| self.damaged(&error))? {
+        let mut entries = archive.entries().map_err(|error| self.damaged(&error))?;
+        let mut unread = 0;
+        loop {
             self.context.check()?;
+            self.allowance.set(HEADER_LIMIT.saturating_add(unread));
+            let Some(entry) = entries.next() else { break };
             let mut entry = entry.map_err(|error| self.damaged(&error))?;
+            self.allowance.set(u64::MAX);
+            // What is not read now is passed over on the way to the next.
+            unread = entry.size();
             if entry.header().entry_type() != EntryType::XGlobalHeader {
                 self.entry(&mut entry)?;
                 self.tally.entries += 1;
                 self.report();
             }
         }
+        self.allowance.set(u64::MAX);
         // The end mark stands before the end of the file. Without it, nobody knows how many entries there were.
         if self.ended.get() { Err(self.cut_short()) } else { Ok(()) }
     }
@@ -126,7 +139,9 @@ impl Unpacking<'_> {
         let kind = header.entry_type();
         let mode = header.mode().map_err(Problem::Archive)? & MODE;
         let seconds = i64::try_from(header.mtime().map_err(Problem::Archive)?).unwrap_or(i64::MAX);
-        let times = Times::changed_at(seconds, 0);
+        let extended = Extended::of(entry).map_err(Problem::Archive)?;
+        let (seconds, nanoseconds) = extended.mtime.unwrap_or((seconds, 0));
+        let times = Times::changed_at(seconds, nanoseconds);
         let target = entry.link_name_bytes().map(|target| target.into_owned()).unwrap_or_default();
         match kind {
             EntryType::Directory => self.destination.make_folder(&path, mode, times)?,
@@ -142,7 +157,7 @@ impl Unpacking<'_> {
                 self.destination.link_file(&path, &existing, self.context)?;
             }
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                if holes_elsewhere(entry).map_err(Problem::Archive)? {
+                if extended.holes {
                     return Err(Stop::Refused("it is a sparse file in a form that is not known here").into());
                 }
                 self.file(entry, &path, mode, &times)?;
@@ -256,8 +271,53 @@ impl From<Stop> for Problem {
     }
 }
 
-/// True for a sparse file whose map stands in the content, which would come out wrong.
-fn holes_elsewhere(entry: &mut Entry<'_, impl Read>) -> io::Result<bool> {
-    let Some(extensions) = entry.pax_extensions()? else { return Ok(false) };
-    Ok(extensions.flatten().any(|extension| extension.key_bytes().starts_with(b"GNU.sparse.")))
+/// What the extended headers of POSIX say beyond names and sizes.
+#[derive(Default)]
+struct Extended {
+    mtime: Option<(i64, u32)>,
+    /// A sparse file whose map stands in its content, which would come out wrong.
+    holes: bool,
+}
+
+impl Extended {
+    fn of(entry: &mut Entry<'_, impl Read>) -> io::Result<Self> {
+        let mut found = Self::default();
+        for extension in entry.pax_extensions()?.into_iter().flatten().flatten() {
+            match extension.key_bytes() {
+                b"mtime" => found.mtime = extension.value().ok().and_then(point_in_time),
+                key => found.holes |= key.starts_with(b"GNU.sparse."),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Reads seconds since 1970 with a fraction. Before that there is none, which is as good as any.
+fn point_in_time(text: &str) -> Option<(i64, u32)> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let seconds: i64 = seconds.parse().ok()?;
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+    let nanoseconds = digits
+        .map(|digit| u32::from(digit.wrapping_sub(b'0')))
+        .try_fold(0, |sum: u32, digit| (digit < 10).then(|| sum * 10 + digit))?;
+    Some(if seconds < 0 { (seconds, 0) } else { (seconds, nanoseconds) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::point_in_time;
+
+    #[test]
+    fn times_have_fractions_of_any_length() {
+        for (text, time) in [
+            ("7", Some((7, 0))),
+            ("7.5", Some((7, 500_000_000))),
+            ("7.123456789999", Some((7, 123_456_789))),
+            ("-3.5", Some((-3, 0))),
+            ("7.x", None),
+            ("", None),
+        ] {
+            assert_eq!(point_in_time(text), time, "{text}");
+        }
+    }
 }

@@ -183,7 +183,7 @@ mod tests {
         for text in [
             "nonsense".to_owned(),
             format!("{short}  name"),
-            format!("{hex}"),
+            hex.clone(),
             format!("{hex}  "),
             format!("{hex} name"),
             format!("g{short}  name"),
