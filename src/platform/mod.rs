@@ -27,4 +27,3 @@ pub mod pty;
 pub mod signals;
 pub mod tree;
 pub mod tty;
-pub mod unnamed;

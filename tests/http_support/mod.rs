@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// So many connections are served at once; further ones wait.
-const THREADS: usize = 8;
+/// So many connections are served; a test that makes more has gone astray.
+const CONNECTIONS: usize = 200;
 /// How often a waiting thread looks whether it is over.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -124,7 +124,7 @@ type Script = dyn Fn(usize, &Request) -> Reply + Send + Sync;
 pub(crate) struct Server {
     port: u16,
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    acceptor: Option<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -139,7 +139,6 @@ impl Server {
     /// Answers as the script says, which is given the number of the request, from 0 on, and the request.
     pub(crate) fn start(script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
-        listener.set_nonblocking(true).expect("a listener that can be asked");
         let port = listener.local_addr().expect("bound").port();
         let shared = Arc::new(Shared {
             listener,
@@ -148,12 +147,9 @@ impl Server {
             count: AtomicUsize::new(0),
             over: AtomicBool::new(false),
         });
-        let serve = |_| {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.serve())
-        };
-        let threads = (0..THREADS).map(serve).collect();
-        Self { port, shared, threads }
+        let accept = Arc::clone(&shared);
+        let acceptor = Some(thread::spawn(move || accept.serve()));
+        Self { port, shared, acceptor }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -173,8 +169,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::Release);
-        for thread in self.threads.drain(..) {
-            _ = thread.join();
+        // Wakes whoever waits for a connection.
+        _ = TcpStream::connect(("127.0.0.1", self.port));
+        if let Some(acceptor) = self.acceptor.take() {
+            _ = acceptor.join();
         }
     }
 }
@@ -184,18 +182,23 @@ impl Shared {
         self.over.load(Ordering::Acquire)
     }
 
-    fn serve(&self) {
-        while !self.is_over() {
-            match self.listener.accept() {
-                // A client that goes away in the middle is no error of the server's.
-                Ok((stream, _)) => _ = self.answer(&stream),
-                Err(_) => thread::sleep(Duration::from_millis(2)),
+    fn serve(self: &Arc<Self>) {
+        let mut threads = Vec::new();
+        while threads.len() < CONNECTIONS {
+            let Ok((stream, _)) = self.listener.accept() else { break };
+            if self.is_over() {
+                break;
             }
+            let shared = Arc::clone(self);
+            // A client that goes away in the middle is no error of the server's.
+            threads.push(thread::spawn(move || _ = shared.answer(&stream)));
+        }
+        for thread in threads {
+            _ = thread.join();
         }
     }
 
     fn answer(&self, stream: &TcpStream) -> std::io::Result<()> {
-        stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         let Some(request) = read_request(stream)? else { return Ok(()) };

@@ -117,7 +117,7 @@ impl Transfer {
         report["sha256"] = Value::from(sum);
         report["status"] = Value::from(self.state.facts.status);
         report["etag"] = Value::from(self.state.facts.etag.clone());
-        self.destination.complete()?;
+        self.destination.complete(context)?;
         Ok(report)
     }
 
@@ -227,8 +227,7 @@ impl Transfer {
                 let length = facts.length;
                 // A stream cannot take back what it was given, but it can leave out what it has.
                 let is_same = facts.validator.is_some() && facts.validator == known.validator;
-                let is_stream = matches!(self.destination, Destination::Stream { .. });
-                let skip = if is_stream && is_same { self.state.bytes } else { 0 };
+                let skip = if self.destination.is_stream() && is_same { self.state.bytes } else { 0 };
                 if skip == 0 && self.state.bytes > 0 {
                     self.start_over(CHANGED)?;
                 }
