@@ -23,6 +23,11 @@ impl NewFile {
         if let Some(file) = folder.create_unnamed()? {
             return Ok(Self { file, named: None });
         }
+        Self::create_named(folder, context)
+    }
+
+    /// For file systems on which every file has a name.
+    fn create_named(folder: &Folder, context: &Context) -> io::Result<Self> {
         let name = temporary_name();
         let scratch = context.scratch(&folder.path().join(&name));
         let file = folder.create_named(&name)?;
@@ -76,4 +81,58 @@ fn refuse_folder(folder: &Folder, name: &OsStr) -> io::Result<()> {
 
 fn temporary_name() -> OsString {
     format!(".runner-{}.tmp", uuid::Uuid::now_v7().simple()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::io::Write;
+    use std::path::Path;
+
+    use super::NewFile;
+    use crate::ops::Context;
+    use crate::ops::context::{Cancel, ScratchList};
+    use crate::platform::folder::Folder;
+
+    type Create = fn(&Folder, &Context) -> std::io::Result<NewFile>;
+    const WAYS: [Create; 2] = [NewFile::create, NewFile::create_named];
+
+    fn entries(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_file_stands_under_its_name_when_it_is_published_and_not_before() {
+        for create in WAYS {
+            let temporary = tempfile::tempdir().unwrap();
+            let (folder, target) = (Folder::open(temporary.path()).unwrap(), temporary.path().join("name"));
+            let list = ScratchList::default();
+            let context = Context::new(None, Cancel::new().unwrap(), list.clone(), None);
+            for content in ["first", "second"] {
+                let before = fs::read(&target).ok();
+                let new = create(&folder, &context).unwrap();
+                new.file().write_all(content.as_bytes()).unwrap();
+                assert_eq!(fs::read(&target).ok(), before);
+                new.publish(&folder, OsStr::new("name"), &context).unwrap();
+                assert_eq!(fs::read(&target).unwrap(), content.as_bytes());
+            }
+            assert_eq!(entries(temporary.path()), 1, "a temporary file was left");
+            assert!(list.lock().unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn one_that_is_given_up_leaves_nothing_and_a_folder_is_never_replaced() {
+        for create in WAYS {
+            let temporary = tempfile::tempdir().unwrap();
+            let folder = Folder::open(temporary.path()).unwrap();
+            let context = Context::new(None, Cancel::new().unwrap(), ScratchList::default(), None);
+            drop(create(&folder, &context).unwrap());
+            folder.make(OsStr::new("taken")).unwrap();
+            let new = create(&folder, &context).unwrap();
+            assert!(new.publish(&folder, OsStr::new("taken"), &context).is_err());
+            assert_eq!(entries(temporary.path()), 1);
+        }
+    }
 }
