@@ -64,36 +64,75 @@ complete -c runner -n "__fish_runner_using_subcommand exec" -l json -d 'Print on
 complete -c runner -n "__fish_runner_using_subcommand exec" -s q -l quiet -d 'Say nothing beside the answer'
 complete -c runner -n "__fish_runner_using_subcommand exec" -s v -l verbose -d 'Say more, such as which configuration files were read'
 complete -c runner -n "__fish_runner_using_subcommand exec" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l cwd -d 'Run in this directory' -r -f -a "(__fish_complete_directories)"
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l env -d 'Set a variable for the job; may be repeated, later ones win' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l stdin -d 'Standard input: inherit, null, or a file to read [default: inherit]' -r -F
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l name -d 'What to call the job in answers' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -s t -l timeout -d 'Stop the job after so long' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l max-timeout -d 'Let nothing extend the job beyond so long' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l signal -d 'The stop signal, name or number [default: TERM]' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l warn-signal -d 'Send this signal to the job with the warning' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l leftovers -d 'What outlives the job: report (default), kill, wait' -r -f -a "report\t''
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l cwd -d 'Run in this directory' -r -f -a "(__fish_complete_directories)"
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l env -d 'Set a variable for the job; may be repeated, later ones win' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l stdin -d 'Standard input: inherit, null, or a file to read [default: inherit]' -r -F
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l name -d 'What to call the job in answers' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s t -l timeout -d 'Stop the job after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l max-timeout -d 'Let nothing extend the job beyond so long' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l signal -d 'The stop signal, name or number [default: TERM]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l warn-signal -d 'Send this signal to the job with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l leftovers -d 'What outlives the job: report (default), kill, wait' -r -f -a "report\t''
 kill\t''
 wait\t''"
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l report -d 'Also write the JSON answer to this file' -r -F
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l capture-limit -d 'Keep so much of each stream for the answer [default: 256K]' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l log -d 'Also write every byte of both streams to this file, as it comes' -r -F
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l progress -d 'How progress is shown: auto, bar, lines, json, none [default: auto]' -r -f -a "auto\t''
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l report -d 'Also write the JSON answer to this file' -r -F
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l capture-limit -d 'Keep so much of each stream for the answer [default: 256K]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l log -d 'Also write every byte of both streams to this file, as it comes' -r -F
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l progress -d 'How progress is shown: auto, bar, lines, json, none [default: auto]' -r -f -a "auto\t''
 bar\t''
 lines\t''
 json\t''
 none\t''"
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l env-clear -d 'Start the job with an empty environment, plus --env'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l json -d 'Print one JSON answer in place of the job\'s output'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -s q -l quiet -d 'Say nothing beside the answer'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -s v -l verbose -d 'Say more, such as which configuration files were read'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -l list -d 'List the operations there are; with --json for programs'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from sleep" -f -a "sleep" -d 'Sleep, with progress'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l env-clear -d 'Start the job with an empty environment, plus --env'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l json -d 'Print one JSON answer in place of the job\'s output'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s v -l verbose -d 'Say more, such as which configuration files were read'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l list -d 'List the operations there are; with --json for programs'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "archive" -d 'Put files and trees into a tar archive'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "copy" -d 'Copy files and trees, each file whole or not at all'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "extract" -d 'Extract a tar archive, safely'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "fetch" -d 'Download a file, whole or not at all'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "hash" -d 'Hash files and trees, or check checksums'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "sleep" -d 'Sleep, with progress'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "wait-for" -d 'Wait for ports, URLs, files, processes or commands'
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from archive" -s o -l output -d 'The archive to write; its name says the form: .tar, .tar.gz, .tgz, .tar.zst, .tzst' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from archive" -s C -l directory -d 'The folder that the PATHs are relative to' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from archive" -l format -d 'The form, where the name does not say it' -r -f -a "tar\t''
+tar.gz\t''
+tar.zst\t''"
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from archive" -l level -d 'How hard to compress: 0 to 9 for gzip, 1 to 22 for Zstandard' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from archive" -s h -l help -d 'Print help'
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from copy" -s h -l help -d 'Print help'
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from extract" -s C -l directory -d 'The existing folder to extract into' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from extract" -l format -d 'The form, where the name does not say it' -r -f -a "tar\t''
+tar.gz\t''
+tar.zst\t''"
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from extract" -l max-size -d 'Refuse to write more than this in all' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from extract" -s h -l help -d 'Print help'
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from fetch" -s o -l output -d 'Where to put it; - is standard output' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from fetch" -l sha256 -d 'What its SHA-256 must be: 64 hexadecimal digits' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from fetch" -l retries -d 'How often to try again in a row without getting any further' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from fetch" -l retry-delay -d 'The pause before the first retry; each further one is about twice as long, up to 30s' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from fetch" -l connect-timeout -d 'How long it may take to connect' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from fetch" -l stall-timeout -d 'A connection that is silent for so long counts as broken' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from fetch" -l header -d 'A header to send, as \'NAME: VALUE\'; may be given more than once' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from fetch" -s h -l help -d 'Print help'
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from hash" -l algorithm -d 'The digest function' -r -f -a "sha256\t''
+blake3\t''"
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from hash" -s c -l check -d 'Read checksums from the FILEs and check them'
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from hash" -s h -l help -d 'Print help'
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from sleep" -s h -l help -d 'Print help'
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from wait-for" -l status -d 'The HTTP status that counts: numbers and ranges such as 200,204,300-399 [default: 200-299]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from wait-for" -l body -d 'The body of the HTTP answer must match, within its first MiB' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from wait-for" -l interval -d 'How long to pause between two attempts; at least 10ms' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from wait-for" -l stable -d 'It must hold for so long, without interruption' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from wait-for" -l any -d 'One of the targets is enough'
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from wait-for" -s h -l help -d 'Print help'
 complete -c runner -n "__fish_runner_using_subcommand timeout" -s k -l kill-after -d 'Send KILL too, if the command still runs so long after the first signal' -r
 complete -c runner -n "__fish_runner_using_subcommand timeout" -s s -l signal -d 'Send this signal at the timeout, a name or a number [default: TERM]' -r
 complete -c runner -n "__fish_runner_using_subcommand timeout" -s f -l foreground -d 'Signal the command alone, and leave it in our process group'

@@ -4,7 +4,7 @@
 //! JSON in a job file, and a JSON Schema. It runs in a re-executed child (see `child`), so that a hung one dies like any
 //! command.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -121,7 +121,9 @@ impl Entry {
 
     /// Its part of the command line, without the texts for help.
     pub fn definition(&self) -> Command {
-        (self.arguments)(Command::new(self.name)).about(self.about).long_about(None)
+        let help = Arg::new("help").short('h').long("help").action(ArgAction::Help).help("Print help");
+        let definition = Command::new(self.name).disable_help_flag(true).args_override_self(true);
+        (self.arguments)(definition).arg(help).about(self.about).long_about(None)
     }
 
     /// The JSON Schema of its parameters.
