@@ -8,7 +8,7 @@ use std::process::{Child, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Exec, LIMIT, Running, SOON, exec, exec_with, folder, seconds, wait_until};
+use crate::support::{Exec, Finished, LIMIT, Running, SOON, exec, exec_with, folder, seconds, wait_until};
 
 #[path = "helpers/datagram.rs"]
 mod datagram;
@@ -512,9 +512,9 @@ fn an_extension_that_was_sent_just_before_the_deadline_holds() {
         talk.run.signal(libc::SIGCONT);
         return;
     }
-    talk.run.wait_until("the old deadline to pass", |run| run.elapsed() > seconds(1.7));
+    talk.run.wait_until("the old deadline to pass", |run| run.elapsed() > seconds(2.0));
     talk.run.signal(libc::SIGCONT);
-    talk.run.wait_until("the job to live on", |run| run.elapsed() > seconds(2.2));
+    talk.run.wait_until("the job to live on", |run| run.elapsed() > seconds(2.6));
     assert_eq!(talk.end_with(3)["error"]["details"]["extensions"]["granted"], 1);
 }
 
@@ -599,11 +599,18 @@ fn an_extension_during_the_stop_comes_too_late() {
 
 // Signs of life.
 
+/// Each of these lines, sent over and over, is all that a job does.
+fn all_at_once(options: &str, period: u32, lines: &[&'static str]) -> Vec<(&'static str, Finished)> {
+    let start =
+        |line: &&'static str| (*line, exec(options).victim(&format!("report-line {period}")).word(line).start());
+    let running: Vec<_> = lines.iter().map(start).collect();
+    running.into_iter().map(|(line, run)| (line, run.finish())).collect()
+}
+
 #[test]
 fn signs_of_life_keep_a_silent_job_alive() {
-    for line in ["WATCHDOG=1", "STATUS=thinking", "READY=1", "X_RUNNER_PROGRESS=1%"] {
-        let run = exec("--idle-timeout 1.2 --timeout 4 --grace 0").victim("report-line 100").word(line);
-        let done = run.run();
+    let lines = ["WATCHDOG=1", "STATUS=thinking", "READY=1", "X_RUNNER_PROGRESS=1%", "no sense\nWATCHDOG=1"];
+    for (line, done) in all_at_once("--idle-timeout 1.2 --timeout 4 --grace 0", 100, &lines) {
         done.assert_code(124).assert_took_between(seconds(4.0), LIMIT);
         assert_eq!(done.answer()["error"]["details"]["reason"], "total", "{line}");
     }
@@ -611,9 +618,8 @@ fn signs_of_life_keep_a_silent_job_alive() {
 
 #[test]
 fn noise_is_no_sign_of_life() {
-    for line in ["NONSENSE=1", "WATCHDOG=0", "X_RUNNER_PARTIAL={"] {
-        let run = exec("--idle-timeout 0.8 --timeout 20 --grace 0").victim("report-line 300").word(line);
-        let done = run.run();
+    let lines = ["NONSENSE=1", "WATCHDOG=0", "X_RUNNER_PARTIAL={", ""];
+    for (line, done) in all_at_once("--idle-timeout 0.8 --timeout 15 --grace 0", 300, &lines) {
         done.assert_code(124);
         assert_eq!(done.answer()["error"]["details"]["reason"], "idle", "{line}");
     }

@@ -46,6 +46,8 @@ const _: () = assert!(OUTPUT + output::KEYS <= KEYS);
 const MESSAGES_AT_ONCE: usize = 64;
 /// The same in bytes, for long values take long to read.
 const BYTES_AT_ONCE: usize = 1 << 20;
+/// And when a deadline is about to strike: a little more, since an extension may stand behind them.
+const BYTES_BEFORE_DEADLINE: usize = 2 << 20;
 /// How often the growth of the output is told, at most.
 const GROWTH_PERIOD: Duration = Duration::from_secs(1);
 
@@ -203,7 +205,7 @@ impl<'a> Job<'a> {
                 }
             }
             DOORBELL => self.look(surface),
-            CONTROL => self.listen(surface),
+            CONTROL => self.listen(BYTES_AT_ONCE, surface),
             _ => {
                 let grew = self.output.ready(key, surface.poller);
                 self.after_output(grew, surface);
@@ -235,7 +237,7 @@ impl<'a> Job<'a> {
     pub(super) fn due(&mut self, timer: Timer, surface: &mut Surface<'_>) {
         if matches!(timer, Timer::Wall | Timer::Idle) {
             // What the job said in time counts, also when we were busy with something else.
-            self.listen(surface);
+            self.listen(BYTES_BEFORE_DEADLINE, surface);
         }
         if timer != Timer::Pulse {
             return self.step(Input::Due(timer), surface);
@@ -273,8 +275,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Takes what the job said, up to a limit.
-    fn listen(&mut self, surface: &mut Surface<'_>) {
+    /// Takes what the job said, up to so many bytes and a little more.
+    fn listen(&mut self, limit: usize, surface: &mut Surface<'_>) {
         let (mut understood, mut bytes) = (false, 0);
         for _ in 0..MESSAGES_AT_ONCE {
             let Some(heard) = self.listening.next() else { break };
@@ -284,7 +286,7 @@ impl<'a> Job<'a> {
             if let Some(from_now) = heard.extend {
                 self.step(Input::Extend(from_now), surface);
             }
-            if bytes > BYTES_AT_ONCE {
+            if bytes > limit {
                 break;
             }
         }
