@@ -51,6 +51,8 @@ const _: () = assert!(OUTPUT + output::KEYS <= KEYS);
 const MESSAGES_AT_ONCE: usize = 64;
 /// The same in bytes, for long values take long to read.
 const BYTES_AT_ONCE: usize = 1 << 20;
+/// And when a deadline is about to strike: a little more, since an extension may stand behind them.
+const BYTES_BEFORE_DEADLINE: usize = 2 << 20;
 
 /// Everything that starts a job.
 pub struct Submission<'a> {
@@ -214,7 +216,7 @@ impl<'a> Job<'a> {
                     self.typed.extend(keyboard.hand_on(terminal, surface.poller, &self.tree));
                 }
             }
-            CONTROL => self.listen(surface),
+            CONTROL => self.listen(BYTES_AT_ONCE, surface),
             _ => {
                 let grew = self.output.ready(key, surface.poller);
                 self.after_output(grew, surface);
@@ -261,7 +263,7 @@ impl<'a> Job<'a> {
     pub(super) fn due(&mut self, timer: Timer, surface: &mut Surface<'_>) {
         if matches!(timer, Timer::Wall | Timer::Idle) {
             // What the job said in time counts, also when we were busy with something else.
-            self.listen(surface);
+            self.listen(BYTES_BEFORE_DEADLINE, surface);
         }
         if timer != Timer::Pulse {
             return self.step(Input::Due(timer), surface);
@@ -284,8 +286,8 @@ impl<'a> Job<'a> {
         self.standing.live(now, self.machine.wall(), &self.listening.told, self.output.totals())
     }
 
-    /// Takes what the job said, up to a limit.
-    fn listen(&mut self, surface: &mut Surface<'_>) {
+    /// Takes what the job said, up to so many bytes and a little more.
+    fn listen(&mut self, limit: usize, surface: &mut Surface<'_>) {
         let (mut understood, mut bytes) = (false, 0);
         for _ in 0..MESSAGES_AT_ONCE {
             let Some(heard) = self.listening.next() else { break };
@@ -295,7 +297,7 @@ impl<'a> Job<'a> {
             if let Some(from_now) = heard.extend {
                 self.step(Input::Extend(from_now), surface);
             }
-            if bytes > BYTES_AT_ONCE {
+            if bytes > limit {
                 break;
             }
         }
