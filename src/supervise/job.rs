@@ -11,7 +11,7 @@ use crate::control::inlet::Inlet;
 use crate::error::Result;
 use crate::model::event::{Event, Live, Stopping};
 use crate::model::job::{Command, JobSpec, Scope, Streams};
-use crate::model::outcome::{Cause, End, Leftover, Outcome, ProcessRow};
+use crate::model::outcome::{End, Leftover, Outcome, ProcessRow};
 use crate::model::signal::Signal;
 use crate::platform::cgroup::Home;
 use crate::platform::doorbell::Doorbell;
@@ -76,9 +76,7 @@ pub(super) struct Job<'a> {
     tree: Tree,
     output: Output,
     /// For a job that has a terminal of its own.
-    keyboard: Option<Keyboard>,
-    /// Signals that keys stood for.
-    typed: Vec<Signal>,
+    keyboard: Keyboard,
     listening: Listening,
     pulse: Option<Duration>,
     told_bytes: (u64, u64),
@@ -126,8 +124,7 @@ impl<'a> Job<'a> {
             machine,
             tree,
             output,
-            keyboard: if has_terminal { Keyboard::open(id * KEYS + KEYBOARD) } else { None },
-            typed: Vec::new(),
+            keyboard: Keyboard::open(has_terminal, id * KEYS + KEYBOARD),
             listening: Listening::new(inlet, operation),
             pulse,
             told_bytes: (0, 0),
@@ -155,7 +152,7 @@ impl<'a> Job<'a> {
             surface.poller.add(socket, job.key(CONTROL), Interest::Readable)?;
         }
         job.output.register(surface.poller)?;
-        job.take_keyboard(surface.poller);
+        job.take_keyboard(surface);
         job.arm_pulse(surface);
         job.perform(effects, surface);
         job.tell_if_all_ended(surface);
@@ -218,13 +215,10 @@ impl<'a> Job<'a> {
             }
             DOORBELL => self.look(surface),
             KEYBOARD => {
-                if let (Some(keyboard), Some(terminal)) = (&mut self.keyboard, self.output.terminal()) {
-                    self.typed.extend(keyboard.hand_on(terminal, surface.poller));
-                }
+                self.keyboard.hand_on(self.output.terminal(), surface.poller);
+                self.take_keyboard(surface);
             }
-            CONTROL => {
-                self.listen(MESSAGES_AT_ONCE, surface);
-            }
+            CONTROL => self.listen(MESSAGES_AT_ONCE, surface),
             _ => {
                 let grew = self.output.ready(key, surface.poller);
                 self.after_output(grew, surface);
@@ -243,22 +237,31 @@ impl<'a> Job<'a> {
         self.output.resize();
     }
 
+    /// We go on after a stop. What was taken is kept, and the rest looked at anew.
+    pub(super) fn resume(&mut self, surface: &mut Surface<'_>) {
+        self.keyboard.keep();
+        self.output.resize();
+        self.take_keyboard(surface);
+    }
+
     /// Takes the keyboard for a job that has a terminal of its own, where it is ours to take.
-    pub(super) fn take_keyboard(&mut self, poller: &Poller) {
-        if let Some(keyboard) = &mut self.keyboard {
-            keyboard.take(poller);
+    fn take_keyboard(&mut self, surface: &mut Surface<'_>) {
+        if self.keyboard.take(self.output.terminal(), surface.poller) {
+            self.output.resize();
+        }
+        if let Some(after) = self.keyboard.wakes_after() {
+            surface.deadlines.arm((self.id, Timer::Keys), surface.now + after);
         }
     }
 
     pub(super) fn give_keyboard_back(&mut self, poller: &Poller) {
-        if let Some(keyboard) = &mut self.keyboard {
-            keyboard.give_back(poller);
-        }
+        self.keyboard.give_back(poller);
     }
 
-    /// The signals that keys stood for since the last look.
-    pub(super) fn take_typed(&mut self) -> Vec<Signal> {
-        std::mem::take(&mut self.typed)
+    /// The signals that keys stood for since the last look, and whether the job's terminal told it: nobody is in its
+    /// foreground after the leader's end.
+    pub(super) fn take_typed(&mut self) -> (Vec<Signal>, bool) {
+        (self.keyboard.take_signals(), self.end.is_none())
     }
 
     /// Tells how the job stands.
@@ -269,8 +272,10 @@ impl<'a> Job<'a> {
 
     /// A deadline that is the job's own, or the machine's.
     pub(super) fn due(&mut self, timer: Timer, surface: &mut Surface<'_>) {
-        if timer != Timer::Pulse {
-            return self.step(Input::Due(timer), surface);
+        match timer {
+            Timer::Pulse => {}
+            Timer::Keys => return self.take_keyboard(surface),
+            _ => return self.step(Input::Due(timer), surface),
         }
         let bytes = self.output.totals();
         if bytes != self.told_bytes && surface.now - self.told_bytes_at >= GROWTH_PERIOD {
@@ -323,14 +328,12 @@ impl<'a> Job<'a> {
     }
 
     fn after_output(&mut self, grew: bool, surface: &mut Surface<'_>) {
+        self.keyboard.follow_output(self.output.terminal(), surface.poller);
         if let Some(progress) = self.output.take_progress() {
             let event = self.listening.note_progress(progress);
             (self.listener)(event);
         }
         if grew {
-            if let (Some(keyboard), Some(terminal)) = (&self.keyboard, self.output.terminal()) {
-                keyboard.follow_output(terminal);
-            }
             self.last_sign = surface.now;
             self.step(Input::Bytes, surface);
         }
@@ -358,6 +361,7 @@ impl<'a> Job<'a> {
             self.started = true;
             self.step(Input::Started, surface);
         }
+        self.keyboard.leader_stopped(self.tree.stopped_by().filter(|_| self.stopping.is_none()));
         if let Some(end) = news.leader_end
             && self.end.is_none()
         {
@@ -454,6 +458,7 @@ impl<'a> Job<'a> {
         self.listen(LAST_MESSAGES, surface);
         self.done = true;
         surface.deadlines.disarm((self.id, Timer::Pulse));
+        surface.deadlines.disarm((self.id, Timer::Keys));
         surface.poller.remove(self.tree.doorbell());
         surface.poller.remove(self.tree.guard_handle());
         if let Some(socket) = self.listening.descriptor() {
@@ -471,10 +476,9 @@ impl<'a> Job<'a> {
 
     fn outcome(&mut self, now: Moment) -> Outcome {
         let (stdout, stderr) = self.output.records();
-        let cause: Option<Cause> = self.machine.cause();
         Outcome {
             end: self.end.clone().unwrap_or(End::Unknown),
-            cause,
+            cause: self.machine.cause(),
             elapsed: self.ended_at.unwrap_or(now) - self.started_at,
             stdout,
             stderr,

@@ -176,22 +176,18 @@ impl<'a> Watchdog<'a> {
             }
             Order::TellStatus => self.with_each(|job, surface| job.tell_status(surface.now)),
             Order::Suspend => self.suspend(arrival.sender.is_some()),
-            Order::Resume => self.take_keyboards(),
+            Order::Resume => self.with_each(|job, surface| job.resume(surface)),
             Order::Nothing => {}
         }
     }
 
-    fn take_keyboards(&mut self) {
-        let poller = &self.poller;
-        self.jobs.values_mut().filter(|job| !job.is_done()).for_each(|job| job.take_keyboard(poller));
-    }
-
     /// Does what typed keys order, as the terminal would have by signals.
     fn obey_keys(&mut self) {
-        let typed: Vec<Signal> = self.jobs.values_mut().flat_map(Job::take_typed).collect();
-        for signal in typed {
-            // The job's own terminal has told it already.
-            self.carry_out(Arrival { signal, sender: None }, false, true);
+        let typed: Vec<(Vec<Signal>, bool)> = self.jobs.values_mut().map(Job::take_typed).collect();
+        for (signals, heard) in typed {
+            for signal in signals {
+                self.carry_out(Arrival { signal, sender: None }, false, heard);
+            }
         }
     }
 
@@ -217,6 +213,6 @@ impl<'a> Watchdog<'a> {
         for job in self.jobs.values().filter(|job| unreached(job)) {
             job.job_control(Signal::CONT);
         }
-        self.take_keyboards();
+        self.with_each(|job, surface| job.resume(surface));
     }
 }
