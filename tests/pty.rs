@@ -543,3 +543,41 @@ fn without_a_terminal_nobody_waits_for_keys() {
     let answer = answer(&ended.out());
     assert_eq!(answer["data"]["stdout"], "over\r\n", "{answer}");
 }
+
+#[test]
+fn ctrl_c_reaches_what_is_waited_for_after_the_leader() {
+    let (scratch, mut leash) = job("(exec 9>leash; printf + >&9; exec sleep 30) & exit 0");
+    for line in ["sh job.sh", "sh job.sh </dev/null", "sh -c 'sh job.sh <>/dev/null >&0 2>&0'"] {
+        let mut terminal = desk(&scratch);
+        terminal.line(&format!("{BAR} --leftovers wait --grace 20 -- {line}"));
+        let clock = Stopwatch::start();
+        leash.held_by(1);
+        terminal.picture_when("the bar is there", |now| now.bar("job").is_some());
+        terminal.send(b"\x03");
+        terminal.prompt();
+        assert!(clock.elapsed() < Duration::from_secs(9), "{line}: the grace was waited for");
+        leash.freed();
+        assert_eq!(terminal.status(), 130, "{line}");
+        leash = Leash::named(&scratch, &format!("leash{}", line.len()));
+        scratch.write("job.sh", &format!("(exec 9>leash{}; printf + >&9; exec sleep 30) & exit 0", line.len()));
+    }
+}
+
+#[test]
+fn a_stop_that_nobody_can_catch_leaves_a_keyboard_that_works_after_fg() {
+    let (scratch, mut leash) = job("exec 9>leash; printf + >&9; read line; echo \"<got:$line>\"");
+    let mut terminal = desk(&scratch);
+    terminal.line(&format!("{BAR} -t 20 -- sh job.sh"));
+    leash.held_by(1);
+    until("the keyboard was taken", || !terminal.echoes());
+    send(terminal.foreground(), libc::SIGSTOP);
+    terminal.prompt();
+    until("the shell has its modes", || terminal.echoes());
+    terminal.line("fg");
+    until("the keyboard was taken again", || !terminal.echoes());
+    terminal.line("word");
+    terminal.expect("<got:word>");
+    terminal.prompt();
+    assert_eq!(terminal.status(), 0);
+    assert!(terminal.echoes());
+}

@@ -154,6 +154,11 @@ impl Screen {
         self.cursor.at_line_start()
     }
 
+    /// The job's last sequence or character is not complete.
+    pub fn is_within_sequence(&self) -> bool {
+        self.cursor.within_sequence()
+    }
+
     pub fn in_alternate_screen(&self) -> bool {
         self.cursor.in_alternate_screen()
     }
