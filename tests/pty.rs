@@ -280,7 +280,8 @@ fn ctrl_z_suspends_both_and_fg_continues_with_the_keyboard() {
     terminal.send(b"\x1a");
     terminal.expect("Stopped");
     terminal.prompt();
-    assert_eq!((state(runner), state(job)), (Some('T'), Some('T')));
+    assert_eq!(state(runner), Some('T'));
+    until("the job is stopped", || state(job) == Some('T'));
     assert!(terminal.echoes(), "the shell has its modes");
     // Longer than the whole timeout.
     terminal.run_line("sleep 2.3");
@@ -333,11 +334,12 @@ fn a_runner_that_was_started_in_the_background_gets_the_keyboard_with_fg() {
 fn a_job_that_suspends_itself_gives_the_prompt_back() {
     // As an editor does with Ctrl-Z: it reads the key itself, and stops its own group.
     let (scratch, mut leash) =
-        job("exec 9>leash; printf + >&9; kill -TSTP 0; echo went-on; read line; echo \"<got:$line>\"");
+        job("exec 9>leash; printf + >&9; echo last-words; kill -TSTP 0; echo went-on; read line; echo \"<got:$line>\"");
     let mut terminal = desk(&scratch);
     terminal.line(&format!("{BAR} -t 20 -- sh job.sh"));
     leash.held_by(1);
-    terminal.expect("Stopped");
+    let before = terminal.expect("Stopped");
+    assert!(before.contains("last-words"), "{before}");
     terminal.prompt();
     terminal.line("fg");
     terminal.expect("went-on");
@@ -515,8 +517,11 @@ fn an_interactive_shell_in_a_job_works() {
     terminal.line("fg");
     terminal.line("word");
     until("cat has the keyboard", || scratch.read("copy") == "word\n");
-    terminal.send(b"\x04");
-    terminal.prompt();
+    // The inner shell has a job in its foreground, and so Ctrl-Z is for it to heed.
+    terminal.send(b"\x1a");
+    let shown = terminal.prompt();
+    assert!(shown.contains("Stopped") && shown.contains("cat >copy"), "{shown}");
+    terminal.run_line("kill %1");
     terminal.line("exit 7");
     terminal.prompt();
     assert_eq!(terminal.status(), 7);

@@ -99,6 +99,11 @@ impl Modes {
     }
 }
 
+/// The process group in the foreground of a pseudo-terminal.
+pub fn foreground(master: BorrowedFd<'_>) -> Option<i32> {
+    rustix::termios::tcgetpgrp(master).ok().map(|group| group.as_raw_nonzero().get())
+}
+
 /// Types these bytes into a pseudo-terminal. Gives how many it had room for.
 pub fn type_into(master: BorrowedFd<'_>, bytes: &[u8]) -> usize {
     rustix::io::write(master, bytes).unwrap_or(0)

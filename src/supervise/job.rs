@@ -215,7 +215,7 @@ impl<'a> Job<'a> {
             }
             DOORBELL => self.look(surface),
             KEYBOARD => {
-                self.keyboard.hand_on(self.output.terminal(), surface.poller);
+                self.keyboard.hand_on(self.output.terminal(), self.tree.leader_pid(), surface.poller);
                 self.take_keyboard(surface);
             }
             CONTROL => self.listen(MESSAGES_AT_ONCE, surface),
@@ -226,10 +226,11 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Goes on with streams that waited for a thread.
-    pub(super) fn advance_all(&mut self, surface: &mut Surface<'_>) {
+    /// Goes on with streams that waited for a thread. True where some of them wait still.
+    pub(super) fn advance_all(&mut self, surface: &mut Surface<'_>) -> bool {
         let grew = self.output.advance_all(surface.poller);
         self.after_output(grew, surface);
+        self.output.is_held_up()
     }
 
     /// The window of our terminal has another size now.
@@ -258,8 +259,7 @@ impl<'a> Job<'a> {
         self.keyboard.give_back(poller);
     }
 
-    /// The signals that keys stood for since the last look, and whether the job's terminal told it: nobody is in its
-    /// foreground after the leader's end.
+    /// The signals that keys stood for, and whether the job's terminal told it: not after the leader's end.
     pub(super) fn take_typed(&mut self) -> (Vec<Signal>, bool) {
         (self.keyboard.take_signals(), self.end.is_none())
     }

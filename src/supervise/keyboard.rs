@@ -98,8 +98,9 @@ impl Keyboard {
     }
 
     /// Hands on what was typed, and notes signals that keys stood for. One that suspends is not handed on, since the
-    /// job could not stop by itself in a session of its own.
-    pub(super) fn hand_on(&mut self, job: Option<BorrowedFd<'_>>, poller: &Poller) {
+    /// job could not stop by itself in a session of its own; unless the job, whose group is `leader`, is a shell with
+    /// another group in the foreground: then it is that one which is meant.
+    pub(super) fn hand_on(&mut self, job: Option<BorrowedFd<'_>>, leader: i32, poller: &Poller) {
         let (Some(terminal), Some(job)) = (&self.terminal, job) else { return self.let_go(poller) };
         let mut buffer = [0; AT_ONCE];
         let typed = match descriptors::read(terminal.device(), &mut buffer) {
@@ -111,15 +112,15 @@ impl Keyboard {
         let modes = Modes::of(job);
         for byte in typed {
             let signal = match modes.as_ref().map_or(Key::Plain, |modes| modes.key(*byte)) {
-                Key::Plain => {
+                Key::Interrupt => Signal::INT,
+                Key::Quit => Signal::QUIT,
+                Key::Suspend if pty::foreground(job).is_none_or(|group| group == leader) => Signal::TSTP,
+                Key::Suspend | Key::Plain => {
                     if self.waiting.len() < WAITING_LIMIT {
                         self.waiting.push(*byte);
                     }
                     continue;
                 }
-                Key::Interrupt => Signal::INT,
-                Key::Quit => Signal::QUIT,
-                Key::Suspend => Signal::TSTP,
             };
             self.signals.push(signal);
             if signal != Signal::TSTP {

@@ -31,6 +31,8 @@ const THREADS: usize = usize::MAX - 3;
 const ARRIVALS_AT_ONCE: u32 = 64;
 /// The terminal signals job and runner in one go; the job may be seen dead before our handler has run.
 const TERMINAL_LIMIT: Duration = Duration::from_millis(50);
+/// Output that stands before a stop reaches the terminal within this, or after it.
+const SUSPEND_LIMIT: Duration = Duration::from_millis(200);
 
 /// Owns jobs until they are done.
 pub struct Watchdog<'a> {
@@ -122,7 +124,9 @@ impl<'a> Watchdog<'a> {
             SIGNALS => self.obey(),
             THREADS => {
                 self.doorbell.clear();
-                self.with_each(|job, surface| job.advance_all(surface));
+                self.with_each(|job, surface| {
+                    job.advance_all(surface);
+                });
             }
             _ => self.with_job(key / KEYS, |job, surface| job.ready(key, surface)),
         }
@@ -197,6 +201,7 @@ impl<'a> Watchdog<'a> {
         for job in self.jobs.values().filter(|job| unreached(job)) {
             job.job_control(if job.shares_group() { Signal::TSTP } else { Signal::STOP });
         }
+        self.deliver();
         for job in self.jobs.values_mut() {
             job.give_keyboard_back(&self.poller);
         }
@@ -214,5 +219,21 @@ impl<'a> Watchdog<'a> {
             job.job_control(Signal::CONT);
         }
         self.with_each(|job, surface| job.resume(surface));
+    }
+
+    /// Moves on what the jobs wrote until now: it belongs above the prompt of the shell, and an editor leaves the screen
+    /// with its last words.
+    fn deliver(&mut self) {
+        let begun = self.clock.now();
+        loop {
+            let mut held_up = false;
+            self.with_each(|job, surface| held_up |= job.advance_all(surface));
+            let left = SUSPEND_LIMIT.saturating_sub(self.clock.now() - begun);
+            if left.is_zero() || !held_up {
+                return;
+            }
+            self.doorbell.await_ring(left);
+            self.doorbell.clear();
+        }
     }
 }
