@@ -165,6 +165,21 @@ echo finished
 }
 
 #[test]
+fn a_job_that_suspends_its_whole_group_suspends_runner_too() {
+    // As an editor does that reads Ctrl-Z as a key.
+    let (scratch, mut leash) = job("exec 9>leash; printf + >&9; kill -TSTP 0; echo went-on");
+    let mut terminal = Terminal::shell(&scratch);
+    terminal.line("runner exec -t 20 -- sh job.sh");
+    leash.held_by(1);
+    terminal.expect("Stopped");
+    terminal.prompt();
+    terminal.line("fg");
+    terminal.expect("went-on");
+    terminal.prompt();
+    assert_eq!(terminal.status(), 0);
+}
+
+#[test]
 fn a_stopped_runner_that_is_told_to_end_ends_when_it_is_continued() {
     let (scratch, mut leash) = job("exec 9>leash; printf + >&9; exec sleep 30\n");
     let mut terminal = Terminal::shell(&scratch);

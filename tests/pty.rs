@@ -280,7 +280,8 @@ fn ctrl_z_suspends_both_and_fg_continues_with_the_keyboard() {
     terminal.send(b"\x1a");
     terminal.expect("Stopped");
     terminal.prompt();
-    assert_eq!((state(runner), state(job)), (Some('T'), Some('T')));
+    assert_eq!(state(runner), Some('T'));
+    until("the job is stopped", || state(job) == Some('T'));
     assert!(terminal.echoes(), "the shell has its modes");
     // Longer than the whole timeout.
     terminal.run_line("sleep 2.3");
@@ -333,11 +334,12 @@ fn a_runner_that_was_started_in_the_background_gets_the_keyboard_with_fg() {
 fn a_job_that_suspends_itself_gives_the_prompt_back() {
     // As an editor does with Ctrl-Z: it reads the key itself, and stops its own group.
     let (scratch, mut leash) =
-        job("exec 9>leash; printf + >&9; kill -TSTP 0; echo went-on; read line; echo \"<got:$line>\"");
+        job("exec 9>leash; printf + >&9; echo last-words; kill -TSTP 0; echo went-on; read line; echo \"<got:$line>\"");
     let mut terminal = desk(&scratch);
     terminal.line(&format!("{BAR} -t 20 -- sh job.sh"));
     leash.held_by(1);
-    terminal.expect("Stopped");
+    let before = terminal.expect("Stopped");
+    assert!(before.contains("last-words"), "{before}");
     terminal.prompt();
     terminal.line("fg");
     terminal.expect("went-on");
@@ -515,8 +517,11 @@ fn an_interactive_shell_in_a_job_works() {
     terminal.line("fg");
     terminal.line("word");
     until("cat has the keyboard", || scratch.read("copy") == "word\n");
-    terminal.send(b"\x04");
-    terminal.prompt();
+    // The inner shell has a job in its foreground, and so Ctrl-Z is for it to heed.
+    terminal.send(b"\x1a");
+    let shown = terminal.prompt();
+    assert!(shown.contains("Stopped") && shown.contains("cat >copy"), "{shown}");
+    terminal.run_line("kill %1");
     terminal.line("exit 7");
     terminal.prompt();
     assert_eq!(terminal.status(), 7);
@@ -542,4 +547,42 @@ fn without_a_terminal_nobody_waits_for_keys() {
     let ended = start_as(&mut command, &setup).ended();
     let answer = answer(&ended.out());
     assert_eq!(answer["data"]["stdout"], "over\r\n", "{answer}");
+}
+
+#[test]
+fn ctrl_c_reaches_what_is_waited_for_after_the_leader() {
+    let (scratch, mut leash) = job("(exec 9>leash; printf + >&9; exec sleep 30) & exit 0");
+    for line in ["sh job.sh", "sh job.sh </dev/null", "sh -c 'sh job.sh <>/dev/null >&0 2>&0'"] {
+        let mut terminal = desk(&scratch);
+        terminal.line(&format!("{BAR} --leftovers wait --grace 20 -- {line}"));
+        let clock = Stopwatch::start();
+        leash.held_by(1);
+        terminal.picture_when("the bar is there", |now| now.bar("job").is_some());
+        terminal.send(b"\x03");
+        terminal.prompt();
+        assert!(clock.elapsed() < Duration::from_secs(9), "{line}: the grace was waited for");
+        leash.freed();
+        assert_eq!(terminal.status(), 130, "{line}");
+        leash = Leash::named(&scratch, &format!("leash{}", line.len()));
+        scratch.write("job.sh", &format!("(exec 9>leash{}; printf + >&9; exec sleep 30) & exit 0", line.len()));
+    }
+}
+
+#[test]
+fn a_stop_that_nobody_can_catch_leaves_a_keyboard_that_works_after_fg() {
+    let (scratch, mut leash) = job("exec 9>leash; printf + >&9; read line; echo \"<got:$line>\"");
+    let mut terminal = desk(&scratch);
+    terminal.line(&format!("{BAR} -t 20 -- sh job.sh"));
+    leash.held_by(1);
+    until("the keyboard was taken", || !terminal.echoes());
+    send(terminal.foreground(), libc::SIGSTOP);
+    terminal.prompt();
+    until("the shell has its modes", || terminal.echoes());
+    terminal.line("fg");
+    until("the keyboard was taken again", || !terminal.echoes());
+    terminal.line("word");
+    terminal.expect("<got:word>");
+    terminal.prompt();
+    assert_eq!(terminal.status(), 0);
+    assert!(terminal.echoes());
 }

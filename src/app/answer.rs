@@ -16,6 +16,8 @@ use crate::platform::files;
 use crate::render::{self, Format, Style, json::Json};
 use crate::time::clock::{Clock, SystemClock, rfc3339, unix_time};
 
+/// A pipe takes so much at once or nothing of it. See pipe(7).
+const PIPE_PORTION: usize = 4096;
 /// After a stop, a reader of stderr that takes nothing for so long is given up.
 const STDERR_PATIENCE: Duration = Duration::from_secs(1);
 /// The same for the answer itself on stdout: whoever asked for it may have to start first.
@@ -87,10 +89,38 @@ pub fn to_stderr(envelope: &Envelope, format: Option<ErrorFormat>, fresh_line: b
     };
 }
 
-/// Writes one line of runner's own to stderr. False where nobody took it.
-pub fn say(line: &str) -> bool {
-    let written = descriptors::write_patiently(descriptors::stderr(), format!("{line}\n").as_bytes(), STDERR_PATIENCE);
-    matches!(written, Ok(Moved::Bytes(_)))
+/// Writes one line of runner's own to stderr.
+pub fn say(line: &str) {
+    say_within(line, STDERR_PATIENCE);
+}
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Whole,
+    /// The time was too short, and nothing was written.
+    Nothing,
+    /// The time was too short for the rest of it.
+    Torn,
+    /// Nobody reads it, now or later.
+    ToNobody,
+}
+
+/// The same within so much time, all waiting together. Also tells how much of the time is left.
+pub(super) fn say_within(line: &str, patience: Duration) -> (Said, Duration) {
+    let clock = SystemClock::start();
+    let begun = clock.now();
+    let left = || patience.saturating_sub(clock.now() - begun);
+    let line = format!("{line}\n");
+    for (index, portion) in line.as_bytes().chunks(PIPE_PORTION).enumerate() {
+        match descriptors::write_patiently(descriptors::stderr(), portion, left()) {
+            Ok(Moved::Bytes(_)) => {}
+            Ok(Moved::WouldBlock) if index == 0 => return (Said::Nothing, left()),
+            Ok(Moved::WouldBlock) => return (Said::Torn, left()),
+            Ok(Moved::Broken) | Err(_) => return (Said::ToNobody, left()),
+        }
+    }
+    (Said::Whole, left())
 }
 
 /// The user wants no colours.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::answer::{self, Request};
+use crate::app::answer::{self, Request, Said};
 use crate::capture::stage::Stage;
 use crate::error::Result;
 use crate::model::event::{Event, Live};
@@ -28,6 +28,11 @@ const FRAMES_PER_TURN: u64 = 2;
 const LINE_PULSE: Duration = Duration::from_millis(250);
 /// A job that is over so soon has no bar.
 const FIRST_BAR: Duration = Duration::from_millis(150);
+
+/// A reader of stderr may hold us up for so long altogether,
+const PATIENCE: Duration = Duration::from_secs(1);
+/// and so much longer with every pulse. What it does not take within that is left out, all but the end.
+const PATIENCE_GROWTH: Duration = Duration::from_millis(25);
 
 /// In which form progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,15 +81,17 @@ pub(super) struct Display {
     colour: bool,
     frames: u64,
     lines: ProgressLines,
-    /// The terminal shows progress in its task bar, and this is what it was told last.
-    taskbar: Option<String>,
+    /// The terminal shows progress in its task bar.
+    taskbar: bool,
     name: String,
     given_name: Option<String>,
     job_id: String,
     quiet: bool,
     verbose: u8,
-    /// Nobody reads stderr, so nothing more is said there.
-    muted: bool,
+    /// How long the reader of stderr may still hold us up.
+    patience: Duration,
+    /// Nobody reads stderr, or what stands there is no whole line, so nothing more is said.
+    muted: Option<Said>,
     finished: bool,
     /// The job did not end by itself.
     killed: bool,
@@ -102,13 +109,14 @@ impl Display {
             colour: !answer::no_colour(),
             frames: 0,
             lines: ProgressLines::new(),
-            taskbar: known.then(String::new),
+            taskbar: known,
             name,
             given_name: request.job.name.clone(),
             job_id: begun.job_id(),
             quiet: request.answer.quiet,
             verbose: request.answer.verbose,
-            muted: false,
+            patience: PATIENCE,
+            muted: None,
             finished: false,
             killed: false,
         })
@@ -130,6 +138,11 @@ impl Display {
 
     /// Shows what happened.
     pub(super) fn show(&mut self, event: &Event) {
+        match event {
+            Event::TimePassed(_) => self.patience = (self.patience + PATIENCE_GROWTH).min(PATIENCE),
+            Event::JobFinished(_) => self.patience = PATIENCE,
+            _ => {}
+        }
         match (self.form, event) {
             (Form::Bar, Event::TimePassed(live)) => self.draw(live),
             (Form::Lines, event) => {
@@ -170,30 +183,30 @@ impl Display {
         self.frames += 1;
         let rows = [Row { name: &self.name, live }];
         stage.draw(bar::frame(&rows, stage.width(), self.frames / FRAMES_PER_TURN, self.colour));
-        if let Some(told) = &mut self.taskbar {
-            let sequence = taskbar::sequence(live);
-            if sequence != *told {
-                stage.send(&sequence);
-                *told = sequence;
-            }
+        if self.taskbar {
+            stage.show_badge(&taskbar::sequence(live), taskbar::CLEAR);
         }
     }
 
     fn say(&mut self, line: &str) {
         match &self.stage {
             Some(stage) => stage.print(line),
-            None if self.muted => {}
-            None => self.muted = !answer::say(line),
+            None if self.muted.is_some() => {}
+            None => {
+                let (said, left) = answer::say_within(line, self.patience);
+                self.patience = left;
+                self.muted = Some(said).filter(|said| matches!(said, Said::Torn | Said::ToNobody));
+            }
         }
     }
 
     /// Takes everything away. Tells whether the cursor is at the start of a line then, where that is known.
     pub(super) fn finish(&mut self) -> Option<bool> {
-        let stage = self.stage.as_ref().filter(|_| !self.finished)?;
-        self.finished = true;
-        if self.taskbar.as_ref().is_some_and(|told| !told.is_empty()) {
-            stage.send(taskbar::CLEAR);
+        let Some(stage) = &self.stage else { return (self.muted == Some(Said::Torn)).then_some(false) };
+        if self.finished {
+            return None;
         }
+        self.finished = true;
         Some(stage.finish(self.killed))
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! It starts no thread and reads no configuration: a job may call it in a loop.
 
+use serde_json::Value;
+
 use crate::control::message::Draft;
 use crate::control::sender::Sender;
 use crate::error::{Error, Result};
-use crate::model::request::NotifyRequest;
+use crate::model::request::{NotifyRequest, PartialSource};
 
 /// Sends it. Outside of a job there is nobody to tell, and that is an error.
 pub fn run(request: &NotifyRequest) -> Result<()> {
@@ -22,8 +24,8 @@ pub fn run(request: &NotifyRequest) -> Result<()> {
     if let Some(message) = &request.message {
         draft.status(message);
     }
-    if let Some(value) = &request.partial {
-        draft.partial(value);
+    if let Some(source) = &request.partial {
+        draft.partial(&value(source)?);
     }
     if let Some(from_now) = request.extend {
         draft.extend(from_now);
@@ -35,4 +37,25 @@ pub fn run(request: &NotifyRequest) -> Result<()> {
         draft.stopping();
     }
     sender.send(&draft)
+}
+
+/// The value itself. What is not JSON is an error, and nothing is sent.
+fn value(source: &PartialSource) -> Result<Value> {
+    let wrong = |error: serde_json::Error| Error::Invalid {
+        argument: Some("--partial".to_owned()),
+        message: format!("--partial: it is not JSON ({error})"),
+        remediation: "Give a value such as '{\"done\": 17}'".to_owned(),
+    };
+    match source {
+        PartialSource::Value(value) => Ok(value.clone()),
+        PartialSource::File(path) => {
+            let help = "Check --partial: the file behind the @ must exist and be readable";
+            let text = std::fs::read(path).map_err(Error::path("read", path, help))?;
+            serde_json::from_slice(&text).map_err(wrong)
+        }
+        PartialSource::Stdin => {
+            let text = std::io::read_to_string(std::io::stdin()).map_err(Error::system("read standard input"))?;
+            serde_json::from_str(&text).map_err(wrong)
+        }
+    }
 }

@@ -29,6 +29,16 @@ pub struct Stage {
     screen: Mutex<Option<Screen>>,
     put_back: Condvar,
     resized: AtomicBool,
+    /// What the terminal shows beside its screen.
+    badge: Mutex<Option<Badge>>,
+}
+
+/// A sequence that moves nothing and whose effect stays, such as one for the task bar.
+#[derive(Debug)]
+struct Badge {
+    sequence: String,
+    /// What takes it away.
+    undo: &'static str,
 }
 
 impl Stage {
@@ -42,6 +52,7 @@ impl Stage {
             screen: Mutex::new(Some(Screen::new(size.columns, size.rows))),
             put_back: Condvar::new(),
             resized: AtomicBool::new(false),
+            badge: Mutex::new(None),
         })
     }
 
@@ -70,15 +81,24 @@ impl Stage {
         self.take_turn(Some(PATIENCE), compose, |composed| self.write_at_once(composed, PATIENCE));
     }
 
-    /// Sends a sequence that moves nothing, such as one for the task bar.
-    pub fn send(&self, sequence: &str) {
-        let compose = |screen: &mut Screen, _| screen.aside(sequence);
+    /// Sends a sequence that moves nothing and whose effect stays, where it does not stand yet and the terminal is free
+    /// just now. `undo` goes with the bar.
+    pub fn show_badge(&self, sequence: &str, undo: &'static str) {
+        let Ok(mut badge) = self.badge.lock() else { return };
+        if badge.as_ref().is_some_and(|badge| badge.sequence == sequence) {
+            return;
+        }
+        let compose = |screen: &mut Screen, _| {
+            *badge = Some(Badge { sequence: sequence.to_owned(), undo });
+            screen.aside(sequence)
+        };
         self.take_turn(Some(Duration::ZERO), compose, |composed| self.write_at_once(composed, Duration::ZERO));
     }
 
     /// Takes the bar away until the next `draw`.
     pub fn hide(&self) {
-        let compose = |screen: &mut Screen, now| screen.footer(Vec::new(), now);
+        let undo = self.take_badge();
+        let compose = |screen: &mut Screen, now| [screen.footer(Vec::new(), now), screen.aside(undo)].concat();
         self.take_turn(Some(PATIENCE), compose, |composed| self.write_at_once(composed, PATIENCE));
     }
 
@@ -86,14 +106,21 @@ impl Stage {
     /// is at the start of a line then.
     pub fn finish(&self, killed: bool) -> bool {
         let mut at_line_start = false;
+        let undo = self.take_badge();
         let compose = |screen: &mut Screen, _| {
             let restored = if killed { screen.restore() } else { Vec::new() };
-            let composed = [restored, screen.finish()].concat();
+            let composed = [restored, screen.aside(undo), screen.finish()].concat();
             at_line_start = screen.at_line_start();
             composed
         };
         self.take_turn(Some(PATIENCE), compose, |composed| self.write_at_once(composed, PATIENCE));
         at_line_start
+    }
+
+    /// What takes the badge away; nothing where there is none.
+    fn take_badge(&self) -> &'static str {
+        let badge = self.badge.lock().ok().and_then(|mut badge| badge.take());
+        badge.map_or("", |badge| badge.undo)
     }
 
     /// The terminal has another size now. Whoever writes next heeds it.

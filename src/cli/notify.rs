@@ -5,10 +5,9 @@
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Command as Definition};
-use serde_json::Value;
 
 use crate::model::outcome::Progress;
-use crate::model::request::NotifyRequest;
+use crate::model::request::{NotifyRequest, PartialSource};
 use crate::time::duration;
 
 #[derive(Args, Clone, Debug)]
@@ -22,9 +21,10 @@ pub(super) struct NotifyOptions {
     message: Option<String>,
     /// What the job has so far, as JSON; handed back whatever ends it
     ///
-    /// The last value stands in the answer. At most 1 MiB.
-    #[arg(long, value_name = "JSON", value_parser = parse_json, allow_hyphen_values = true)]
-    partial: Option<Value>,
+    /// The last value stands in the answer. At most 1 MiB; what is too long for a command line is read from a file with
+    /// @FILE, or from standard input with -.
+    #[arg(long, value_name = "JSON", value_parser = parse_partial, allow_hyphen_values = true)]
+    partial: Option<PartialSource>,
     /// The job needs so long from now on; never beyond --max-timeout
     #[arg(long, value_name = "DUR", value_parser = duration::parse, allow_hyphen_values = true)]
     extend: Option<Duration>,
@@ -68,7 +68,14 @@ pub(crate) fn definition() -> Definition {
         .long_about(None)
 }
 
-fn parse_json(text: &str) -> Result<Value, String> {
+fn parse_partial(text: &str) -> Result<PartialSource, String> {
+    if text == "-" {
+        return Ok(PartialSource::Stdin);
+    }
+    if let Some(path) = text.strip_prefix('@') {
+        return Ok(PartialSource::File(path.into()));
+    }
     serde_json::from_str(text)
+        .map(PartialSource::Value)
         .map_err(|error| format!("it is not JSON ({error}): give a value such as '{{\"done\": 17}}'"))
 }

@@ -59,7 +59,7 @@ pub(crate) fn read(matches: &ArgMatches) -> std::result::Result<Asked, clap::Err
     let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);
     let (name, parameters) = matches.subcommand().ok_or_else(missing)?;
     let entry = ops::by_name(name).ok_or_else(missing)?;
-    Ok(match entry.parameters(parameters)? {
+    Ok(match entry.parameters(parameters, job.place.cwd.as_deref())? {
         Ok(prepared) => {
             let argv: Vec<OsString> = child::command_line(entry.name, &prepared.to_json());
             Asked::Run(Box::new(OpOptions { job, command: Command::Operation { name: entry.name, argv } }))

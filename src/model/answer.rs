@@ -315,6 +315,7 @@ fn output_record(outcome: &Outcome, extent: Extent) -> OutputRecord {
         not_captured: if handed_over.len() == 2 { Vec::new() } else { handed_over },
         progress: outcome.told.progress,
         reported: outcome.told.partial.clone(),
+        refused_messages: outcome.told.refused_messages,
     }
 }
 

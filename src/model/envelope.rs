@@ -77,6 +77,9 @@ pub struct OutputRecord {
     /// The value that the job reported last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Value>,
+    /// Parts of the job's messages that could not be understood.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refused_messages: u64,
 }
 
 /// What there was when a job ended without success.

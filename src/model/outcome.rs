@@ -49,6 +49,33 @@ pub struct Outcome {
     pub troubles: Vec<String>,
 }
 
+#[cfg(test)]
+impl Outcome {
+    /// One that ended so after 12.34 seconds, without output or anything else worth telling.
+    pub(crate) fn plain(cause: Option<Cause>, end: End) -> Self {
+        Self {
+            end,
+            cause,
+            elapsed: Duration::from_micros(12_340_400),
+            stdout: StreamRecord::default(),
+            stderr: StreamRecord::default(),
+            merged: false,
+            signals: Vec::new(),
+            containment: Containment::Walk,
+            survivors: Vec::new(),
+            processes: Vec::new(),
+            leftovers: Vec::new(),
+            usage: Usage::default(),
+            stopped_by: None,
+            reader_gone: false,
+            operation: false,
+            told: Told::default(),
+            extensions: Extensions::default(),
+            troubles: Vec::new(),
+        }
+    }
+}
+
 /// The last of everything that a job told us.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Told {
@@ -61,7 +88,7 @@ pub struct Told {
     pub result: Option<Value>,
     /// Why a built-in operation failed.
     pub failure: Option<OperationFailure>,
-    /// Messages that could not be understood, wholly or in part.
+    /// Parts of messages that could not be understood.
     pub refused_messages: u64,
 }
 

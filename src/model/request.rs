@@ -58,11 +58,20 @@ pub enum ErrorFormat {
 pub struct NotifyRequest {
     pub progress: Option<Progress>,
     pub message: Option<String>,
-    pub partial: Option<Value>,
+    pub partial: Option<PartialSource>,
     /// From now on.
     pub extend: Option<Duration>,
     pub alive: bool,
     pub stopping: bool,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PartialSource {
+    /// It stood on the command line.
+    Value(Value),
+    File(PathBuf),
+    Stdin,
 }
 
 /// `runner timeout`, complete: the words of timeout(1).

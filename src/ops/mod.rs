@@ -4,6 +4,8 @@
 //! JSON in a job file, and a JSON Schema. It runs in a re-executed child (see `child`), so that a hung one dies like any
 //! command.
 
+use std::path::Path;
+
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
@@ -11,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::platform::process;
 
 mod address;
 mod archive;
@@ -136,9 +139,12 @@ impl Entry {
         (self.define)(generator)
     }
 
-    /// Parameters from the command line.
-    pub fn parameters(&self, matches: &ArgMatches) -> FromMatches {
-        (self.from_matches)(matches)
+    /// Parameters from the command line, of an operation that will run in `cwd`, or here.
+    pub fn parameters(&self, matches: &ArgMatches, cwd: Option<&Path>) -> FromMatches {
+        match cwd {
+            None => (self.from_matches)(matches),
+            Some(cwd) => process::within(cwd, || (self.from_matches)(matches)).unwrap_or_else(|error| Ok(Err(error))),
+        }
     }
 
     /// Parameters from JSON, as a job file has them.

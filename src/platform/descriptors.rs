@@ -181,7 +181,7 @@ pub fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<Moved> {
     Ok(Moved::Bytes(length))
 }
 
-/// Writes everything, but gives up on a reader that takes nothing for so long. `Broken` where it did, or is gone.
+/// Writes everything, but gives up on a reader that takes nothing for so long: `WouldBlock` then.
 pub fn write_patiently(to: BorrowedFd<'_>, mut bytes: &[u8], patience: Duration) -> io::Result<Moved> {
     let length = bytes.len();
     if kind(to) == Kind::Prompt {
@@ -189,7 +189,7 @@ pub fn write_patiently(to: BorrowedFd<'_>, mut bytes: &[u8], patience: Duration)
     }
     while !bytes.is_empty() {
         if !wait_writable(to, Some(patience)) {
-            return Ok(Moved::Broken);
+            return Ok(Moved::WouldBlock);
         }
         // A pipe that polls writable has room for so much, and then a blocking write of it does not block.
         let portion = &bytes[..bytes.len().min(rustix::pipe::PIPE_BUF)];

@@ -1,8 +1,9 @@
 //! A descriptor that becomes readable when somebody rings: how threads, signal handlers and guards wake the watchdog.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
 
 use crate::error::{Error, Result};
 
@@ -27,6 +28,12 @@ impl Doorbell {
     pub fn clear(&self) {
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.0, &mut count);
+    }
+
+    /// Waits until it rings, or for so long.
+    pub fn await_ring(&self, limit: Duration) {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(limit.subsec_nanos()) };
+        let _ = rustix::event::poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&timeout));
     }
 
     pub(super) fn raw(&self) -> RawFd {

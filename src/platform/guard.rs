@@ -163,6 +163,10 @@ fn reap(plan: &Plan) -> bool {
             if pid == leader_pid {
                 let signal = if libc::WIFSTOPPED(status) { libc::WSTOPSIG(status) } else { 0 };
                 shared.leader_stopped.store(signal, Ordering::Release);
+                if plan.terminal >= 0 {
+                    // Nobody else sees that: in its own session it has no shell above it.
+                    ring(plan);
+                }
             }
             continue;
         }

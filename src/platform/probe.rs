@@ -159,7 +159,13 @@ mod tests {
         let end = shell_line(&line, Duration::from_millis(500), bell.as_fd()).unwrap();
         assert_eq!(end, LineEnd::TooSlow);
         for pid in std::fs::read_to_string(&pids).unwrap().split_whitespace() {
-            assert!(Watched::process(pid.parse().unwrap()).has_ended(), "{pid} lives");
+            // Killed already; that it is gone may take the kernel a moment.
+            let process = Watched::process(pid.parse().unwrap());
+            let began = std::time::Instant::now();
+            while !process.has_ended() && began.elapsed() < LONG {
+                std::thread::yield_now();
+            }
+            assert!(process.has_ended(), "{pid} lives");
         }
         bell.ring();
         assert_eq!(shell_line("sleep 1000", LONG, bell.as_fd()).unwrap(), LineEnd::Stopped);

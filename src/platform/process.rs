@@ -1,13 +1,16 @@
 //! Single processes: their handles, and signals that can never reach a stranger who got the same pid.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use syscalls::{Errno, Sysno, syscall};
 
 use super::procfs::{self, Identity};
+use crate::error::{Error, Result};
 use crate::model::signal::Signal;
 
 /// Our own process id.
@@ -24,6 +27,17 @@ pub fn own_identity() -> Option<Identity> {
 pub fn is_our_ancestor(identity: Identity) -> bool {
     procfs::stat(identity.pid).is_some_and(|stat| stat.identity() == identity && !stat.is_dead())
         && procfs::is_below(own_pid(), identity.pid)
+}
+
+/// Does something with this as the working directory. Only before there is a second thread.
+pub fn within<T>(directory: &Path, action: impl FnOnce() -> T) -> Result<T> {
+    let help = "Check --cwd: it must name an existing folder that may be entered";
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let before = rustix::fs::open(".", flags, Mode::empty()).map_err(Error::system("open the working directory"))?;
+    rustix::process::chdir(directory).map_err(Error::path("enter", directory, help))?;
+    let result = action();
+    rustix::process::fchdir(&before).map_err(Error::system("go back to the working directory"))?;
+    Ok(result)
 }
 
 /// Orphans from below us become our children, in case that a guard is killed.

@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::pty::OpenptFlags;
-use rustix::termios::{LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, Winsize};
+use rustix::termios::{LocalModes, OptionalActions, OutputModes, QueueSelector, SpecialCodeIndex, Termios, Winsize};
 
 use crate::error::{Error, Result};
 
@@ -99,7 +99,24 @@ impl Modes {
     }
 }
 
-/// Types these bytes into a pseudo-terminal. What it has no room for is lost, as with any terminal.
-pub fn type_into(master: BorrowedFd<'_>, bytes: &[u8]) {
-    let _ = rustix::io::write(master, bytes);
+/// The process group in the foreground of a pseudo-terminal.
+pub fn foreground(master: BorrowedFd<'_>) -> Option<i32> {
+    rustix::termios::tcgetpgrp(master).ok().map(|group| group.as_raw_nonzero().get())
+}
+
+/// Types these bytes into a pseudo-terminal. Gives how many it had room for.
+pub fn type_into(master: BorrowedFd<'_>, bytes: &[u8]) -> usize {
+    rustix::io::write(master, bytes).unwrap_or(0)
+}
+
+/// Forgets what was typed and not read. A key that means a signal does so anyway, unless the job said otherwise, but
+/// is not even looked at while what stands before it finds no room.
+pub fn forget_typed(master: BorrowedFd<'_>) {
+    let flushes = rustix::termios::tcgetattr(master).is_ok_and(|m| !m.local_modes.contains(LocalModes::NOFLSH));
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    if flushes && let Ok(slave) = rustix::pty::ioctl_tiocgptpeer(master, flags) {
+        // What is on its way to the other end is, seen from here, output.
+        let _ = rustix::termios::tcflush(master, QueueSelector::OFlush);
+        let _ = rustix::termios::tcflush(&slave, QueueSelector::IFlush);
+    }
 }

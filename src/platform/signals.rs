@@ -8,8 +8,6 @@ use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
-
 use super::doorbell::Doorbell;
 use crate::error::{Error, Result};
 use crate::model::signal::Signal;
@@ -191,8 +189,7 @@ impl Arrivals {
 
     /// Waits until one is there, or for so long.
     pub fn await_next(&self, limit: Duration) {
-        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(limit.subsec_nanos()) };
-        let _ = rustix::event::poll(&mut [PollFd::new(self.doorbell, PollFlags::IN)], Some(&timeout));
+        self.doorbell.await_ring(limit);
     }
 
     /// The next arrival, in the order in which they came.

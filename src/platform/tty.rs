@@ -35,7 +35,13 @@ impl Terminal {
         let Some(modes) = rustix::termios::tcgetattr(&self.device).ok().filter(|_| self.is_ours()) else {
             return false;
         };
-        let mut raw = modes.clone();
+        self.modes = Some(modes);
+        self.keep_keyboard()
+    }
+
+    /// Does the same again without noting anything: a shell may have changed the modes while we were stopped.
+    pub fn keep_keyboard(&self) -> bool {
+        let Some(mut raw) = self.modes.clone().filter(|_| self.is_ours()) else { return false };
         raw.input_modes -= InputModes::IGNBRK
             | InputModes::BRKINT
             | InputModes::PARMRK
@@ -48,7 +54,6 @@ impl Terminal {
             LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN;
         raw.special_codes[SpecialCodeIndex::VMIN] = 1;
         raw.special_codes[SpecialCodeIndex::VTIME] = 0;
-        self.modes = Some(modes);
         rustix::termios::tcsetattr(&self.device, OptionalActions::Now, &raw).is_ok()
     }
 

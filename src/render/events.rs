@@ -90,35 +90,13 @@ mod tests {
     use super::{json_line, record};
     use crate::model::event::{Event, Live};
     use crate::model::event_record::EventRecord;
-    use crate::model::outcome::{
-        Cause, Containment, End, Extensions, Leftover, Outcome, Progress, StartFailure, StartStep, StreamRecord,
-        TimeoutReason, Told, Usage,
-    };
+    use crate::model::outcome::{Cause, End, Leftover, Outcome, Progress, StartFailure, StartStep, TimeoutReason};
     use crate::model::signal::Signal;
 
     const NOW: &str = "2026-11-23T10:00:00Z";
 
     fn finished(cause: Option<Cause>, end: End) -> Event {
-        Event::JobFinished(Box::new(Outcome {
-            end,
-            cause,
-            elapsed: Duration::from_micros(12_340_400),
-            stdout: StreamRecord::default(),
-            stderr: StreamRecord::default(),
-            merged: false,
-            signals: Vec::new(),
-            containment: Containment::Walk,
-            survivors: Vec::new(),
-            processes: Vec::new(),
-            leftovers: Vec::new(),
-            usage: Usage::default(),
-            stopped_by: None,
-            reader_gone: false,
-            operation: false,
-            told: Told::default(),
-            extensions: Extensions::default(),
-            troubles: Vec::new(),
-        }))
+        Event::JobFinished(Box::new(Outcome::plain(cause, end)))
     }
 
     /// Every kind, and what of it stands beside `timestamp`, `job_id` and `name`.

@@ -103,10 +103,7 @@ mod tests {
 
     use super::ProgressLines;
     use crate::model::event::{Event, Live};
-    use crate::model::outcome::{
-        Cause, Containment, End, Extensions, Outcome, Progress, StartFailure, StartStep, StreamRecord, TimeoutReason,
-        Told, Usage,
-    };
+    use crate::model::outcome::{Cause, End, Outcome, Progress, StartFailure, StartStep, TimeoutReason};
     use crate::model::signal::Signal;
 
     const NOW: &str = "2026-11-23T10:00:00Z";
@@ -122,26 +119,7 @@ mod tests {
     }
 
     fn finished(cause: Option<Cause>, end: End) -> Event {
-        Event::JobFinished(Box::new(Outcome {
-            end,
-            cause,
-            elapsed: Duration::from_millis(12_340),
-            stdout: StreamRecord::default(),
-            stderr: StreamRecord::default(),
-            merged: false,
-            signals: Vec::new(),
-            containment: Containment::Walk,
-            survivors: Vec::new(),
-            processes: Vec::new(),
-            leftovers: Vec::new(),
-            usage: Usage::default(),
-            stopped_by: None,
-            reader_gone: false,
-            operation: false,
-            told: Told::default(),
-            extensions: Extensions::default(),
-            troubles: Vec::new(),
-        }))
+        Event::JobFinished(Box::new(Outcome::plain(cause, end)))
     }
 
     #[test]

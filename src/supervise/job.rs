@@ -11,7 +11,7 @@ use crate::control::inlet::Inlet;
 use crate::error::Result;
 use crate::model::event::{Event, Live};
 use crate::model::job::{Command, JobSpec, Scope, Streams};
-use crate::model::outcome::{Cause, End, Leftover, Outcome, ProcessRow};
+use crate::model::outcome::{End, Leftover, Outcome, ProcessRow};
 use crate::model::signal::Signal;
 use crate::platform::cgroup::Home;
 use crate::platform::descriptors;
@@ -78,9 +78,7 @@ pub(super) struct Job<'a> {
     tree: Tree,
     output: Output,
     /// For a job that has a terminal of its own.
-    keyboard: Option<Keyboard>,
-    /// Signals that keys stood for.
-    typed: Vec<Signal>,
+    keyboard: Keyboard,
     listening: Listening,
     pulse: Option<Duration>,
     standing: Standing,
@@ -113,8 +111,8 @@ impl<'a> Job<'a> {
         let first_key = id * KEYS + OUTPUT;
         let output = Output::open(streams, limit, log.as_ref(), stage.as_ref(), &mut tree, doorbell, first_key)?;
         let has_terminal = output.terminal().is_some();
-        let keyboard = if has_terminal { Keyboard::open(id * KEYS + KEYBOARD) } else { None };
-        tree.keyboard = keyboard.as_ref().map(|keyboard| descriptors::duplicate(keyboard.device())).transpose()?;
+        let keyboard = Keyboard::open(has_terminal, id * KEYS + KEYBOARD);
+        tree.keyboard = keyboard.device().map(descriptors::duplicate).transpose()?;
         let shares_group = !tree.own_group && !has_terminal;
         let operation = matches!(spec.command, Command::Operation { .. });
         let now = surface.now;
@@ -126,7 +124,6 @@ impl<'a> Job<'a> {
             tree,
             output,
             keyboard,
-            typed: Vec::new(),
             listening: Listening::new(inlet, operation),
             pulse,
             standing: Standing::new(now),
@@ -149,7 +146,7 @@ impl<'a> Job<'a> {
             surface.poller.add(socket, job.key(CONTROL), Interest::Readable)?;
         }
         job.output.register(surface.poller)?;
-        job.take_keyboard(surface.poller);
+        job.take_keyboard(surface);
         job.arm_pulse(surface);
         job.perform(effects, surface);
         job.tell_if_all_ended(surface);
@@ -212,9 +209,8 @@ impl<'a> Job<'a> {
             }
             DOORBELL => self.look(surface),
             KEYBOARD => {
-                if let (Some(keyboard), Some(terminal)) = (&mut self.keyboard, self.output.terminal()) {
-                    self.typed.extend(keyboard.hand_on(terminal, surface.poller, &self.tree));
-                }
+                self.keyboard.hand_on(self.output.terminal(), surface.poller, &self.tree);
+                self.take_keyboard(surface);
             }
             CONTROL => self.listen(BYTES_AT_ONCE, surface),
             _ => {
@@ -224,10 +220,11 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Goes on with streams that waited for a thread.
-    pub(super) fn advance_all(&mut self, surface: &mut Surface<'_>) {
+    /// Goes on with streams that waited for a thread. True where some of them wait still.
+    pub(super) fn advance_all(&mut self, surface: &mut Surface<'_>) -> bool {
         let grew = self.output.advance_all(surface.poller);
         self.after_output(grew, surface);
+        self.output.is_held_up()
     }
 
     /// The window of our terminal has another size now.
@@ -235,22 +232,30 @@ impl<'a> Job<'a> {
         self.output.resize();
     }
 
+    /// We go on after a stop. What was taken is kept, and the rest looked at anew.
+    pub(super) fn resume(&mut self, surface: &mut Surface<'_>) {
+        self.keyboard.keep();
+        self.output.resize();
+        self.take_keyboard(surface);
+    }
+
     /// Takes the keyboard for a job that has a terminal of its own, where it is ours to take.
-    pub(super) fn take_keyboard(&mut self, poller: &Poller) {
-        if let Some(keyboard) = &mut self.keyboard {
-            keyboard.take(poller, &self.tree);
+    fn take_keyboard(&mut self, surface: &mut Surface<'_>) {
+        if self.keyboard.take(self.output.terminal(), surface.poller, &self.tree) {
+            self.output.resize();
+        }
+        if let Some(after) = self.keyboard.wakes_after() {
+            surface.deadlines.arm((self.id, Timer::Keys), surface.now + after);
         }
     }
 
     pub(super) fn give_keyboard_back(&mut self, poller: &Poller) {
-        if let Some(keyboard) = &mut self.keyboard {
-            keyboard.give_back(poller, &self.tree);
-        }
+        self.keyboard.give_back(poller, &self.tree);
     }
 
-    /// The signals that keys stood for since the last look.
-    pub(super) fn take_typed(&mut self) -> Vec<Signal> {
-        std::mem::take(&mut self.typed)
+    /// The signals that keys stood for, and whether the job's terminal told it: not after the leader's end.
+    pub(super) fn take_typed(&mut self) -> (Vec<Signal>, bool) {
+        (self.keyboard.take_signals(), self.end.is_none())
     }
 
     /// Tells how the job stands.
@@ -261,12 +266,15 @@ impl<'a> Job<'a> {
 
     /// A deadline that is the job's own, or the machine's.
     pub(super) fn due(&mut self, timer: Timer, surface: &mut Surface<'_>) {
-        if matches!(timer, Timer::Wall | Timer::Idle) {
-            // What the job said in time counts, also when we were busy with something else.
-            self.listen(BYTES_BEFORE_DEADLINE, surface);
-        }
-        if timer != Timer::Pulse {
-            return self.step(Input::Due(timer), surface);
+        match timer {
+            Timer::Pulse => {}
+            Timer::Keys => return self.take_keyboard(surface),
+            Timer::Wall | Timer::Idle => {
+                // What the job said in time counts, also when we were busy with something else.
+                self.listen(BYTES_BEFORE_DEADLINE, surface);
+                return self.step(Input::Due(timer), surface);
+            }
+            _ => return self.step(Input::Due(timer), surface),
         }
         if let Some(growth) = self.standing.growth(self.output.totals(), surface.now, false) {
             (self.listener)(growth);
@@ -308,14 +316,12 @@ impl<'a> Job<'a> {
     }
 
     fn after_output(&mut self, grew: bool, surface: &mut Surface<'_>) {
+        self.keyboard.follow_output(self.output.terminal(), surface.poller, &self.tree);
         if let Some(progress) = self.output.take_progress() {
             let event = self.listening.note_progress(progress);
             (self.listener)(event);
         }
         if grew {
-            if let (Some(keyboard), Some(terminal)) = (&self.keyboard, self.output.terminal()) {
-                keyboard.follow_output(terminal);
-            }
             self.standing.note_sign(surface.now);
             self.step(Input::Bytes, surface);
         }
@@ -343,6 +349,7 @@ impl<'a> Job<'a> {
             self.started = true;
             self.step(Input::Started, surface);
         }
+        self.keyboard.leader_stopped(self.tree.stopped_by().filter(|_| !self.standing.is_stopping()));
         if let Some(end) = news.leader_end
             && self.end.is_none()
         {
@@ -439,6 +446,7 @@ impl<'a> Job<'a> {
         self.listening.last().into_iter().flat_map(|heard| heard.events).for_each(&mut self.listener);
         self.done = true;
         surface.deadlines.disarm((self.id, Timer::Pulse));
+        surface.deadlines.disarm((self.id, Timer::Keys));
         surface.poller.remove(self.tree.doorbell());
         surface.poller.remove(self.tree.guard_handle());
         if let Some(socket) = self.listening.descriptor() {
@@ -457,10 +465,9 @@ impl<'a> Job<'a> {
 
     fn outcome(&mut self, now: Moment) -> Outcome {
         let (stdout, stderr) = self.output.records();
-        let cause: Option<Cause> = self.machine.cause();
         Outcome {
             end: self.end.clone().unwrap_or(End::Unknown),
-            cause,
+            cause: self.machine.cause(),
             elapsed: self.ended_at.unwrap_or(now) - self.standing.started_at(),
             stdout,
             stderr,

@@ -76,7 +76,8 @@ impl Orders {
             (Manners::Cancel, Signal::CONT) => return Order::Resume,
             _ => {}
         }
-        if from_inside {
+        // An editor that suspends itself stops its whole group as the terminal would, and we are one of it.
+        if from_inside && !(signal == Signal::TSTP && shares_group) {
             return Order::Nothing;
         }
         if signal == Signal::TSTP {
@@ -132,5 +133,7 @@ mod tests {
         assert_eq!(rung(orders.read(from_terminal, false, true)), Some((Rung::Abandon, true)));
         assert_eq!(orders.read(from_outside, true, false), Order::Nothing);
         assert_eq!(orders.read(Arrival { signal: Signal::TSTP, sender: None }, false, true), Order::Suspend);
+        assert_eq!(orders.read(Arrival { signal: Signal::TSTP, sender: Some(1) }, true, true), Order::Suspend);
+        assert_eq!(orders.read(Arrival { signal: Signal::TSTP, sender: Some(1) }, true, false), Order::Nothing);
     }
 }

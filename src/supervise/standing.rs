@@ -48,6 +48,10 @@ impl Standing {
         self.kill_at = self.kill_at.filter(|_| signal != Signal::KILL);
     }
 
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+
     /// The growth of its output, where that is news and not told too often. `last`: it is told whenever it was.
     pub(super) fn growth(&mut self, bytes: (u64, u64), now: Moment, last: bool) -> Option<Event> {
         if bytes == self.told_bytes || (!last && now - self.told_bytes_at < GROWTH_PERIOD) {

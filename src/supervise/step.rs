@@ -24,6 +24,8 @@ pub enum Timer {
     Delivery,
     /// Time to tell renderers how the job stands. No business of the machine's.
     Pulse,
+    /// The job looks after its keyboard; never the machine's.
+    Keys,
 }
 
 /// Every deadline of the machine.

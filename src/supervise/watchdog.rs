@@ -31,6 +31,8 @@ const THREADS: usize = usize::MAX - 3;
 const ARRIVALS_AT_ONCE: u32 = 64;
 /// The terminal signals job and runner in one go; the job may be seen dead before our handler has run.
 const TERMINAL_LIMIT: Duration = Duration::from_millis(50);
+/// Output that stands before a stop reaches the terminal within this, or after it.
+const SUSPEND_LIMIT: Duration = Duration::from_millis(200);
 
 /// Owns jobs until they are done.
 pub struct Watchdog<'a> {
@@ -122,7 +124,9 @@ impl<'a> Watchdog<'a> {
             SIGNALS => self.obey(),
             THREADS => {
                 self.doorbell.clear();
-                self.with_each(|job, surface| job.advance_all(surface));
+                self.with_each(|job, surface| {
+                    job.advance_all(surface);
+                });
             }
             _ => self.with_job(key / KEYS, |job, surface| job.ready(key, surface)),
         }
@@ -176,22 +180,18 @@ impl<'a> Watchdog<'a> {
             }
             Order::TellStatus => self.with_each(|job, surface| job.tell_status(surface.now)),
             Order::Suspend => self.suspend(arrival.sender.is_some()),
-            Order::Resume => self.take_keyboards(),
+            Order::Resume => self.with_each(|job, surface| job.resume(surface)),
             Order::Nothing => {}
         }
     }
 
-    fn take_keyboards(&mut self) {
-        let poller = &self.poller;
-        self.jobs.values_mut().filter(|job| !job.is_done()).for_each(|job| job.take_keyboard(poller));
-    }
-
     /// Does what typed keys order, as the terminal would have by signals.
     fn obey_keys(&mut self) {
-        let typed: Vec<Signal> = self.jobs.values_mut().flat_map(Job::take_typed).collect();
-        for signal in typed {
-            // The job's own terminal has told it already.
-            self.carry_out(Arrival { signal, sender: None }, false, true);
+        let typed: Vec<(Vec<Signal>, bool)> = self.jobs.values_mut().map(Job::take_typed).collect();
+        for (signals, heard) in typed {
+            for signal in signals {
+                self.carry_out(Arrival { signal, sender: None }, false, heard);
+            }
         }
     }
 
@@ -201,6 +201,7 @@ impl<'a> Watchdog<'a> {
         for job in self.jobs.values().filter(|job| unreached(job)) {
             job.job_control(if job.shares_group() { Signal::TSTP } else { Signal::STOP });
         }
+        self.deliver();
         for job in self.jobs.values_mut() {
             job.give_keyboard_back(&self.poller);
         }
@@ -217,6 +218,22 @@ impl<'a> Watchdog<'a> {
         for job in self.jobs.values().filter(|job| unreached(job)) {
             job.job_control(Signal::CONT);
         }
-        self.take_keyboards();
+        self.with_each(|job, surface| job.resume(surface));
+    }
+
+    /// Moves on what the jobs wrote until now: it belongs above the prompt of the shell, and an editor leaves the screen
+    /// with its last words.
+    fn deliver(&mut self) {
+        let begun = self.clock.now();
+        loop {
+            let mut held_up = false;
+            self.with_each(|job, surface| held_up |= job.advance_all(surface));
+            let left = SUSPEND_LIMIT.saturating_sub(self.clock.now() - begun);
+            if left.is_zero() || !held_up {
+                return;
+            }
+            self.doorbell.await_ring(left);
+            self.doorbell.clear();
+        }
     }
 }
