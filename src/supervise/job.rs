@@ -296,6 +296,13 @@ impl<'a> Job<'a> {
 
     /// Takes what the job said, up to so many bytes and a little more.
     fn listen(&mut self, limit: usize, surface: &mut Surface<'_>) {
+        if !self.started {
+            // That it runs comes before what it says, and its guard is about to tell.
+            self.look(surface);
+            if !self.started {
+                return;
+            }
+        }
         let (mut understood, mut bytes) = (false, 0);
         for _ in 0..MESSAGES_AT_ONCE {
             let Some(heard) = self.listening.next() else { break };
