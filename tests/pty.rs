@@ -520,7 +520,7 @@ fn an_interactive_shell_in_a_job_works() {
     // The inner shell has a job in its foreground, and so Ctrl-Z is for it to heed.
     terminal.send(b"\x1a");
     let shown = terminal.prompt();
-    assert!(shown.contains("Stopped") && shown.contains("cat >copy"), "{shown}");
+    assert!(shown.contains("Stopped                 cat > copy"), "{shown}");
     terminal.run_line("kill %1");
     terminal.line("exit 7");
     terminal.prompt();
