@@ -198,9 +198,15 @@ impl<'a> Job<'a> {
         self.tree.nudge_guard();
     }
 
-    /// Sends a signal of the terminal's job control to the whole tree.
-    pub(super) fn job_control(&self, signal: Signal) {
+    /// Sends a signal of job control to the whole tree.
+    pub(super) fn job_control(&mut self, signal: Signal) {
+        self.keyboard.expect_stop();
         self.tree.signal_alone(signal);
+    }
+
+    /// Its leader is stopped, or gone.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.end.is_some() || self.tree.stopped_by().is_some()
     }
 
     /// One of its descriptors is ready.
@@ -233,12 +239,7 @@ impl<'a> Job<'a> {
         self.output.is_held_up()
     }
 
-    /// The window of our terminal has another size now.
-    pub(super) fn resize(&self) {
-        self.output.resize();
-    }
-
-    /// We go on after a stop. What was taken is kept, and the rest looked at anew.
+    /// We go on after a stop, or the window has another size. What was taken is kept, the rest looked at anew.
     pub(super) fn resume(&mut self, surface: &mut Surface<'_>) {
         self.keyboard.keep();
         self.output.resize();
@@ -296,7 +297,6 @@ impl<'a> Job<'a> {
 
     fn live(&self, now: Moment) -> Live {
         let (stdout_bytes, stderr_bytes) = self.output.totals();
-        let kill_in = self.kill_at.map(|at| at - now);
         Live {
             elapsed: now - self.started_at,
             timeout: self.machine.wall(),
@@ -305,7 +305,7 @@ impl<'a> Job<'a> {
             silent_for: now - self.last_sign,
             stdout_bytes,
             stderr_bytes,
-            stopping: self.stopping.map(|signal| Stopping { signal, kill_in }),
+            stopping: self.stopping.map(|signal| Stopping { signal, kill_in: self.kill_at.map(|at| at - now) }),
             processes: None,
         }
     }
@@ -470,8 +470,8 @@ impl<'a> Job<'a> {
         if self.pulse.is_some() && bytes != self.told_bytes {
             (self.listener)(Event::OutputGrew { stdout_bytes: bytes.0, stderr_bytes: bytes.1 });
         }
-        let outcome = self.outcome(surface.now);
-        (self.listener)(Event::JobFinished(Box::new(outcome)));
+        let outcome = Box::new(self.outcome(surface.now));
+        (self.listener)(Event::JobFinished(outcome));
     }
 
     fn outcome(&mut self, now: Moment) -> Outcome {
