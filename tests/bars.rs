@@ -409,3 +409,19 @@ fn a_stopped_terminal_with_a_bar_delays_no_answer() {
     until("runner is gone", || !Path::new(&format!("/proc/{runner}")).exists() || state(runner) == Some('Z'));
     terminal.send(b"\x11");
 }
+
+#[test]
+fn the_bar_names_the_signal_that_a_key_sent() {
+    let (scratch, mut leash) = job("trap '' INT; exec 9>leash; printf + >&9; until [ -e go ]; do sleep 0.02; done");
+    let mut terminal = desk(&scratch);
+    terminal.line(&format!("{BAR} --grace 30 -- sh job.sh"));
+    leash.held_by(1);
+    until("the keyboard was taken", || !terminal.echoes());
+    terminal.send(b"\x03");
+    terminal.picture_when("the bar tells the stop", |now| {
+        now.redacted().iter().any(|row| row.starts_with("* job  T  stopping: SIGINT sent, KILL in "))
+    });
+    scratch.write("go", "");
+    terminal.prompt();
+    leash.freed();
+}

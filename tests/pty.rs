@@ -521,7 +521,7 @@ fn an_interactive_shell_in_a_job_works() {
     terminal.send(b"\x1a");
     let shown = terminal.prompt();
     assert!(shown.contains("Stopped                 cat > copy"), "{shown}");
-    terminal.run_line("kill %1");
+    terminal.run_line("kill -KILL %1; wait %1");
     terminal.line("exit 7");
     terminal.prompt();
     assert_eq!(terminal.status(), 7);
