@@ -76,7 +76,10 @@ impl Backend for Local {
         let ended = match self.manners {
             Manners::Cancel => {
                 let (sender, events) = sync_channel(QUEUE);
-                let listener_there = Box::new(move |event| send(&sender, event));
+                let mut early = Some(Vec::new());
+                let listener_there = Box::new(move |event| {
+                    in_order(&mut early, event).into_iter().for_each(|event| send(&sender, event));
+                });
                 let submission = Submission {
                     spec,
                     streams,
@@ -190,6 +193,39 @@ fn on_a_thread(
     }
 }
 
+/// The events to tell now. A job may speak before the guard has come to say that it runs, and then its words wait in
+/// `early` for that.
+fn in_order(early: &mut Option<Vec<Event>>, event: Event) -> Vec<Event> {
+    let said_by_job = matches!(
+        event,
+        Event::ProgressReported(_)
+            | Event::StatusReported(_)
+            | Event::PartialReported(_)
+            | Event::DeadlineExtended { .. }
+            | Event::ExtensionRefused { .. }
+            | Event::MessageRefused { .. }
+            | Event::StoppingReported
+            | Event::OutputGrew { .. }
+    );
+    match early {
+        Some(waiting) if said_by_job => {
+            // As the queue, it has an end.
+            if waiting.len() < QUEUE {
+                waiting.push(event);
+            }
+            Vec::new()
+        }
+        Some(_) if matches!(event, Event::JobStarted { .. }) => {
+            let waiting = early.take().unwrap_or_default();
+            std::iter::once(event).chain(waiting).collect()
+        }
+        Some(_) if matches!(event, Event::JobFinished(_)) => {
+            early.take().unwrap_or_default().into_iter().chain([event]).collect()
+        }
+        _ => vec![event],
+    }
+}
+
 /// Hands an event to the listener's queue. The outcome waits for room, anything else does not.
 fn send(sender: &SyncSender<Event>, event: Event) {
     if matches!(event, Event::JobFinished(_)) {
@@ -232,4 +268,21 @@ fn tree_spec(assignment: &Assignment, own_group: bool, manners: Manners) -> Resu
         terminal: None,
         keep_ignored_pipe: manners == Manners::PassOn,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_order;
+    use crate::model::event::{Event, Live};
+
+    #[test]
+    fn what_a_job_says_comes_after_its_start() {
+        let mut early = Some(Vec::new());
+        assert!(in_order(&mut early, Event::StatusReported("first".to_owned())).is_empty());
+        assert!(matches!(in_order(&mut early, Event::TimePassed(Live::default()))[..], [Event::TimePassed(_)]));
+        let told = in_order(&mut early, Event::JobStarted { pid: 7 });
+        assert!(matches!(told[..], [Event::JobStarted { .. }, Event::StatusReported(_)]), "{told:?}");
+        let told = in_order(&mut early, Event::StatusReported("second".to_owned()));
+        assert!(matches!(told[..], [Event::StatusReported(_)]), "{told:?}");
+    }
 }
