@@ -172,6 +172,7 @@ fn a_reader_of_events_that_takes_nothing_does_not_delay_the_answer() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a slow reader is one that sleeps")]
 fn a_reader_of_events_that_is_slow_does_not_delay_the_answer() {
     if !terminal_support::has("python3") {
         return;

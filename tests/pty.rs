@@ -218,10 +218,10 @@ fn runner_dies_of_the_interrupt() {
     terminal.line("bash outer.sh");
     leash.held_by(1);
     terminal.send(b"\x03");
-    // Only a death by SIGINT tells the script to end; it waits for the signal that its terminal never sent.
-    let shown = terminal.expect("cancelled by SIGINT");
-    assert!(!shown.contains("next-round"));
+    let shown = terminal.prompt();
+    assert!(shown.contains("cancelled by SIGINT") && !shown.contains("next-round"), "{shown}");
     leash.freed();
+    assert_eq!(terminal.status(), 130);
 }
 
 #[test]
@@ -520,8 +520,8 @@ fn an_interactive_shell_in_a_job_works() {
     // The inner shell has a job in its foreground, and so Ctrl-Z is for it to heed.
     terminal.send(b"\x1a");
     let shown = terminal.prompt();
-    assert!(shown.contains("Stopped") && shown.contains("cat >copy"), "{shown}");
-    terminal.run_line("kill %1");
+    assert!(shown.contains("Stopped                 cat > copy"), "{shown}");
+    terminal.run_line("kill -KILL %1; wait %1");
     terminal.line("exit 7");
     terminal.prompt();
     assert_eq!(terminal.status(), 7);
@@ -585,4 +585,47 @@ fn a_stop_that_nobody_can_catch_leaves_a_keyboard_that_works_after_fg() {
     terminal.prompt();
     assert_eq!(terminal.status(), 0);
     assert!(terminal.echoes());
+}
+
+#[test]
+fn ctrl_z_suspends_the_whole_pipeline() {
+    let (scratch, mut leash) = job("exec 9>leash; printf + >&9; read line; echo \"<got:$line>\"");
+    let mut terminal = desk(&scratch);
+    terminal.line(&format!("{BAR} -t 20 -- sh job.sh | cat"));
+    leash.held_by(1);
+    until("the keyboard was taken", || !terminal.echoes());
+    terminal.send(b"\x1a");
+    terminal.expect("Stopped");
+    terminal.prompt();
+    terminal.line("fg");
+    until("the keyboard was taken again", || !terminal.echoes());
+    terminal.line("word");
+    terminal.expect("<got:word>");
+    terminal.prompt();
+}
+
+#[test]
+fn a_full_screen_program_tidies_the_screen_before_ctrl_z_stops_it() {
+    if !has("less") {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.write("text", &(1..100).map(|line| format!("row {line}\n")).collect::<String>());
+    let mut terminal = desk(&scratch);
+    let typed = format!("ready> {BAR} -- less text");
+    terminal.line(&format!("{BAR} -- less text"));
+    terminal
+        .picture_when("it has the screen", |now| now.alternate && now.rows.first().is_some_and(|row| row == "row 1"));
+    terminal.send(b"\x1a");
+    let picture = terminal.picture_when("the shell has it back", |now| {
+        !now.alternate && now.rows.last().is_some_and(|row| row == "ready>")
+    });
+    assert_eq!(picture.rows[0], typed);
+    assert!(!picture.rows.iter().any(|row| row.starts_with("row ")), "{picture:?}");
+    terminal.line("fg");
+    terminal.picture_when("it has the screen again", |now| {
+        now.alternate && now.rows.first().is_some_and(|row| row == "row 1")
+    });
+    terminal.send(b"q");
+    terminal.picture_when("it is over", |now| !now.alternate && now.rows.last().is_some_and(|row| row == "ready>"));
 }

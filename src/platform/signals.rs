@@ -258,6 +258,19 @@ pub fn stop_by_terminal() {
     }
 }
 
+/// Sends a signal to the other processes of our group, as the terminal would.
+pub fn tell_own_group(signal: Signal) {
+    // SAFETY: our own copy is not to act on us: it is discarded as it is sent.
+    unsafe {
+        let mut ignore: libc::sigaction = std::mem::zeroed();
+        let mut ours: libc::sigaction = std::mem::zeroed();
+        ignore.sa_sigaction = libc::SIG_IGN;
+        libc::sigaction(signal.number(), &raw const ignore, &raw mut ours);
+        libc::kill(0, signal.number());
+        libc::sigaction(signal.number(), &raw const ours, null_mut());
+    }
+}
+
 /// Ends this process by the default action of a signal, without a core. Returns only where that does not end it.
 pub fn die_by(signal: Signal) {
     // SAFETY: the default action takes over; nothing of ours runs after it.

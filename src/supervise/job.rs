@@ -192,9 +192,15 @@ impl<'a> Job<'a> {
         self.tree.nudge_guard();
     }
 
-    /// Sends a signal of the terminal's job control to the whole tree.
-    pub(super) fn job_control(&self, signal: Signal) {
+    /// Sends a signal of job control to the whole tree.
+    pub(super) fn job_control(&mut self, signal: Signal) {
+        self.keyboard.expect_stop();
         self.tree.signal_alone(signal);
+    }
+
+    /// Its leader is stopped, or gone.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.end.is_some() || self.tree.stopped_by().is_some()
     }
 
     /// One of its descriptors is ready.
@@ -227,12 +233,7 @@ impl<'a> Job<'a> {
         self.output.is_held_up()
     }
 
-    /// The window of our terminal has another size now.
-    pub(super) fn resize(&self) {
-        self.output.resize();
-    }
-
-    /// We go on after a stop. What was taken is kept, and the rest looked at anew.
+    /// We go on after a stop, or the window has another size. What was taken is kept, the rest looked at anew.
     pub(super) fn resume(&mut self, surface: &mut Surface<'_>) {
         self.keyboard.keep();
         self.output.resize();
@@ -466,8 +467,8 @@ impl<'a> Job<'a> {
         {
             (self.listener)(growth);
         }
-        let outcome = self.outcome(surface.now);
-        (self.listener)(Event::JobFinished(Box::new(outcome)));
+        let outcome = Box::new(self.outcome(surface.now));
+        (self.listener)(Event::JobFinished(outcome));
     }
 
     fn outcome(&mut self, now: Moment) -> Outcome {

@@ -111,9 +111,9 @@ impl Keyboard {
         self.terminal = None;
     }
 
-    /// Hands on what was typed, and notes signals that keys stood for. One that suspends is not handed on, since the
-    /// job could not stop by itself in a session of its own; unless the job's leader is a shell with
-    /// another group in the foreground: then it is that one which is meant.
+    /// Hands on what was typed, and notes signals that keys stood for. One that suspends is not handed on: the job is told
+    /// when we are; unless the job's leader is a shell with another group in the foreground: then it is that one which is
+    /// meant.
     pub(super) fn hand_on(&mut self, job: Option<BorrowedFd<'_>>, poller: &Poller, tree: &Tree) {
         let (Some(terminal), Some(job)) = (&self.terminal, job) else { return self.let_go(poller, tree) };
         let mut buffer = [0; AT_ONCE];
@@ -161,6 +161,11 @@ impl Keyboard {
             self.signals.push(Signal::TSTP);
         }
         self.suspended = suspended;
+    }
+
+    /// We are about to stop the job ourselves, or let it go on.
+    pub(super) fn expect_stop(&mut self) {
+        self.suspended = true;
     }
 
     /// The signals that keys stood for since the last look.

@@ -343,7 +343,12 @@ impl Machine {
             return;
         }
         self.state = State::Stopping;
-        self.effects.push(Effect::TellStopping(cause, signal));
+        let told = match cause {
+            // The job has it from the terminal.
+            Cause::Cancelled { signal } if heard => signal,
+            _ => signal,
+        };
+        self.effects.push(Effect::TellStopping(cause, told));
         if !heard {
             self.send(signal);
         }

@@ -31,8 +31,9 @@ const THREADS: usize = usize::MAX - 3;
 const ARRIVALS_AT_ONCE: u32 = 64;
 /// The terminal signals job and runner in one go; the job may be seen dead before our handler has run.
 const TERMINAL_LIMIT: Duration = Duration::from_millis(50);
-/// Output that stands before a stop reaches the terminal within this, or after it.
+/// A job that has not tidied up and stopped by itself within this is stopped.
 const SUSPEND_LIMIT: Duration = Duration::from_millis(200);
+const SUSPEND_PERIOD: Duration = Duration::from_millis(2);
 
 /// Owns jobs until they are done.
 pub struct Watchdog<'a> {
@@ -176,7 +177,7 @@ impl<'a> Watchdog<'a> {
                 if let Some(stage) = &self.stage {
                     stage.resize();
                 }
-                self.with_each(|job, _| job.resize());
+                self.with_each(|job, surface| job.resume(surface));
             }
             Order::TellStatus => self.with_each(|job, surface| job.tell_status(surface.now)),
             Order::Suspend => self.suspend(arrival.sender.is_some()),
@@ -190,6 +191,8 @@ impl<'a> Watchdog<'a> {
         let typed: Vec<(Vec<Signal>, bool)> = self.jobs.values_mut().map(Job::take_typed).collect();
         for (signals, heard) in typed {
             for signal in signals {
+                // Scripts around us and the other members of our pipeline expect it as well.
+                signals::tell_own_group(signal);
                 self.carry_out(Arrival { signal, sender: None }, false, heard);
             }
         }
@@ -198,10 +201,14 @@ impl<'a> Watchdog<'a> {
     /// Stops with the terminal's other jobs: the trees that the terminal did not reach, the clock, then ourselves.
     fn suspend(&mut self, sent_to_us_alone: bool) {
         let unreached = |job: &Job<'_>| sent_to_us_alone || !job.shares_group();
-        for job in self.jobs.values().filter(|job| unreached(job)) {
-            job.job_control(if job.shares_group() { Signal::TSTP } else { Signal::STOP });
+        for job in self.jobs.values_mut().filter(|job| unreached(job)) {
+            job.job_control(Signal::TSTP);
         }
-        self.deliver();
+        // A full-screen program tidies the screen first, and that belongs above the prompt of the shell.
+        self.await_stops();
+        for job in self.jobs.values_mut().filter(|job| !job.shares_group()) {
+            job.job_control(Signal::STOP);
+        }
         for job in self.jobs.values_mut() {
             job.give_keyboard_back(&self.poller);
         }
@@ -215,24 +222,25 @@ impl<'a> Watchdog<'a> {
         if let Some(stage) = &self.stage {
             stage.resize();
         }
-        for job in self.jobs.values().filter(|job| unreached(job)) {
+        for job in self.jobs.values_mut().filter(|job| unreached(job)) {
             job.job_control(Signal::CONT);
         }
         self.with_each(|job, surface| job.resume(surface));
     }
 
-    /// Moves on what the jobs wrote until now: it belongs above the prompt of the shell, and an editor leaves the screen
-    /// with its last words.
-    fn deliver(&mut self) {
+    /// Moves on what the jobs write until they are stopped, those that we share a group with left out.
+    fn await_stops(&mut self) {
         let begun = self.clock.now();
         loop {
+            let stopped = self.jobs.values().all(|job| job.shares_group() || job.is_stopped());
             let mut held_up = false;
             self.with_each(|job, surface| held_up |= job.advance_all(surface));
             let left = SUSPEND_LIMIT.saturating_sub(self.clock.now() - begun);
-            if left.is_zero() || !held_up {
+            if left.is_zero() || (stopped && !held_up) {
                 return;
             }
-            self.doorbell.await_ring(left);
+            // A thread that wrote rings; that a job stopped is not told here.
+            self.doorbell.await_ring(left.min(SUSPEND_PERIOD));
             self.doorbell.clear();
         }
     }
