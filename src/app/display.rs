@@ -95,6 +95,8 @@ pub(super) struct Display {
     finished: bool,
     /// The job did not end by itself.
     killed: bool,
+    /// Nobody else of our pipeline is at the terminal.
+    owns_keyboard: bool,
 }
 
 impl Display {
@@ -119,6 +121,7 @@ impl Display {
             muted: None,
             finished: false,
             killed: false,
+            owns_keyboard: descriptors::is_terminal(descriptors::stdout()),
         })
     }
 
@@ -176,8 +179,8 @@ impl Display {
         if live.elapsed < FIRST_BAR {
             return;
         }
-        if self.terminal.as_ref().is_some_and(|terminal| !terminal.is_ours()) {
-            // In the background the terminal is somebody else's.
+        if self.terminal.as_ref().is_some_and(|terminal| !terminal.is_ours() || self.has_pager(terminal)) {
+            // The terminal is somebody else's.
             return stage.draw(Vec::new());
         }
         self.frames += 1;
@@ -188,9 +191,16 @@ impl Display {
         }
     }
 
+    /// Whoever reads our stdout may have the screen, as a pager does. Then the keyboard is not as a shell leaves it.
+    fn has_pager(&self, terminal: &Terminal) -> bool {
+        !self.owns_keyboard && !terminal.is_line_by_line()
+    }
+
     fn say(&mut self, line: &str) {
         match &self.stage {
-            Some(stage) => stage.print(line),
+            // Lines for a terminal that takes none are dropped until it has had time to recover.
+            Some(stage) if !stage.print(line, self.patience) => self.patience = Duration::ZERO,
+            Some(_) => {}
             None if self.muted.is_some() => {}
             None => {
                 let (said, left) = answer::say_within(line, self.patience);

@@ -47,13 +47,14 @@ fn decide(facts: &Facts) -> Streams {
         let stderr = if pty { Route::WithStdout } else { Route::Keep };
         return Streams { stdout: Route::Keep, stderr, terminals: [pty; 2] };
     }
-    let taken = owned || pty;
-    let route = |index: usize| if terminal[index] && !taken { Route::Inherit } else { Route::PassThrough };
-    let terminals = [0, 1].map(|index| terminal[index] && taken && !operation);
-    // One redirected stream of two stays apart; otherwise a terminal that was asked for is one for both.
-    if pty && terminal[0] == terminal[1] {
-        return Streams { stdout: Route::PassThrough, stderr: Route::WithStdout, terminals: [true; 2] };
+    if pty {
+        // One for both, unless the user sends them different ways.
+        let apart = terminal[0] != terminal[1] || (terminal[0] && !same);
+        let stderr = if apart { Route::PassThrough } else { Route::WithStdout };
+        return Streams { stdout: Route::PassThrough, stderr, terminals: [true, terminal[1] || !apart] };
     }
+    let route = |index: usize| if terminal[index] && !owned { Route::Inherit } else { Route::PassThrough };
+    let terminals = [0, 1].map(|index| terminal[index] && owned && !operation);
     let both = route(0) == Route::PassThrough && route(1) == Route::PassThrough;
     let stderr = if both && same { Route::WithStdout } else { route(1) };
     Streams { stdout: route(0), stderr, terminals }
@@ -95,5 +96,7 @@ mod tests {
         assert_eq!(decide(&Facts { json: true, ..TERMINAL }), streams(Keep, Keep, [false; 2]));
         let apart = Facts { pty: true, terminal: [true, false], ..PIPES };
         assert_eq!(decide(&apart), streams(PassThrough, PassThrough, [true, false]));
+        let to_a_pager = Facts { pty: true, terminal: [false, true], ..PIPES };
+        assert_eq!(decide(&to_a_pager), streams(PassThrough, PassThrough, [true; 2]));
     }
 }

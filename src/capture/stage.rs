@@ -29,6 +29,7 @@ pub struct Stage {
     screen: Mutex<Option<Screen>>,
     put_back: Condvar,
     resized: AtomicBool,
+    hidden: AtomicBool,
     /// What the terminal shows beside its screen.
     badge: Mutex<Option<Badge>>,
 }
@@ -52,6 +53,7 @@ impl Stage {
             screen: Mutex::new(Some(Screen::new(size.columns, size.rows))),
             put_back: Condvar::new(),
             resized: AtomicBool::new(false),
+            hidden: AtomicBool::new(false),
             badge: Mutex::new(None),
         })
     }
@@ -65,20 +67,27 @@ impl Stage {
     pub fn write(&self, bytes: &[u8]) -> io::Result<Moved> {
         let mut result = Ok(Moved::Bytes(0));
         let compose = |screen: &mut Screen, now| screen.output(bytes, now);
-        self.take_turn(None, compose, |composed| result = descriptors::write_all(self.target.as_fd(), composed));
+        self.take_turn(None, compose, |composed| {
+            result = descriptors::write_all(self.target.as_fd(), composed);
+            true
+        });
         result
     }
 
     /// Shows these lines as the bar, where the terminal is free just now.
     pub fn draw(&self, lines: Vec<String>) {
+        if self.hidden.load(Ordering::Acquire) {
+            return;
+        }
         let compose = |screen: &mut Screen, now| [screen.footer(lines, now), screen.tick(now)].concat();
         self.take_turn(Some(Duration::ZERO), compose, |composed| self.write_at_once(composed, Duration::ZERO));
     }
 
-    /// Prints a line of our own above the bar.
-    pub fn print(&self, line: &str) {
+    /// Prints a line of our own above the bar. Waits at most so long for its turn, and so long for the terminal; false
+    /// where that was not enough.
+    pub fn print(&self, line: &str, patience: Duration) -> bool {
         let compose = |screen: &mut Screen, _| screen.line_above(line);
-        self.take_turn(Some(PATIENCE), compose, |composed| self.write_at_once(composed, PATIENCE));
+        self.take_turn(Some(patience), compose, |composed| self.write_at_once(composed, patience))
     }
 
     /// Sends a sequence that moves nothing and whose effect stays, where it does not stand yet and the terminal is free
@@ -95,8 +104,9 @@ impl Stage {
         self.take_turn(Some(Duration::ZERO), compose, |composed| self.write_at_once(composed, Duration::ZERO));
     }
 
-    /// Takes the bar away until the next `draw`.
+    /// Takes the bar away until `show`: the terminal is about to be somebody else's.
     pub fn hide(&self) {
+        self.hidden.store(true, Ordering::Release);
         let undo = self.take_badge();
         let compose = |screen: &mut Screen, now| [screen.footer(Vec::new(), now), screen.aside(undo)].concat();
         self.take_turn(Some(PATIENCE), compose, |composed| self.write_at_once(composed, PATIENCE));
@@ -123,6 +133,12 @@ impl Stage {
         badge.map_or("", |badge| badge.undo)
     }
 
+    /// The terminal is ours again, of whatever size.
+    pub fn show(&self) {
+        self.resize();
+        self.hidden.store(false, Ordering::Release);
+    }
+
     /// The terminal has another size now. Whoever writes next heeds it.
     pub fn resize(&self) {
         self.resized.store(true, Ordering::Release);
@@ -133,37 +149,38 @@ impl Stage {
         usize::from(pty::size(self.target.as_fd()).unwrap_or(DEFAULT_SIZE).columns)
     }
 
-    fn write_at_once(&self, bytes: &[u8], patience: Duration) {
-        if !bytes.is_empty() {
-            // What the terminal does not take now is drawn again soon.
-            let _ = descriptors::write_patiently(self.target.as_fd(), bytes, patience);
-        }
+    /// False where the terminal did not take it now. A bar is drawn again soon.
+    fn write_at_once(&self, bytes: &[u8], patience: Duration) -> bool {
+        let written = descriptors::write_patiently(self.target.as_fd(), bytes, patience);
+        matches!(written, Ok(Moved::Bytes(_)))
     }
 
-    /// Composes and writes while nobody else does. Waits for its turn at most so long.
+    /// Composes and writes while nobody else does. Waits for its turn at most so long; false where that was not enough, or
+    /// the terminal did not take it.
     fn take_turn(
         &self,
         limit: Option<Duration>,
         compose: impl FnOnce(&mut Screen, Duration) -> Vec<u8>,
-        write: impl FnOnce(&[u8]),
-    ) {
-        let Ok(slot) = self.screen.lock() else { return };
+        write: impl FnOnce(&[u8]) -> bool,
+    ) -> bool {
+        let Ok(slot) = self.screen.lock() else { return false };
         let taken = match limit {
             None => self.put_back.wait_while(slot, |screen| screen.is_none()).ok(),
             Some(limit) => {
                 self.put_back.wait_timeout_while(slot, limit, |screen| screen.is_none()).ok().map(|(slot, _)| slot)
             }
         };
-        let Some(mut screen) = taken.and_then(|mut slot| slot.take()) else { return };
+        let Some(mut screen) = taken.and_then(|mut slot| slot.take()) else { return false };
         if self.resized.swap(false, Ordering::AcqRel)
             && let Some(size) = pty::size(self.target.as_fd())
         {
             screen.resize(size.columns, size.rows);
         }
-        write(&compose(&mut screen, self.clock.now() - Moment::default()));
+        let taken = write(&compose(&mut screen, self.clock.now() - Moment::default()));
         if let Ok(mut slot) = self.screen.lock() {
             *slot = Some(screen);
         }
         self.put_back.notify_one();
+        taken
     }
 }

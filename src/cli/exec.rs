@@ -32,7 +32,8 @@ pub struct ExecOptions {
     /// Give the command a pseudo-terminal for its output
     ///
     /// It prints as it would on a terminal, with colours and without delay, and both streams are kept in their true
-    /// order as one. Its input stays what it is.
+    /// order as one. Where its input is the terminal it is the same one then, and keys go on to it; a file or a pipe stays
+    /// what it is.
     #[arg(long, help_heading = "Job", hide_short_help = true)]
     pub pty: bool,
     #[command(flatten)]

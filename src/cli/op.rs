@@ -9,7 +9,7 @@ use clap::{ArgMatches, Args, Command as Definition, FromArgMatches};
 
 use crate::app::config::Config;
 use crate::cli::job_options::JobOptions;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::job::Command;
 use crate::model::request::{AnswerOptions, ExecRequest};
 use crate::ops::{self, child};
@@ -35,7 +35,7 @@ pub(crate) enum Asked {
         json: bool,
     },
     /// The parameters make no sense; the error goes where the options say.
-    Refused(crate::error::Error, AnswerOptions),
+    Refused(Error, AnswerOptions),
 }
 
 impl OpOptions {
@@ -54,6 +54,14 @@ impl OpOptions {
 pub(crate) fn read(matches: &ArgMatches) -> std::result::Result<Asked, clap::Error> {
     let job = JobOptions::from_arg_matches(matches)?;
     if ListOption::from_arg_matches(matches)?.list {
+        if let Some((name, _)) = matches.subcommand() {
+            let error = Error::Invalid {
+                argument: Some("--list".to_owned()),
+                message: format!("--list lists operations, and '{name}' would run"),
+                remediation: "Leave one of them out".to_owned(),
+            };
+            return Ok(Asked::Refused(error, job.output.answer()));
+        }
         return Ok(Asked::List { json: job.output.json });
     }
     let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);

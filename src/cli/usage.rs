@@ -57,6 +57,12 @@ pub(crate) fn wrong(error: &clap::Error, verb: &str, args: &[OsString]) -> Error
             let argument = Some("COMMAND".to_owned());
             return Error::Invalid { argument, message: "no command to run".to_owned(), remediation };
         }
+        ErrorKind::MissingRequiredArgument
+            if name.contains('|') || argument.as_deref().is_some_and(|a| a.contains('|')) =>
+        {
+            let message = "nothing to tell was given".to_owned();
+            return Error::Invalid { argument: None, message, remediation: format!("Give at least one option; {see}") };
+        }
         ErrorKind::MissingRequiredArgument => {
             (format!("{} is missing", argument.as_deref().unwrap_or_default()), format!("Add it; {see}"))
         }

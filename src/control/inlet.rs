@@ -42,7 +42,8 @@ impl Inlet {
 
     /// The next message; an empty one where somebody sent it whom we do not hear. None where there is none now.
     pub fn next(&self) -> Option<Message> {
-        let mut buffer = [0; DATAGRAM_LIMIT];
+        // On the heap, where only the pages that are written to cost anything.
+        let mut buffer = vec![0; DATAGRAM_LIMIT];
         let datagram = self.socket.receive(&mut buffer)?;
         // Not passed over here: whoever sends without end would keep us here without end.
         Some(if datagram.from_job { read(&buffer[..datagram.length], &datagram) } else { Message::default() })
@@ -51,7 +52,7 @@ impl Inlet {
     /// What is in the queue when the job is over. What is sent from now on fails.
     pub fn last(&self) -> Vec<Message> {
         self.socket.close_to_senders();
-        let mut buffer = [0; DATAGRAM_LIMIT];
+        let mut buffer = vec![0; DATAGRAM_LIMIT];
         let mut left = Vec::new();
         let mut with_file = VecDeque::new();
         for _ in 0..LAST_DATAGRAMS {

@@ -37,6 +37,8 @@ pub enum EventKind {
     Status { message: String },
     /// The job said what it has so far.
     Partial { value: Value },
+    /// The job said that it is stopping by itself.
+    StopAnnounced,
     /// The job asked for more time and got it, or a part of it.
     Extended {
         /// The wall time that holds now, from the start of the attempt.

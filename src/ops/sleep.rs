@@ -18,7 +18,7 @@ const STEP: Duration = Duration::from_millis(100);
 #[serde(deny_unknown_fields)]
 pub(super) struct Sleep {
     /// How long: 60, 1.5, 90s, 1h30m
-    #[arg(value_name = "DUR")]
+    #[arg(value_name = "DUR", allow_hyphen_values = true)]
     duration: Span,
 }
 

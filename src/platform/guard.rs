@@ -190,13 +190,13 @@ fn leave_terminal(plan: &Plan) {
         return;
     }
     let mut own: i32 = 0;
-    // SAFETY: the descriptor is kept open until here; the kernel reads one number.
+    // SAFETY: the descriptor is kept open, so that the terminal is there for whoever comes back to it; the kernel
+    // reads one number.
     unsafe {
         if let Ok(pid) = syscall!(Sysno::getpid) {
             own = pid as i32;
         }
         let _ = syscall!(Sysno::ioctl, plan.terminal, libc::TIOCSPGRP, &raw const own);
-        let _ = syscall!(Sysno::close, plan.terminal);
     }
 }
 

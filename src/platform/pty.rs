@@ -67,6 +67,8 @@ pub enum Key {
     Interrupt,
     Quit,
     Suspend,
+    /// The key after it stands for itself.
+    Literal,
 }
 
 /// The modes of a pseudo-terminal, seen from our side.
@@ -86,10 +88,12 @@ impl Modes {
         if byte == 0 || !self.0.local_modes.contains(LocalModes::ISIG) {
             return Key::Plain;
         }
+        let edited = LocalModes::IEXTEN | LocalModes::ICANON;
         match byte {
             _ if byte == special[SpecialCodeIndex::VINTR] => Key::Interrupt,
             _ if byte == special[SpecialCodeIndex::VQUIT] => Key::Quit,
             _ if byte == special[SpecialCodeIndex::VSUSP] => Key::Suspend,
+            _ if byte == special[SpecialCodeIndex::VLNEXT] && self.0.local_modes.contains(edited) => Key::Literal,
             _ => Key::Plain,
         }
     }

@@ -68,6 +68,11 @@ impl Terminal {
         }
     }
 
+    /// True where the keyboard gives whole lines, as a shell leaves it for programs.
+    pub fn is_line_by_line(&self) -> bool {
+        rustix::termios::tcgetattr(&self.device).is_ok_and(|modes| modes.local_modes.contains(LocalModes::ICANON))
+    }
+
     /// The terminal itself, to wait for keys and to read them.
     pub fn device(&self) -> BorrowedFd<'_> {
         self.device.as_fd()

@@ -22,7 +22,7 @@ pub fn record(event: &Event, timestamp: &str, job_id: &str, name: Option<&str>) 
         Event::StatusReported(message) => EventKind::Status { message: message.clone() },
         Event::PartialReported(value) => EventKind::Partial { value: value.clone() },
         Event::DeadlineExtended { timeout, capped } => {
-            EventKind::Extended { timeout_seconds: Seconds(*timeout), capped: *capped }
+            EventKind::Extended { timeout_seconds: milliseconds(*timeout), capped: *capped }
         }
         Event::ExtensionRefused { reason } => EventKind::ExtensionRefused { reason: (*reason).to_owned() },
         Event::MessageRefused { reason } => EventKind::MessageRefused { reason: reason.clone() },
@@ -38,10 +38,9 @@ pub fn record(event: &Event, timestamp: &str, job_id: &str, name: Option<&str>) 
         }
         Event::LeftoversFound(processes) => EventKind::Leftovers { processes: processes.clone() },
         Event::JobFinished(outcome) => finished(outcome),
-        // How it stands is told by the other events, and signals and announcements lead to them.
-        Event::TimePassed(_) | Event::StatusRequested(_) | Event::StoppingReported | Event::SignalForwarded(_) => {
-            return None;
-        }
+        Event::StoppingReported => EventKind::StopAnnounced,
+        // How it stands is told by the other events, and signals lead to them.
+        Event::TimePassed(_) | Event::StatusRequested(_) | Event::SignalForwarded(_) => return None,
     };
     Some(EventRecord {
         timestamp: timestamp.to_owned(),

@@ -110,7 +110,7 @@ impl<'a> Job<'a> {
         let limit = usize::try_from(spec.capture_limit).unwrap_or(usize::MAX);
         let first_key = id * KEYS + OUTPUT;
         let output = Output::open(streams, limit, log.as_ref(), stage.as_ref(), &mut tree, doorbell, first_key)?;
-        let has_terminal = output.terminal().is_some();
+        let has_terminal = tree.terminal.is_some();
         let keyboard = Keyboard::open(has_terminal, id * KEYS + KEYBOARD);
         tree.keyboard = keyboard.device().map(descriptors::duplicate).transpose()?;
         let shares_group = !tree.own_group && !has_terminal;
@@ -328,6 +328,9 @@ impl<'a> Job<'a> {
         if let Some(progress) = self.output.take_progress() {
             let event = self.listening.note_progress(progress);
             (self.listener)(event);
+        }
+        if self.output.has_lost_terminal_reader() {
+            self.tree.signal_alone(Signal::PIPE);
         }
         if grew {
             self.standing.note_sign(surface.now);

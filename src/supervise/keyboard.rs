@@ -36,16 +36,17 @@ pub(super) struct Keyboard {
     signals: Vec<Signal>,
     /// The job suspended itself.
     suspended: bool,
+    /// The next key stands for itself.
+    literal: bool,
 }
 
 impl Keyboard {
-    /// The keyboard of our terminal for a job that has one of its own. There is none where no stream of ours is a
-    /// terminal at all.
+    /// The keyboard of our terminal for a job that has one of its own. There is none where our stdout is no
+    /// terminal: then the keyboard may be that of a pager behind us.
     pub(super) fn open(wanted: bool, key: usize) -> Self {
-        let ours = [descriptors::stdin(), descriptors::stdout(), descriptors::stderr()];
-        let wanted = wanted && ours.into_iter().any(descriptors::is_terminal);
+        let wanted = wanted && descriptors::is_terminal(descriptors::stdout());
         let terminal = if wanted { Terminal::open() } else { None };
-        Self { terminal, taken: false, key, waiting: Vec::new(), signals: Vec::new(), suspended: false }
+        Self { terminal, taken: false, key, waiting: Vec::new(), signals: Vec::new(), suspended: false, literal: false }
     }
 
     /// The terminal, for whoever puts its modes back where we cannot.
@@ -125,18 +126,26 @@ impl Keyboard {
         };
         let modes = Modes::of(job);
         for byte in typed {
+            if std::mem::take(&mut self.literal) {
+                self.waiting.push(*byte);
+                continue;
+            }
             let signal = match modes.as_ref().map_or(Key::Plain, |modes| modes.key(*byte)) {
                 Key::Interrupt => Signal::INT,
                 Key::Quit => Signal::QUIT,
                 Key::Suspend if pty::foreground(job).is_none_or(|group| group == tree.leader_pid()) => Signal::TSTP,
-                Key::Suspend | Key::Plain => {
+                key @ (Key::Suspend | Key::Plain | Key::Literal) => {
+                    self.literal = key == Key::Literal;
                     if self.waiting.len() < WAITING_LIMIT {
                         self.waiting.push(*byte);
                     }
                     continue;
                 }
             };
-            self.signals.push(signal);
+            // A terminal's pending stops are one.
+            if signal != Signal::TSTP || !self.signals.contains(&signal) {
+                self.signals.push(signal);
+            }
             if signal != Signal::TSTP {
                 self.waiting.clear();
                 pty::forget_typed(job);

@@ -29,6 +29,7 @@ pub(super) struct Output {
     merged: bool,
     first_key: usize,
     ended: bool,
+    lost_reader: bool,
 }
 
 /// What the poller waits for on behalf of one stream.
@@ -68,7 +69,9 @@ impl Output {
             let (source, write_end) = if terminal {
                 let model = if descriptors::is_terminal(ours) { ours } else { descriptors::stderr() };
                 let Pty { master, slave } = Pty::open(model)?;
-                give_terminal(slave.as_fd(), tree)?;
+                if wants_session(tree) {
+                    give_terminal(slave.as_fd(), tree)?;
+                }
                 (master, slave)
             } else {
                 descriptors::pipe()?
@@ -93,7 +96,14 @@ impl Output {
             tree.descriptors[index + 1] = Some(write_end);
         }
         let merged = streams.stderr == Route::WithStdout;
-        Ok(Self { pumps, interests: [StreamInterest::default(); 2], merged, first_key, ended: false })
+        Ok(Self {
+            pumps,
+            interests: [StreamInterest::default(); 2],
+            merged,
+            first_key,
+            ended: false,
+            lost_reader: false,
+        })
     }
 
     /// Our side of the job's terminal, where it has one.
@@ -242,6 +252,12 @@ impl Output {
         self.merged
     }
 
+    /// True once, where whoever read what the job writes to its terminal went away. No pipe breaks for it then.
+    pub(super) fn has_lost_terminal_reader(&mut self) -> bool {
+        let lost = self.pumps.iter().flatten().any(|pump| pump.is_terminal() && pump.reader_gone());
+        lost && !std::mem::replace(&mut self.lost_reader, true)
+    }
+
     /// What went wrong beside the job, each as a sentence's end.
     pub(super) fn troubles(&self) -> Vec<String> {
         self.pumps.iter().flatten().filter_map(Pump::trouble).map(str::to_owned).collect()
@@ -251,6 +267,12 @@ impl Output {
     pub(super) fn reader_is_gone(&self) -> bool {
         self.pumps.iter().flatten().any(Pump::reader_gone)
     }
+}
+
+/// Where somebody else may have the user's terminal, such as a pager behind us in a pipeline, the job stays in our
+/// session, and keyboard and signals are the terminal's own.
+fn wants_session(tree: &TreeSpec) -> bool {
+    tree.own_group || descriptors::is_terminal(descriptors::stdout())
 }
 
 /// Makes this the job's own terminal, unless it has one, and its input, where that is a terminal now.

@@ -220,7 +220,7 @@ impl<'a> Watchdog<'a> {
         signals::stop_by_terminal();
         self.clock.resume();
         if let Some(stage) = &self.stage {
-            stage.resize();
+            stage.show();
         }
         for job in self.jobs.values_mut().filter(|job| unreached(job)) {
             job.job_control(Signal::CONT);

@@ -81,12 +81,17 @@ impl Ways {
             tally.skipped += hole;
             tally.advance(hole, context)?;
             offset = data.end;
-            self.range(from, to, data, pair, tally, context)?;
+            let end = data.end;
+            let reached = self.range(from, to, data, pair, tally, context)?;
+            if reached < end {
+                // It is shorter than it said, as files of sysfs are and such as are cut meanwhile.
+                return Ok(to.set_len(reached)?);
+            }
         }
         Ok(to.set_len(size)?)
     }
 
-    /// Moves a range that is no hole.
+    /// Moves a range that is no hole. Gives the place up to which there was something.
     fn range(
         &mut self,
         from: &File,
@@ -95,7 +100,7 @@ impl Ways {
         pair: (u64, u64),
         tally: &mut Tally,
         context: &mut Context,
-    ) -> Result<(), Stop> {
+    ) -> Result<u64, Stop> {
         while !range.is_empty() && !self.cannot_move.contains(&pair) {
             let piece = (range.end - range.start).min(PIECE) as usize;
             match file_copy::move_some(from, to, range.start, piece)? {
@@ -111,7 +116,7 @@ impl Ways {
             }
         }
         if range.is_empty() {
-            return Ok(());
+            return Ok(range.end);
         }
         through_us(from, to, range, tally, context)
     }
@@ -124,7 +129,7 @@ fn through_us(
     mut range: Range<u64>,
     tally: &mut Tally,
     context: &mut Context,
-) -> Result<(), Stop> {
+) -> Result<u64, Stop> {
     let mut buffer = vec![0; BUFFER.min(usize::try_from(range.end - range.start).unwrap_or(BUFFER))];
     while !range.is_empty() {
         let limit = buffer.len().min(usize::try_from(range.end - range.start).unwrap_or(BUFFER));
@@ -139,12 +144,12 @@ fn through_us(
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(range.start)
 }
 
 /// Reads and writes from there to the end.
 fn tail(from: &File, to: &File, offset: u64, tally: &mut Tally, context: &mut Context) -> Result<(), Stop> {
-    through_us(from, to, offset..u64::MAX, tally, context)
+    through_us(from, to, offset..u64::MAX, tally, context).map(drop)
 }
 
 /// Writes all of a file into something that has no places to write at, such as a pipe.

@@ -23,7 +23,7 @@ struct Work<'a> {
     /// The file system that is written to at present.
     device: u64,
     /// Where a file with more than one name was first copied to.
-    first_names: HashMap<(u64, u64), (PathBuf, OsString)>,
+    first_names: HashMap<(u64, u64), (PathBuf, OsString, (u64, u64))>,
 }
 
 /// Carries it out. Entries that fail are in the tally; what fails here is the end.
@@ -137,7 +137,11 @@ impl Work<'_> {
 
     /// Links to the copy of another name of the same file. False: there is none yet.
     fn another_name(&self, metadata: &Metadata, to: &Folder, name: &OsStr) -> io::Result<bool> {
-        let Some((folder, first)) = self.first_names.get(&inode(metadata)) else { return Ok(false) };
+        let Some((folder, first, copy)) = self.first_names.get(&inode(metadata)) else { return Ok(false) };
+        // Another source of the same name may have replaced it since.
+        if fs::symlink_metadata(folder.join(first)).map(|there| inode(&there)).ok() != Some(*copy) {
+            return Ok(false);
+        }
         let linked = Folder::open(folder)
             .and_then(|folder| new_file::put(to, name, self.context, |name| to.link_from(name, &folder, first)));
         match linked {
@@ -148,8 +152,11 @@ impl Work<'_> {
     }
 
     fn remember(&mut self, metadata: &Metadata, to: &Folder, name: &OsStr) {
-        if metadata.nlink() > 1 {
-            self.first_names.insert(inode(metadata), (to.path().to_owned(), name.to_owned()));
+        if metadata.nlink() > 1
+            && let Ok(copy) = fs::symlink_metadata(to.path().join(name))
+        {
+            let place = (to.path().to_owned(), name.to_owned(), inode(&copy));
+            self.first_names.insert(inode(metadata), place);
         }
     }
 

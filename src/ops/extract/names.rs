@@ -4,10 +4,17 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+/// No call takes a longer path: PATH_MAX, path_resolution(7).
+const LONGEST: usize = 4096;
+
 /// The name of an entry as a path below the destination, or why it cannot be one. Empty: the destination itself.
 pub(super) fn entry(bytes: &[u8]) -> Result<PathBuf, &'static str> {
     if bytes.contains(&0) {
         return Err("its name holds a zero byte");
+    }
+    // A folder of a folder of a folder takes time and memory by the square of their number.
+    if bytes.len() > LONGEST {
+        return Err("its name is longer than any path may be");
     }
     let mut path = PathBuf::new();
     for part in Path::new(OsStr::from_bytes(bytes)).components() {

@@ -5,7 +5,7 @@
 //! short meanwhile must not kill us.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -84,7 +84,9 @@ pub(super) fn of(algorithm: Algorithm, file: &File, on_bytes: OnBytes<'_>) -> Re
         }
         Algorithm::Blake3 => {
             let metadata = file.metadata()?;
+            // Standard input may be a file that somebody has read a part of; the blocks are counted from the beginning.
             if metadata.is_file()
+                && { file }.stream_position()? == 0
                 && metadata.len() > 4 * BLOCK as u64
                 && let Some(digest) = in_parallel(file, on_bytes)?
             {
@@ -130,7 +132,7 @@ struct Done {
 fn in_parallel(file: &File, on_bytes: OnBytes<'_>) -> Result<Option<[u8; 32]>, Stop> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
-    let mut values: Vec<Option<ChainingValue>> = Vec::new();
+    let mut values: Vec<Option<(ChainingValue, usize)>> = Vec::new();
     thread::scope(|scope| {
         let (done, ended) = channel();
         for _ in 0..threads {
@@ -151,7 +153,7 @@ fn in_parallel(file: &File, on_bytes: OnBytes<'_>) -> Result<Option<[u8; 32]>, S
                 if values.len() <= index {
                     values.resize(index + 1, None);
                 }
-                values[index] = Some(block.value);
+                values[index] = Some((block.value, block.bytes));
                 on_bytes(block.bytes as u64).map_err(Stop::Over)
             });
             if result.is_err() {
@@ -160,8 +162,15 @@ fn in_parallel(file: &File, on_bytes: OnBytes<'_>) -> Result<Option<[u8; 32]>, S
         }
         result
     })?;
-    // Where the file grew while it was read, the first hole is where it ended before.
-    let whole: Vec<ChainingValue> = values.into_iter().map_while(|value| value).collect();
+    // Where the file grew while it was read, it ended before at the first hole, or in the first block that is not full:
+    // what another thread found behind that belongs to no file that ever was.
+    let mut whole = Vec::with_capacity(values.len());
+    for (value, bytes) in values.into_iter().map_while(|value| value) {
+        whole.push(value);
+        if bytes < BLOCK {
+            break;
+        }
+    }
     Ok((whole.len() > 1).then(|| {
         let (left, right) = halves(&whole);
         *merge_subtrees_root(&joined(left), &joined(right), Mode::Hash).as_bytes()

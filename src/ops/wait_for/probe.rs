@@ -147,6 +147,10 @@ fn connect(host: &str, port: u16, limit: Duration, watch: &Watch) -> std::result
         // Each address has its share of what is left, so that one that swallows packets does not hide the next.
         let share = (until - watch.clock.now()) / (addresses.len() - at).max(1) as u32;
         match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
+            // On one machine, a connection from the very port that it leads to reaches itself: tcp(7), simultaneous open.
+            Ok(stream) if stream.local_addr().is_ok_and(|local| local == *address) => {
+                "connection refused".clone_into(&mut last);
+            }
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => "no answer".clone_into(&mut last),
             Err(error) => last = reason(&error),
