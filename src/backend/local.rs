@@ -202,7 +202,8 @@ fn queue() -> (EventSender, Events) {
 }
 
 struct EventSender {
-    sender: SyncSender<Event>,
+    /// The room for all is made at the start, so each takes as little of it as it can.
+    sender: SyncSender<Box<Event>>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -213,7 +214,7 @@ impl EventSender {
         let waiting = self.waiting.load(Ordering::Relaxed);
         let room = match event {
             Event::JobFinished(_) => {
-                let _ = self.sender.send(event);
+                let _ = self.sender.send(Box::new(event));
                 return;
             }
             Event::PartialReported(_) => WAITING_VALUES,
@@ -227,7 +228,7 @@ impl EventSender {
         };
         if waiting < room {
             self.waiting.fetch_add(1, Ordering::Relaxed);
-            if self.sender.try_send(event).is_err() {
+            if self.sender.try_send(Box::new(event)).is_err() {
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
             }
         }
@@ -235,7 +236,7 @@ impl EventSender {
 }
 
 struct Events {
-    receiver: Receiver<Event>,
+    receiver: Receiver<Box<Event>>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -243,7 +244,7 @@ impl Iterator for Events {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        let event = self.receiver.recv().ok()?;
+        let event = *self.receiver.recv().ok()?;
         if !matches!(event, Event::JobFinished(_)) {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
