@@ -60,8 +60,12 @@ pub(crate) fn wrong(error: &clap::Error, verb: &str, args: &[OsString]) -> Error
         ErrorKind::MissingRequiredArgument
             if name.contains('|') || argument.as_deref().is_some_and(|a| a.contains('|')) =>
         {
+            // One of a group: `<--progress <FRACTION>|--message <TEXT>|...>`.
+            let group = argument.as_deref().unwrap_or_default().trim_matches(['<', '>']).to_owned();
+            let names: Vec<_> = group.split('|').map(bare).collect();
             let message = "nothing to tell was given".to_owned();
-            return Error::Invalid { argument: None, message, remediation: format!("Give at least one option; {see}") };
+            let remediation = format!("Give at least one of {}; {see}", names.join(", "));
+            return Error::Invalid { argument: None, message, remediation };
         }
         ErrorKind::MissingRequiredArgument => {
             (format!("{} is missing", argument.as_deref().unwrap_or_default()), format!("Add it; {see}"))

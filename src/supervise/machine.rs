@@ -133,6 +133,7 @@ impl Machine {
             }
             Input::CpuMeasured { cpu, held_up } => self.cpu_measured(cpu, held_up, now),
             Input::Due(timer) => self.due(timer, now),
+            Input::TimeUp => self.time_up(now),
             Input::Stop { cause, rung, heard } => self.stop(cause, rung, heard, now),
             Input::Forward { signal, heard } => self.forward(signal, heard, now),
         }
@@ -207,12 +208,8 @@ impl Machine {
 
     fn due(&mut self, timer: Timer, now: Moment) {
         match (timer, self.state) {
-            (Timer::Wall, State::Starting | State::Running) => {
-                // It may have been extended while this was on its way.
-                if let Some((limit, reason)) = self.wall.filter(|(limit, _)| now - self.started_at >= *limit) {
-                    self.begin_stop(Cause::Timeout { reason, limit }, Rung::Signal, false, now);
-                }
-            }
+            // It may have been extended while this was on its way.
+            (Timer::Wall, _) if self.wall.is_some_and(|(limit, _)| now - self.started_at >= limit) => self.time_up(now),
             (Timer::Idle, State::Starting | State::Running) => self.effects.push(Effect::MeasureCpu),
             (Timer::Warn, State::Starting | State::Running) => {
                 self.effects.push(Effect::TellWarning);
@@ -272,6 +269,13 @@ impl Machine {
             self.effects.push(Effect::TellExtended { wall: granted, capped });
         } else if capped {
             self.refuse_extension("the time has reached its maximum", true);
+        }
+    }
+
+    /// The wall time is over. A job without one has no end of that kind.
+    fn time_up(&mut self, now: Moment) {
+        if let (State::Starting | State::Running, Some((limit, reason))) = (self.state, self.wall) {
+            self.begin_stop(Cause::Timeout { reason, limit }, Rung::Signal, false, now);
         }
     }
 

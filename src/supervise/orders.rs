@@ -5,7 +5,7 @@
 use crate::model::outcome::Cause;
 use crate::model::signal::Signal;
 use crate::platform::signals::Arrival;
-use crate::supervise::machine::{Input, Rung, Timer};
+use crate::supervise::machine::{Input, Rung};
 
 /// Which verb's manners hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Orders {
         }
         let heard = arrival.sender.is_none() && shares_group;
         match self.manners {
-            Manners::PassOn if signal == Signal::ALRM => Order::ToJobs(Input::Due(Timer::Wall)),
+            Manners::PassOn if signal == Signal::ALRM => Order::ToJobs(Input::TimeUp),
             Manners::PassOn => Order::ToJobs(Input::Forward { signal, heard }),
             Manners::Cancel => {
                 let rung = if [Signal::INT, Signal::QUIT].contains(&signal) {

@@ -64,6 +64,8 @@ pub enum Input {
     CpuMeasured { cpu: Duration, held_up: bool },
     /// A deadline passed.
     Due(Timer),
+    /// Somebody says that the time is up, whatever the clock says.
+    TimeUp,
     /// We were told to stop. `heard`: the terminal has told the job already.
     Stop { cause: Cause, rung: Rung, heard: bool },
     /// A signal to pass on, as timeout(1) does.
