@@ -589,7 +589,7 @@ fn a_stop_that_nobody_can_catch_leaves_a_keyboard_that_works_after_fg() {
 
 #[test]
 fn ctrl_z_suspends_the_whole_pipeline() {
-    let (scratch, mut leash) = job("exec 9>leash; printf + >&9; read line; echo \"<got:$line>\"");
+    let (scratch, mut leash) = job(&format!("exec 9>leash; printf + >&9; {GATE}; read line; echo \"<got:$line>\""));
     let mut terminal = desk(&scratch);
     terminal.line(&format!("{BAR} -t 20 -- sh job.sh | cat"));
     leash.held_by(1);
@@ -599,6 +599,9 @@ fn ctrl_z_suspends_the_whole_pipeline() {
     terminal.expect("Stopped");
     terminal.prompt();
     terminal.line("fg");
+    terminal.expect("sh job.sh | cat");
+    // It reads from now on: a read that is under way while it is stopped could take what the shell was to get.
+    scratch.write("go", "");
     terminal.line("word");
     terminal.expect("<got:word>");
     terminal.prompt();
@@ -630,8 +633,12 @@ fn a_full_screen_program_tidies_the_screen_before_ctrl_z_stops_it() {
     let mut terminal = desk(&scratch);
     let typed = format!("ready> {BAR} -- less text");
     terminal.line(&format!("{BAR} -- less text"));
-    terminal
-        .picture_when("it has the screen", |now| now.alternate && now.rows.first().is_some_and(|row| row == "row 1"));
+    // Its prompt in the last row is what it draws last.
+    terminal.picture_when("it has the screen", |now| {
+        now.alternate
+            && now.rows.first().is_some_and(|row| row == "row 1")
+            && now.rows.last().is_some_and(|row| row.starts_with("text"))
+    });
     terminal.send(b"\x1a");
     let picture = terminal.picture_when("the shell has it back", |now| {
         !now.alternate && now.rows.last().is_some_and(|row| row == "ready>")
