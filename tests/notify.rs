@@ -390,6 +390,38 @@ fn a_value_of_one_mebibyte_is_taken_and_one_byte_more_is_not() {
 }
 
 #[test]
+fn a_value_too_long_for_a_command_line_comes_from_a_file_or_a_pipe() {
+    let folder = folder();
+    let file = folder.path().join("value.json");
+    for from in ["@", "-"] {
+        let talk = Conversation::begin("");
+        let value = format!("\"{}{from}\"", "v".repeat(300_000));
+        std::fs::write(&file, &value).expect("the file can be written");
+        let mut command = support::runner();
+        command.args(["notify", "--partial"]).env("RUNNER_NOTIFY_SOCKET", &talk.address);
+        match from {
+            "@" => command.arg(format!("@{}", file.display())),
+            _ => command.arg("-").stdin(std::fs::File::open(&file).expect("it was just written")),
+        };
+        assert_sent(&command.output().expect("runner runs"));
+        assert_eq!(talk.end()["reported"].to_string(), value);
+    }
+    let talk = Conversation::begin("");
+    std::fs::write(&file, "{").expect("the file can be written");
+    assert_refused(&talk, &["--partial", &format!("@{}", file.display())], &["--partial", "not JSON"]);
+    assert_refused(&talk, &["--partial", "@/nowhere/at/all"], &["/nowhere/at/all"]);
+    talk.end();
+}
+
+#[test]
+fn parts_that_cannot_be_understood_are_counted_in_the_answer() {
+    let talk = Conversation::begin("");
+    talk.say("X_RUNNER_PROGRESS=lots\nX_RUNNER_PARTIAL=1\nNONSENSE").say("UNKNOWN=1");
+    let left = talk.end();
+    assert_eq!((&left["refused_messages"], &left["reported"]), (&json!(3), &json!(1)));
+}
+
+#[test]
 fn a_memory_file_that_could_still_change_is_refused() {
     let talk = Conversation::begin("");
     talk.say("X_RUNNER_PARTIAL=\"before\"");
