@@ -230,6 +230,21 @@ fn a_target_that_swallows_everything_keeps_no_other_waiting() {
 }
 
 #[test]
+fn many_long_targets_have_a_result_and_a_partial_result() {
+    // All the same file, by long names that differ.
+    let targets = |file: &str| -> Vec<String> {
+        (0..400).map(|number| format!("file:{}{file}", "/./".repeat(900 + number % 7))).collect()
+    };
+    let held = result(wait_for("", targets("/")));
+    assert_eq!((&held["held"], &held["total"], &held["targets_omitted"]), (&json!(400), &json!(400), &json!(200)));
+    let run = wait_for("-t 1s", targets("no/such/file")).run();
+    let answer = run.assert_code(124).json();
+    let partial = &answer["error"]["details"]["partial_result"];
+    assert_eq!((&partial["total"], &partial["targets_omitted"]), (&json!(400), &json!(200)));
+    assert!(partial["targets"][0]["target"].as_str().is_some_and(|text| text.len() < 500), "{partial:#}");
+}
+
+#[test]
 fn told_to_stop_it_stops_at_once() {
     let folder = folder();
     let asked = folder.path().join("asked");

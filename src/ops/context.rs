@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::control::message::Draft;
 use crate::control::sender::Sender;
@@ -198,17 +198,25 @@ impl Context {
             let status = std::mem::take(&mut self.status);
             self.pending.status(&status);
         }
+        let mut draft = std::mem::take(&mut self.pending);
+        let without = draft.clone();
         if let Some(value) = partial {
-            self.pending.partial(value);
+            draft.partial(value);
         }
-        let draft = std::mem::take(&mut self.pending);
-        self.send(&draft);
+        if !self.send(&draft) && partial.is_some() {
+            // What went with it is said all the same, and that there was something too long to be sent.
+            let mut shorter = without;
+            shorter.partial(&json!({ "omitted": "the partial result is longer than 1 MiB" }));
+            self.send(&shorter);
+        }
         self.next_report = self.clock.now() + PERIOD;
     }
 
-    pub(super) fn send(&self, draft: &Draft) {
-        if let Some(sender) = self.sender.as_ref().filter(|_| !draft.is_empty()) {
-            let _ = sender.send(draft);
+    /// True where it was sent, or there is nobody to send it to.
+    pub(super) fn send(&self, draft: &Draft) -> bool {
+        match self.sender.as_ref().filter(|_| !draft.is_empty()) {
+            Some(sender) => sender.send(draft).is_ok(),
+            None => true,
         }
     }
 }

@@ -85,7 +85,8 @@ Targets are asked side by side, each again after --interval. An attempt to conne
 or a shell line after 10, or after the interval where that is longer. A shell line is ended with everything it started.
 
 The partial result and the result list each target with whether it holds, how often it was asked, its last error and \
-for how long it has held. It fails only where waiting is in vain: a shell line without a shell. A limit on the whole is \
+for how long it has held; of more than 200, those that do not hold come first, and targets_omitted counts the rest. It \
+fails only where waiting is in vain: a shell line without a shell. A limit on the whole is \
 the job's --timeout.";
     const EXAMPLES: &'static [&'static str] = &[
         "wait-for tcp://localhost:5432 http://localhost:8080/health",

@@ -10,6 +10,11 @@ use super::target::Target;
 use super::watcher::{Finding, News};
 use crate::time::clock::Moment;
 
+/// So many targets are listed: even where each byte of them is escaped, the list can be sent.
+const LISTED: usize = 200;
+/// How much is shown of the text of a target, and of its error.
+const TEXT_LIMIT: usize = 400;
+
 /// The state of all targets.
 #[derive(Debug)]
 pub(super) struct Tally {
@@ -89,12 +94,12 @@ impl Tally {
     pub(super) fn summary(&self) -> String {
         let mut open = self.rows.iter().filter(|row| row.held.is_none());
         let Some(first) = open.next() else {
-            return format!("waiting for {} to go on holding", self.rows[0].target);
+            return format!("waiting for {} to go on holding", short(&self.rows[0].target));
         };
-        let error = first.last_error.as_deref().unwrap_or("no answer yet");
+        let (target, error) = (short(&first.target), short(first.last_error.as_deref().unwrap_or("no answer yet")));
         match open.count() {
-            0 => format!("waiting for {} ({error})", first.target),
-            more => format!("waiting for {} ({error}) and {more} more", first.target),
+            0 => format!("waiting for {target} ({error})"),
+            more => format!("waiting for {target} ({error}) and {more} more"),
         }
     }
 
@@ -102,18 +107,33 @@ impl Tally {
     pub(super) fn report(&self, now: Moment) -> Value {
         let row = |row: &Row| {
             json!({
-                "target": row.target,
+                "target": short(&row.target),
                 "holds": row.held.is_some(),
                 "attempts": row.attempts,
-                "last_error": row.last_error,
+                "last_error": row.last_error.as_deref().map(short),
                 "held_for_seconds": seconds(row.held.map_or(Duration::ZERO, |(since, _)| now - since)),
             })
         };
+        let mut rows: Vec<&Row> = self.rows.iter().collect();
+        if rows.len() > LISTED {
+            // Where not all are listed, those that do not hold are what is looked for.
+            rows.sort_by_key(|row| row.held.is_some());
+            rows.truncate(LISTED);
+        }
         json!({
-            "targets": self.rows.iter().map(row).collect::<Vec<_>>(),
+            "targets": rows.iter().map(|shown| row(shown)).collect::<Vec<_>>(),
+            "targets_omitted": self.rows.len() - rows.len(),
             "held": self.score().0,
             "total": self.rows.len(),
         })
+    }
+}
+
+/// As much of a text as is shown of a target or of its error.
+fn short(text: &str) -> String {
+    match text.floor_char_boundary(TEXT_LIMIT) {
+        end if end < text.len() => format!("{}...", &text[..end]),
+        _ => text.to_owned(),
     }
 }
 
@@ -165,6 +185,23 @@ mod tests {
         assert!(!tally.is_enough());
         tally.take(news(1, 21, Finding::Holds));
         assert!(tally.is_enough());
+    }
+
+    #[test]
+    fn a_report_of_many_targets_can_be_sent_and_begins_with_those_that_do_not_hold() {
+        let long = format!("file:/{}", "\u{1}".repeat(3000));
+        let targets = vec![Target::parse(&long).unwrap(); 1000];
+        let mut tally = Tally::new(&targets, false, Duration::ZERO);
+        (0..900).for_each(|target| _ = tally.take(news(target, 1, Finding::Holds)));
+        (900..1000).for_each(|target| _ = tally.take(news(target, 1, Finding::Not("\u{1}".repeat(3000)))));
+        let report = tally.report(Moment::at(Duration::from_secs(2)));
+        assert!(report.to_string().len() < crate::control::message::VALUE_LIMIT, "{}", report.to_string().len());
+        assert_eq!(
+            (&report["total"], &report["held"], &report["targets_omitted"]),
+            (&1000.into(), &900.into(), &800.into())
+        );
+        let rows = report["targets"].as_array().unwrap();
+        assert!(rows[..100].iter().all(|row| row["holds"] == false) && rows[100]["holds"] == true);
     }
 
     #[test]
