@@ -271,6 +271,22 @@ fn without_a_shell_no_command_is_waited_for() {
 }
 
 #[test]
+fn a_password_that_breaks_its_target_is_not_shown_and_the_name_of_a_file_is() {
+    for target in
+        ["tcp://user:hid/den@host:1", "tcp://hidden@host:1", "http://user:hid/den@host:1", "x://user:hid/den@h"]
+    {
+        let run = op("--json").args(["wait-for", target]).run();
+        let text = run.assert_code(125).stdout_text() + &run.stderr_text();
+        assert!(!text.contains("hid") && !text.contains("den@"), "{text}");
+    }
+    let folder = folder();
+    let target = format!("file:{}/a@b?c", text(folder.path()));
+    fs::write(folder.path().join("a@b?c"), "").expect("our own folder");
+    assert_eq!(result(wait_for("", [&target]))["targets"][0]["target"], target);
+    assert_eq!(result(wait_for("--cwd /", ["file:!a@b"]))["targets"][0]["target"], "file:!a@b");
+}
+
+#[test]
 fn wrong_parameters_are_refused_before_anything_starts() {
     for (arguments, named) in [
         (&["gopher://h:1"][..], "gopher://h:1"),

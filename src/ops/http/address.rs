@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use ureq::http::Uri;
 use ureq::http::uri::{Authority, PathAndQuery, Scheme};
 
-use crate::ops::address::{check_host, without_credentials};
+use crate::ops::address::{check_host, split_credentials};
 
 /// A URL of http or https. Debug and Display leave its credentials out.
 #[derive(Clone)]
@@ -18,9 +18,10 @@ pub(in crate::ops) struct Address {
 }
 
 impl Address {
-    /// Reads a URL. What is wrong with it completes "the URL ...".
+    /// Reads a URL. What is wrong with it completes "the URL ...", and repeats none of it.
     pub(in crate::ops) fn parse(text: &str) -> Result<Self, String> {
-        let uri: Uri = escaped(&without_credentials(text)).parse().map_err(|error| format!("is no URL: {error}"))?;
+        let (scheme, credentials, rest) = split_credentials(text);
+        let uri: Uri = escaped(&format!("{scheme}{rest}")).parse().map_err(|error| format!("is no URL: {error}"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err("has a scheme other than http and https".to_owned());
         }
@@ -28,7 +29,7 @@ impl Address {
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         match bracketed {
             Some(inner) if inner.parse::<Ipv6Addr>().is_err() => {
-                return Err(format!("has no IPv6 address in its brackets: '{inner}'"));
+                return Err("has no IPv6 address in its brackets".to_owned());
             }
             Some(_) => {}
             None => check_host(host)?,
@@ -37,7 +38,7 @@ impl Address {
         if authority.len() > host.len() && matches!(uri.port_u16(), None | Some(0)) {
             return Err("has a port that is none".to_owned());
         }
-        Ok(Self { uri, authorization: authorization(text) })
+        Ok(Self { uri, authorization: credentials.map(authorization) })
     }
 
     pub(in crate::ops) fn uri(&self) -> &Uri {
@@ -146,15 +147,12 @@ fn without_dots(path: &str) -> String {
 }
 
 /// The header that the name and password in a URL amount to: RFC 7617.
-fn authorization(url: &str) -> Option<String> {
-    let authority = &url[url.find("://")? + 3..];
-    let authority = &authority[..authority.find(['/', '?', '#']).unwrap_or(authority.len())];
-    let (credentials, _) = authority.rsplit_once('@')?;
+fn authorization(credentials: &str) -> String {
     let (name, password) = credentials.split_once(':').unwrap_or((credentials, ""));
     let mut plain = unescaped(name);
     plain.push(b':');
     plain.extend(unescaped(password));
-    Some(format!("Basic {}", STANDARD.encode(plain)))
+    format!("Basic {}", STANDARD.encode(plain))
 }
 
 fn unescaped(text: &str) -> Vec<u8> {

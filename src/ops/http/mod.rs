@@ -23,8 +23,8 @@ use proxies::{Proxies, Route};
 
 /// How many redirects are followed in a row.
 const REDIRECT_LIMIT: u32 = 10;
-/// Headers that are meant for the host that was named, and for no other.
-const PRIVATE_HEADERS: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+/// The headers that go with a redirect to another host. Any other may hold a secret, whatever it is called.
+const PUBLIC_HEADERS: [HeaderName; 2] = [header::RANGE, header::IF_RANGE];
 
 /// How long it may take.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +100,7 @@ impl Client {
                 .resolve(location)
                 .map_err(|problem| Trouble::lasting(format!("a redirect leads to an address that {problem}")))?;
             if !next.has_origin_of(&current) {
-                headers.retain(|(name, _)| !PRIVATE_HEADERS.contains(name));
+                headers.retain(|(name, _)| PUBLIC_HEADERS.contains(name));
             }
             current = next;
         }
