@@ -461,6 +461,22 @@ fn secrets_are_not_in_the_list_of_processes() {
 }
 
 #[test]
+fn secrets_are_seen_by_nobody_who_lists_the_processes() {
+    let at = Broken::new(|_, request| Reply::of_file(&file(), ETAG, request).silent_after(1000));
+    let secret = format!("secret-{}", std::process::id());
+    let run = at.fetch().args(["--header", &format!("Authorization: {secret}")]).start();
+    wait_until(SOON, "a request", || at.server.requests().len() == 1);
+    let output = Command::new("ps").args(["-e", "-ww", "-o", "pid=,args="]).output().expect("ps runs");
+    let list = String::from_utf8_lossy(&output.stdout);
+    assert!(!list.contains(&secret), "{list}");
+    let own = list.lines().find_map(|line| line.trim().strip_prefix(&format!("{} ", run.pid()))).expect("it is listed");
+    assert!(own.trim().ends_with("runner op --json fetch"), "{own}");
+    assert_eq!(at.server.requests()[0].header("authorization"), Some(secret.as_str()));
+    run.signal(libc::SIGTERM);
+    run.finish().assert_code(143).assert_tree_dead();
+}
+
+#[test]
 fn proxies_are_used_and_exceptions_are_not() {
     let proxy = Server::start(|_, request| Reply::of_file(&file(), ETAG, request));
     let folder = folder();
