@@ -371,6 +371,20 @@ fn a_timeout_tells_how_far_it_came_and_leaves_nothing() {
 }
 
 #[test]
+fn progress_never_goes_back_when_it_starts_over() {
+    let at = Broken::new(|number, _| {
+        let reply = Reply::new(200, file()).dripping(60_000, Duration::from_millis(60));
+        if number == 0 { reply.closed_after(600_000) } else { reply }
+    });
+    let url = at.server.url("/file");
+    let run = clean(op("--progress json")).args(["fetch", &url, "-o"]).arg(at.path()).args(QUICK).run();
+    run.assert_code(0);
+    let fractions = support::reported_progress(&run.stderr_text());
+    assert!(fractions.len() > 3 && fractions.is_sorted() && fractions[0] < 0.5, "{fractions:?}");
+    assert_eq!(at.server.requests().len(), 2);
+}
+
+#[test]
 fn told_to_stop_it_stops_and_leaves_nothing() {
     let at = Broken::new(|_, request| Reply::of_file(&file(), ETAG, request).silent_after(400_000));
     let run = at.fetch().start();

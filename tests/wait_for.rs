@@ -207,6 +207,15 @@ fn it_must_hold_without_interruption() {
 }
 
 #[test]
+fn what_must_hold_for_long_is_far_from_done_when_it_begins_to() {
+    let run = op("--progress json -t 1s").args(["wait-for", "--stable", "60s", "file:/"]).args(OFTEN).run();
+    run.assert_code(124);
+    let fractions = support::reported_progress(&run.stderr_text());
+    assert!(fractions.iter().all(|fraction| *fraction < 0.1), "{fractions:?}");
+    assert!(fractions.last().is_some_and(|fraction| *fraction > 0.0), "{fractions:?}");
+}
+
+#[test]
 fn a_target_that_swallows_everything_keeps_no_other_waiting() {
     let folder = folder();
     let ready = folder.path().join("ready");

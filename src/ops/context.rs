@@ -131,10 +131,11 @@ impl Context {
         self.clock.now() >= self.next_report
     }
 
-    /// Reports how much is done. Cheap: call it as often as you like.
+    /// Reports how much is done. Cheap: call it as often as you like. A `whole` of 0 says that nobody knows yet how much
+    /// there is, and nothing is reported.
     pub fn progress(&mut self, done: u64, whole: u64) {
-        let fraction = if whole == 0 { 1.0 } else { (done as f64 / whole as f64).min(1.0) };
-        self.progress = Progress::of(fraction);
+        let Some(progress) = fraction(done, whole) else { return };
+        self.progress = Some(progress);
         if self.report_is_due() || done >= whole {
             self.report(None);
         }
@@ -144,9 +145,8 @@ impl Context {
     /// there is so far. For loops in which separate reports would keep each other back.
     pub fn report_step(&mut self, done: u64, whole: u64, make: impl FnOnce() -> (String, Value)) {
         if self.report_is_due() {
-            let fraction = if whole == 0 { 1.0 } else { (done as f64 / whole as f64).min(1.0) };
             let (status, partial) = make();
-            self.progress = Progress::of(fraction);
+            self.progress = fraction(done, whole).or(self.progress.take());
             self.status = status;
             self.report(Some(&partial));
         }
@@ -221,6 +221,11 @@ impl Context {
     }
 }
 
+/// How much of the whole is done. None where there is no whole.
+fn fraction(done: u64, whole: u64) -> Option<Progress> {
+    if whole == 0 { None } else { Progress::of((done as f64 / whole as f64).min(1.0)) }
+}
+
 /// A half made file. Dropping it removes the file; keeping it means that it is complete, or has another name now.
 #[derive(Debug)]
 pub struct Scratch {
@@ -252,5 +257,18 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
         self.forget();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fraction;
+
+    #[test]
+    fn where_nobody_knows_the_whole_there_is_no_progress() {
+        assert_eq!(fraction(0, 0), None);
+        assert_eq!(fraction(7, 0), None);
+        assert_eq!(fraction(3, 4).map(|progress| progress.fraction()), Some(0.75));
+        assert_eq!(fraction(5, 4).map(|progress| progress.fraction()), Some(1.0));
     }
 }

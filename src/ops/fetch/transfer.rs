@@ -37,12 +37,26 @@ struct State {
     /// The most that it has ever been: only what goes beyond it is a step ahead.
     furthest: u64,
     whole: Option<u64>,
+    /// The furthest progress that was reported: bytes, and of how many.
+    progress: (u64, u64),
     sum: Sha256,
     facts: Facts,
     attempts: u64,
     resumed: u64,
     last_error: Option<String>,
     speed: Speed,
+}
+
+impl State {
+    /// Takes in how far it is. A start from the beginning is no step back: whoever looks at the progress sees it go on
+    /// from where it was.
+    fn advance(&mut self) {
+        let Some(whole) = self.whole.filter(|whole| *whole > 0) else { return };
+        let (done, of) = self.progress;
+        if u128::from(self.bytes) * u128::from(of) >= u128::from(done) * u128::from(whole) {
+            self.progress = (self.bytes.min(whole), whole);
+        }
+    }
 }
 
 /// Why an attempt did not bring the whole file.
@@ -96,6 +110,7 @@ impl Transfer {
                 bytes: 0,
                 furthest: 0,
                 whole: None,
+                progress: (0, 0),
                 sum: Sha256::new(),
                 facts: Facts::default(),
                 attempts: 0,
@@ -338,11 +353,11 @@ impl Transfer {
         Failure::new(code, format!("cannot fetch {}: {}", self.url, text.as_ref()), remedy).about(&self.url)
     }
 
-    fn report(&self, context: &mut Context) {
+    fn report(&mut self, context: &mut Context) {
         if context.report_is_due() {
-            if let Some(whole) = self.state.whole {
-                context.progress(self.state.bytes, whole);
-            }
+            self.state.advance();
+            let (done, whole) = self.state.progress;
+            context.progress(done, whole);
             context.status(self.state.speed.status(self.state.bytes, self.state.whole));
             context.partial_now(&self.partial());
         }

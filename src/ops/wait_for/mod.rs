@@ -168,10 +168,10 @@ fn gather(
         while let Ok(news) = news.try_recv() {
             changed |= tally.take(news);
         }
-        let (held, needed) = tally.score();
+        let (done, whole) = tally.score();
+        context.progress(done, whole);
         if changed {
             context.status(tally.summary());
-            context.progress(held, needed);
             context.partial_now(&tally.report(watch.clock.now()));
         } else {
             context.partial(|| tally.report(watch.clock.now()));

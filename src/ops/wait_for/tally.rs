@@ -12,6 +12,8 @@ use crate::time::clock::Moment;
 
 /// So many targets are listed: even where each byte of them is escaped, the list can be sent.
 const LISTED: usize = 200;
+/// What a target scores that has held for long enough.
+const WHOLE_SCORE: u64 = 1000;
 /// How much is shown of the text of a target, and of its error.
 const TEXT_LIMIT: usize = 400;
 
@@ -69,10 +71,27 @@ impl Tally {
         before != (row.held.is_some(), row.last_error.clone())
     }
 
-    /// How many targets hold, and how many are needed.
+    /// How many targets hold.
+    fn held(&self) -> usize {
+        self.rows.iter().filter(|row| row.held.is_some()).count()
+    }
+
+    /// How far it is, and how far it must come: each target counts by how much of its time it has held.
     pub(super) fn score(&self) -> (u64, u64) {
-        let held = self.rows.iter().filter(|row| row.held.is_some()).count() as u64;
-        (held, if self.any { 1 } else { self.rows.len() as u64 })
+        let score = |row: &Row| match row.held {
+            None => 0,
+            Some(_) if self.stable.is_zero() => WHOLE_SCORE,
+            Some((since, seen)) => {
+                let part = (seen - since).as_secs_f64() / self.stable.as_secs_f64();
+                (part.min(1.0) * WHOLE_SCORE as f64) as u64
+            }
+        };
+        let scores = self.rows.iter().map(score);
+        if self.any {
+            (scores.max().unwrap_or_default(), WHOLE_SCORE)
+        } else {
+            (scores.sum(), WHOLE_SCORE * self.rows.len() as u64)
+        }
     }
 
     /// Whether the condition holds, and has held for long enough.
@@ -123,7 +142,7 @@ impl Tally {
         json!({
             "targets": rows.iter().map(|shown| row(shown)).collect::<Vec<_>>(),
             "targets_omitted": self.rows.len() - rows.len(),
-            "held": self.score().0,
+            "held": self.held(),
             "total": self.rows.len(),
         })
     }
@@ -202,6 +221,25 @@ mod tests {
         );
         let rows = report["targets"].as_array().unwrap();
         assert!(rows[..100].iter().all(|row| row["holds"] == false) && rows[100]["holds"] == true);
+    }
+
+    #[test]
+    fn progress_counts_how_long_each_target_has_held() {
+        let mut all = tally(false, 10);
+        assert_eq!(all.score(), (0, 2000));
+        all.take(news(0, 1, Finding::Holds));
+        assert_eq!(all.score(), (0, 2000), "it has just begun to hold");
+        all.take(news(0, 6, Finding::Holds));
+        assert_eq!(all.score(), (500, 2000));
+        all.take(news(0, 60, Finding::Holds));
+        assert_eq!(all.score(), (1000, 2000));
+        let mut any = tally(true, 10);
+        any.take(news(0, 0, Finding::Holds));
+        any.take(news(0, 2, Finding::Holds));
+        assert_eq!(any.score(), (200, 1000));
+        let mut at_once = tally(false, 0);
+        at_once.take(news(0, 0, Finding::Holds));
+        assert_eq!(at_once.score(), (1000, 2000));
     }
 
     #[test]
