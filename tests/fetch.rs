@@ -409,7 +409,25 @@ fn redirects_are_followed_and_end() {
         fail(fetch(&at.server.url("/round"), &at.folder.path().join("x")), at.folder.path(), "DEPENDENCY_ERROR");
     assert!(error["message"].as_str().is_some_and(|text| text.contains("10 redirects")), "{error:#}");
     let at = Broken::new(|_, _| Reply::new(302, "").header("Location", "file:///etc/passwd"));
-    fail(at.fetch(), at.folder.path(), "DEPENDENCY_ERROR");
+    let error = fail(at.fetch(), at.folder.path(), "DEPENDENCY_ERROR");
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("only those are followed")), "{error:#}");
+    let at = Broken::new(|_, request| match request.target.as_str() {
+        "/file" => Reply::new(302, "").header("Location", "/ök?ä b"),
+        "/%C3%B6k?%C3%A4%20b" => Reply::of_file(&file(), ETAG, request),
+        _ => Reply::new(404, ""),
+    });
+    at.succeeds_with(&file());
+}
+
+#[test]
+fn headers_that_make_no_sense_are_not_asked_for_again() {
+    let many = (0..200).fold(Reply::new(200, "x"), |reply, number| reply.header(&format!("X-{number}"), number));
+    let twice = Reply::new(200, "x").header("Content-Length", 2);
+    for reply in [many, twice] {
+        let at = Broken::new(move |_, _| reply.clone());
+        fail(at.fetch(), at.folder.path(), "DEPENDENCY_ERROR");
+        assert_eq!(at.server.requests().len(), 1);
+    }
 }
 
 #[test]

@@ -332,6 +332,8 @@ fn an_http_answer_must_be_as_expected() {
     assert!(result(wait_for("", [server.url("/slow-start")]))["targets"][0]["attempts"].as_u64() >= Some(2));
     assert_eq!(result(wait_for("", ["--body", "^state: (green|blue)", &server.url("/old")]))["held"], 1);
     assert_eq!(result(wait_for("", ["--status", "200,410-420", &server.url("/teapot")]))["held"], 1);
+    assert_eq!(result(wait_for("", ["--status", "300-399", &server.url("/old")]))["held"], 1);
+    assert_eq!(rows_at_timeout("500ms", ["--status", "301", &server.url("/old")])[0]["last_error"], "HTTP status 200");
     assert_eq!(rows_at_timeout("500ms", [server.url("/teapot")])[0]["last_error"], "HTTP status 418");
     let rows = rows_at_timeout("500ms", ["--body", "red", &server.url("/x")]);
     assert_eq!(rows[0]["last_error"], "the body does not match");

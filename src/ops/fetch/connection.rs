@@ -93,7 +93,7 @@ impl Voice {
 }
 
 fn speak(limits: Limits, address: &Address, headers: &[(HeaderName, HeaderValue)], voice: &Voice) {
-    let answer = match Client::new(limits).get(address, headers) {
+    let answer = match Client::new(limits).get(address, headers, |_| false) {
         Ok(answer) => answer,
         Err(trouble) => {
             voice.say(Event::Trouble(trouble));

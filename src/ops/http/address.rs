@@ -21,9 +21,15 @@ impl Address {
     /// Reads a URL. What is wrong with it completes "the URL ...", and repeats none of it.
     pub(in crate::ops) fn parse(text: &str) -> Result<Self, String> {
         let (scheme, credentials, rest) = split_credentials(text);
-        let uri: Uri = escaped(&format!("{scheme}{rest}")).parse().map_err(|error| format!("is no URL: {error}"))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err("has a scheme other than http and https".to_owned());
+        let is_other = scheme_of(text)
+            .is_some_and(|scheme| !["http", "https"].iter().any(|followed| scheme.eq_ignore_ascii_case(followed)));
+        if is_other {
+            return Err("has a scheme other than http and https, and only those are followed".to_owned());
+        }
+        let bare = format!("{scheme}{rest}");
+        let uri: Uri = escaped(bare.as_bytes()).parse().map_err(|error| format!("is no URL: {error}"))?;
+        if uri.scheme().is_none() {
+            return Err("has no http:// or https:// in front".to_owned());
         }
         let host = uri.host().unwrap_or_default();
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -72,14 +78,13 @@ impl Address {
     pub(super) fn resolve(&self, location: &str) -> Result<Self, String> {
         let location = location.trim();
         let scheme = self.uri.scheme_str().unwrap_or_default();
-        let end_of_scheme = location.find([':', '/', '?', '#']).filter(|at| location[*at..].starts_with(':'));
-        if end_of_scheme.is_some() {
+        if scheme_of(location).is_some() {
             return Self::parse(location);
         }
         if location.starts_with("//") {
             return Self::parse(&format!("{scheme}:{location}"));
         }
-        let location = escaped(location.split('#').next().unwrap_or_default());
+        let location = escaped(location.split('#').next().unwrap_or_default().as_bytes());
         let (path, query) = match location.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (location.as_str(), None),
@@ -113,12 +118,18 @@ impl fmt::Debug for Address {
     }
 }
 
+/// What stands before the first colon, unless that is one of the path or behind it.
+fn scheme_of(text: &str) -> Option<&str> {
+    let end = text.find([':', '/', '?', '#']).filter(|at| text[*at..].starts_with(':'))?;
+    Some(&text[..end])
+}
+
 /// Spaces and letters beyond ASCII as people and servers write them, escaped as they must be sent.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
+    for byte in text {
         match byte {
-            0x21..=0x7E => out.push(byte.into()),
+            0x21..=0x7E => out.push((*byte).into()),
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -198,7 +209,7 @@ mod tests {
             assert_eq!(base.resolve(location).unwrap().to_string(), expected, "{location}");
         }
         assert!(base.resolve("ftp://host/x").is_err());
-        assert!(base.resolve("file:///etc/passwd").is_err());
+        assert!(base.resolve("file:///etc/passwd").unwrap_err().contains("only those are followed"));
         assert!(base.resolve("/x").unwrap().has_origin_of(&base));
         assert!(!base.resolve("//host/x").unwrap().has_origin_of(&base));
     }

@@ -74,7 +74,8 @@ impl Operation for WaitFor {
 Wait until every target holds at the same time, or with --any until one does. A target is one of
 
   tcp://HOST:PORT   somebody accepts connections there
-  http://, https:// the answer has the status of --status and the body of --body; redirects are followed
+  http://, https:// the answer has the status of --status and the body of --body; redirects are followed, unless
+                    --status has theirs
   unix:PATH         a stream socket accepts connections
   file:PATH         the file exists; a link must lead somewhere
   file:!PATH        nothing of this name exists
