@@ -311,6 +311,27 @@ fn a_wrong_sum_leaves_what_was_there() {
 }
 
 #[test]
+fn a_wrong_sum_of_parts_starts_it_over() {
+    let other: Vec<u8> = file().iter().map(|byte| !byte).collect();
+    let sent = other.clone();
+    // Nothing says that the file is another now.
+    let at = Broken::new(move |number, request| match (number, request.range_start()) {
+        (0, _) => Reply::new(200, file()).closed_after(200_000),
+        (_, Some(start)) => {
+            Reply::new(206, &sent[start..]).header("Content-Range", format!("bytes {start}-699999/700000"))
+        }
+        _ => Reply::new(200, sent.clone()),
+    });
+    let result = succeed(at.fetch().args(["--sha256", &sum(&other), "--retries", "1"]), &at.path(), &other);
+    assert_eq!((&result["attempts"], &result["resumed"]), (&json!(3), &json!(1)));
+    fs::remove_file(at.path()).expect("our own file");
+    // In one piece it is final.
+    let before = at.server.requests().len();
+    fail(at.fetch().args(["--sha256", &sum(&file())]), at.folder.path(), "COMMAND_FAILED");
+    assert_eq!(at.server.requests().len(), before + 1);
+}
+
+#[test]
 fn a_file_has_the_permissions_of_its_predecessor_or_of_the_umask() {
     let at = Broken::new(|_, request| Reply::of_file(&file(), ETAG, request));
     let mode = || fs::metadata(at.path()).expect("the file").permissions().mode() & 0o7777;
