@@ -157,6 +157,12 @@ fn it_ends_when_a_command_succeeds_and_the_command_is_not_heard() {
 }
 
 #[test]
+fn a_command_ignores_no_signal() {
+    let line = "cmd:grep -q '^SigIgn:[[:space:]]*0*$' /proc/self/status";
+    assert_eq!(result(wait_for("-t 10s", [line]))["held"], 1);
+}
+
+#[test]
 fn what_a_command_started_goes_with_it() {
     let folder = folder();
     let pids = folder.path().join("pids");

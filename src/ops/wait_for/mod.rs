@@ -83,7 +83,7 @@ Wait until every target holds at the same time, or with --any until one does. A 
   cmd:LINE          a shell line exits with 0; it reads nothing, and its output goes nowhere
 
 Targets are asked side by side, each again after --interval. An attempt to connect ends after 5 seconds, an HTTP answer \
-or a shell line after 10, or after the interval where that is longer. A shell line is ended with everything it started.
+or a shell line after 10, or after the interval where that is longer. A shell line is ended with everything in its process group.
 
 The partial result and the result list each target with whether it holds, how often it was asked, its last error and \
 for how long it has held; of more than 200, those that do not hold come first, and targets_omitted counts the rest. It \
