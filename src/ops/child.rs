@@ -63,8 +63,7 @@ pub fn run(arguments: &[OsString], deadline_unix_ms: Option<u64>) -> Exit {
         Ok(exit) => exit,
         // Runner has read the parameters before, so this is between two versions of it.
         Err(error) => {
-            let failure = Failure::new(error.kind(), error.to_string(), error.remediation());
-            tell_end(Sender::of_this_job().as_ref(), &Err(failure));
+            tell_end(Sender::of_this_job().as_ref(), &Err(error.into()));
             Exit::Code(exit_code::OPERATION_FAILED)
         }
     }

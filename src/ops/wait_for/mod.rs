@@ -118,12 +118,11 @@ the job's --timeout.";
     }
 
     fn run(self, context: &mut Context) -> std::result::Result<Value, Failure> {
-        let broken = |error: Error| Failure::new(error.kind(), error.to_string(), error.remediation());
-        let targets = self.parsed().map_err(broken)?;
+        let targets = self.parsed()?;
         let watch = Arc::new(Watch::new(
             self.interval.0,
             self.stable.map_or(Duration::ZERO, |stable| stable.0),
-            self.expectation().map_err(broken)?,
+            self.expectation()?,
             SystemClock::start(),
         )?);
         let mut tally = Tally::new(&targets, self.any, watch.stable);
