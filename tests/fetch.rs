@@ -593,7 +593,7 @@ fn wrong_parameters_are_refused_before_anything_starts() {
     }
     // A relative name is one of the job's folder.
     let run = clean(op("--json")).args(["--cwd", folder, "fetch", &at.server.url("/"), "-o", "."]).run();
-    let answer = run.assert_code(1).json();
+    let answer = run.assert_code(125).json();
     assert_eq!(answer["error"]["code"], "VALIDATION_ERROR");
     assert!(at.server.requests().is_empty());
 }

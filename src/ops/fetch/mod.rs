@@ -120,17 +120,12 @@ and etag. No name, password or query of a URL is shown. With --sha256 a file who
                 ));
             }
         }
-        // A relative name is one of the job's folder, which may not be ours.
-        if self.output.as_path().is_absolute() || self.output.as_path().as_os_str().is_empty() {
-            self.check_output()?;
-        }
-        Ok(())
+        self.check_output()
     }
 
     fn run(self, context: &mut Context) -> std::result::Result<Value, Failure> {
-        let broken = |error: Error| Failure::new(error.kind(), error.to_string(), error.remediation());
-        self.check_output().map_err(|error| broken(error).about(self.output.to_string()))?;
-        let (address, headers) = (self.address().map_err(broken)?, self.headers().map_err(broken)?);
+        self.check_output().map_err(|error| Failure::from(error).about(self.output.to_string()))?;
+        let (address, headers) = (self.address()?, self.headers()?);
         Transfer::new(&self, address, headers, context)?.carry_out(context)
     }
 }
