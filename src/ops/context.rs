@@ -93,7 +93,8 @@ impl Context {
         self.clock.now() - Moment::default()
     }
 
-    /// How long until the runner stops it. None: nobody will.
+    /// How long until the runner stops it. None: nobody will. For operations that would rather not begin what cannot end
+    /// in time.
     pub fn deadline(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline - self.clock.now())
     }
@@ -262,7 +263,22 @@ impl Drop for Scratch {
 
 #[cfg(test)]
 mod tests {
-    use super::fraction;
+    use std::time::Duration;
+
+    use super::{Cancel, Context, ScratchList, fraction};
+    use crate::time::clock::unix_time;
+
+    #[test]
+    fn an_operation_knows_how_much_time_it_has() {
+        let left = |deadline: Option<Duration>| {
+            let at = deadline.map(|at| at.as_millis() as u64);
+            Context::new(None, Cancel::new().unwrap(), ScratchList::default(), at).deadline()
+        };
+        let minute = Duration::from_secs(60);
+        assert_eq!(left(None), None);
+        assert_eq!(left(Some(unix_time() - minute)), Some(Duration::ZERO));
+        assert!(left(Some(unix_time() + minute)).is_some_and(|left| left > minute / 2 && left <= minute));
+    }
 
     #[test]
     fn where_nobody_knows_the_whole_there_is_no_progress() {
