@@ -49,7 +49,10 @@ fn run() -> Exit {
 fn carry_out(invocation: Invocation) -> anyhow::Result<Exit> {
     let text = match invocation {
         Invocation::Exec(options) => return Ok(with_defaults(options.answer(), |config| options.resolve(config))),
-        Invocation::Op(options) => return Ok(with_defaults(options.answer(), |config| options.resolve(config))),
+        Invocation::Op(options) => {
+            app::op::hide_parameters(options.words_shown());
+            return Ok(with_defaults(options.answer(), |config| options.resolve(config)));
+        }
         Invocation::Notify(request) => {
             app::notify::run(&request)?;
             return Ok(Exit::Code(0));

@@ -311,6 +311,27 @@ fn a_wrong_sum_leaves_what_was_there() {
 }
 
 #[test]
+fn a_wrong_sum_of_parts_starts_it_over() {
+    let other: Vec<u8> = file().iter().map(|byte| !byte).collect();
+    let sent = other.clone();
+    // Nothing says that the file is another now.
+    let at = Broken::new(move |number, request| match (number, request.range_start()) {
+        (0, _) => Reply::new(200, file()).closed_after(200_000),
+        (_, Some(start)) => {
+            Reply::new(206, &sent[start..]).header("Content-Range", format!("bytes {start}-699999/700000"))
+        }
+        _ => Reply::new(200, sent.clone()),
+    });
+    let result = succeed(at.fetch().args(["--sha256", &sum(&other), "--retries", "1"]), &at.path(), &other);
+    assert_eq!((&result["attempts"], &result["resumed"]), (&json!(3), &json!(1)));
+    fs::remove_file(at.path()).expect("our own file");
+    // In one piece it is final.
+    let before = at.server.requests().len();
+    fail(at.fetch().args(["--sha256", &sum(&file())]), at.folder.path(), "COMMAND_FAILED");
+    assert_eq!(at.server.requests().len(), before + 1);
+}
+
+#[test]
 fn a_file_has_the_permissions_of_its_predecessor_or_of_the_umask() {
     let at = Broken::new(|_, request| Reply::of_file(&file(), ETAG, request));
     let mode = || fs::metadata(at.path()).expect("the file").permissions().mode() & 0o7777;
@@ -371,6 +392,20 @@ fn a_timeout_tells_how_far_it_came_and_leaves_nothing() {
 }
 
 #[test]
+fn progress_never_goes_back_when_it_starts_over() {
+    let at = Broken::new(|number, _| {
+        let reply = Reply::new(200, file()).dripping(60_000, Duration::from_millis(60));
+        if number == 0 { reply.closed_after(600_000) } else { reply }
+    });
+    let url = at.server.url("/file");
+    let run = clean(op("--progress json")).args(["fetch", &url, "-o"]).arg(at.path()).args(QUICK).run();
+    run.assert_code(0);
+    let fractions = support::reported_progress(&run.stderr_text());
+    assert!(fractions.len() > 3 && fractions.is_sorted() && fractions[0] < 0.5, "{fractions:?}");
+    assert_eq!(at.server.requests().len(), 2);
+}
+
+#[test]
 fn told_to_stop_it_stops_and_leaves_nothing() {
     let at = Broken::new(|_, request| Reply::of_file(&file(), ETAG, request).silent_after(400_000));
     let run = at.fetch().start();
@@ -395,7 +430,47 @@ fn redirects_are_followed_and_end() {
         fail(fetch(&at.server.url("/round"), &at.folder.path().join("x")), at.folder.path(), "DEPENDENCY_ERROR");
     assert!(error["message"].as_str().is_some_and(|text| text.contains("10 redirects")), "{error:#}");
     let at = Broken::new(|_, _| Reply::new(302, "").header("Location", "file:///etc/passwd"));
-    fail(at.fetch(), at.folder.path(), "DEPENDENCY_ERROR");
+    let error = fail(at.fetch(), at.folder.path(), "DEPENDENCY_ERROR");
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("only those are followed")), "{error:#}");
+    let at = Broken::new(|_, request| match request.target.as_str() {
+        "/file" => Reply::new(302, "").header("Location", "/ök?ä b"),
+        "/%C3%B6k?%C3%A4%20b" => Reply::of_file(&file(), ETAG, request),
+        _ => Reply::new(404, ""),
+    });
+    at.succeeds_with(&file());
+}
+
+#[test]
+fn headers_that_make_no_sense_are_not_asked_for_again() {
+    let many = (0..200).fold(Reply::new(200, "x"), |reply, number| reply.header(&format!("X-{number}"), number));
+    let twice = Reply::new(200, "x").header("Content-Length", 2);
+    for reply in [many, twice] {
+        let at = Broken::new(move |_, _| reply.clone());
+        fail(at.fetch(), at.folder.path(), "DEPENDENCY_ERROR");
+        assert_eq!(at.server.requests().len(), 1);
+    }
+}
+
+#[test]
+fn neither_a_password_that_breaks_the_url_nor_a_query_is_shown() {
+    let folder = folder();
+    for url in ["http://user:hid/den@host/f", "http://user:hid?den@host/f", "http://user:hid#den@host/f"] {
+        let run = fetch(url, &folder.path().join("file")).run();
+        let text = run.assert_code(125).stdout_text() + &run.stderr_text();
+        assert!(!text.contains("hid") && !text.contains("den@") && text.contains("//host/f"), "{text}");
+    }
+    let at = Broken::new(|number, request| match number {
+        0 => Reply::new(503, ""),
+        1 => Reply::of_file(&file(), ETAG, request),
+        _ => Reply::new(404, ""),
+    });
+    let url = at.server.url("/file?X-Amz-Signature=hidden");
+    for code in [0, 1] {
+        let run = fetch(&url, &at.path()).run();
+        let text = run.assert_code(code).stdout_text() + &run.stderr_text();
+        assert!(!text.contains("hidden") && text.contains("/file?..."), "{text}");
+    }
+    assert_eq!(at.server.requests()[1].target, "/file?X-Amz-Signature=hidden");
 }
 
 #[test]
@@ -404,15 +479,16 @@ fn no_other_host_gets_to_see_what_was_meant_for_the_first() {
     let target = other.url("/elsewhere");
     let at = Broken::new(move |_, _| Reply::new(302, "").header("Location", &target));
     let url = at.server.url("/file").replace("127", "user:p%40ss@127");
-    let run = fetch(&url, &at.path()).args(["--header", "Cookie: secret", "--header", "X-Other: kept"]);
+    let run = fetch(&url, &at.path()).args(["--header", "Cookie: secret", "--header", "X-Token: secret"]);
     let result = succeed(run, &at.path(), &file());
     assert_eq!(result["url"], at.server.url("/file"));
     let first = &at.server.requests()[0];
     assert_eq!(first.header("authorization"), Some("Basic dXNlcjpwQHNz"));
-    assert_eq!((first.header("cookie"), first.header("x-other")), (Some("secret"), Some("kept")));
+    assert_eq!((first.header("cookie"), first.header("x-token")), (Some("secret"), Some("secret")));
     let second = &other.requests()[0];
-    assert_eq!((second.header("authorization"), second.header("cookie")), (None, None));
-    assert_eq!(second.header("x-other"), Some("kept"));
+    for name in ["authorization", "cookie", "x-token"] {
+        assert_eq!(second.header(name), None, "{name}");
+    }
 }
 
 #[test]
@@ -435,6 +511,22 @@ fn secrets_are_not_in_the_list_of_processes() {
     let command = answer["error"]["details"]["processes"][0]["command"].as_str().expect("a process");
     assert!(command.ends_with("__operation fetch"), "{command}");
     assert!(!(run.stdout_text() + &run.stderr_text()).contains("hidden"), "{answer:#}");
+}
+
+#[test]
+fn secrets_are_seen_by_nobody_who_lists_the_processes() {
+    let at = Broken::new(|_, request| Reply::of_file(&file(), ETAG, request).silent_after(1000));
+    let secret = format!("secret-{}", std::process::id());
+    let run = at.fetch().args(["--header", &format!("Authorization: {secret}")]).start();
+    wait_until(SOON, "a request", || at.server.requests().len() == 1);
+    let output = Command::new("ps").args(["-e", "-ww", "-o", "pid=,args="]).output().expect("ps runs");
+    let list = String::from_utf8_lossy(&output.stdout);
+    assert!(!list.contains(&secret), "{list}");
+    let own = list.lines().find_map(|line| line.trim().strip_prefix(&format!("{} ", run.pid()))).expect("it is listed");
+    assert!(own.trim().ends_with("runner op --json fetch"), "{own}");
+    assert_eq!(at.server.requests()[0].header("authorization"), Some(secret.as_str()));
+    run.signal(libc::SIGTERM);
+    run.finish().assert_code(143).assert_tree_dead();
 }
 
 #[test]
@@ -501,7 +593,7 @@ fn wrong_parameters_are_refused_before_anything_starts() {
     }
     // A relative name is one of the job's folder.
     let run = clean(op("--json")).args(["--cwd", folder, "fetch", &at.server.url("/"), "-o", "."]).run();
-    let answer = run.assert_code(1).json();
+    let answer = run.assert_code(125).json();
     assert_eq!(answer["error"]["code"], "VALIDATION_ERROR");
     assert!(at.server.requests().is_empty());
 }

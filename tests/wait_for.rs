@@ -157,6 +157,12 @@ fn it_ends_when_a_command_succeeds_and_the_command_is_not_heard() {
 }
 
 #[test]
+fn a_command_ignores_no_signal() {
+    let line = "cmd:grep -q '^SigIgn:[[:space:]]*0*$' /proc/self/status";
+    assert_eq!(result(wait_for("-t 10s", [line]))["held"], 1);
+}
+
+#[test]
 fn what_a_command_started_goes_with_it() {
     let folder = folder();
     let pids = folder.path().join("pids");
@@ -207,6 +213,15 @@ fn it_must_hold_without_interruption() {
 }
 
 #[test]
+fn what_must_hold_for_long_is_far_from_done_when_it_begins_to() {
+    let run = op("--progress json -t 1s").args(["wait-for", "--stable", "60s", "file:/"]).args(OFTEN).run();
+    run.assert_code(124);
+    let fractions = support::reported_progress(&run.stderr_text());
+    assert!(fractions.iter().all(|fraction| *fraction < 0.1), "{fractions:?}");
+    assert!(fractions.last().is_some_and(|fraction| *fraction > 0.0), "{fractions:?}");
+}
+
+#[test]
 fn a_target_that_swallows_everything_keeps_no_other_waiting() {
     let folder = folder();
     let ready = folder.path().join("ready");
@@ -227,6 +242,21 @@ fn a_target_that_swallows_everything_keeps_no_other_waiting() {
     assert_eq!((&rows[1]["holds"], &rows[1]["last_error"]), (&json!(true), &Value::Null));
     assert!(rows[1]["attempts"].as_u64().is_some_and(|attempts| attempts >= 3), "{rows:#?}");
     assert!(rows[1]["held_for_seconds"].as_f64().is_some_and(|held| held > 0.3), "{rows:#?}");
+}
+
+#[test]
+fn many_long_targets_have_a_result_and_a_partial_result() {
+    // All the same file, by long names that differ.
+    let targets = |file: &str| -> Vec<String> {
+        (0..400).map(|number| format!("file:{}{file}", "/./".repeat(900 + number % 7))).collect()
+    };
+    let held = result(wait_for("", targets("/")));
+    assert_eq!((&held["held"], &held["total"], &held["targets_omitted"]), (&json!(400), &json!(400), &json!(200)));
+    let run = wait_for("-t 1s", targets("no/such/file")).run();
+    let answer = run.assert_code(124).json();
+    let partial = &answer["error"]["details"]["partial_result"];
+    assert_eq!((&partial["total"], &partial["targets_omitted"]), (&json!(400), &json!(200)));
+    assert!(partial["targets"][0]["target"].as_str().is_some_and(|text| text.len() < 500), "{partial:#}");
 }
 
 #[test]
@@ -253,6 +283,22 @@ fn without_a_shell_no_command_is_waited_for() {
     let folder = folder();
     let other = format!("file:{}", text(folder.path()));
     assert_eq!(result(wait_for("--env PATH=/nonexistent", ["--any", "cmd:true", &other]))["held"], 1);
+}
+
+#[test]
+fn a_password_that_breaks_its_target_is_not_shown_and_the_name_of_a_file_is() {
+    for target in
+        ["tcp://user:hid/den@host:1", "tcp://hidden@host:1", "http://user:hid/den@host:1", "x://user:hid/den@h"]
+    {
+        let run = op("--json").args(["wait-for", target]).run();
+        let text = run.assert_code(125).stdout_text() + &run.stderr_text();
+        assert!(!text.contains("hid") && !text.contains("den@"), "{text}");
+    }
+    let folder = folder();
+    let target = format!("file:{}/a@b?c", text(folder.path()));
+    fs::write(folder.path().join("a@b?c"), "").expect("our own folder");
+    assert_eq!(result(wait_for("", [&target]))["targets"][0]["target"], target);
+    assert_eq!(result(wait_for("--cwd /", ["file:!a@b"]))["targets"][0]["target"], "file:!a@b");
 }
 
 #[test]
@@ -292,6 +338,8 @@ fn an_http_answer_must_be_as_expected() {
     assert!(result(wait_for("", [server.url("/slow-start")]))["targets"][0]["attempts"].as_u64() >= Some(2));
     assert_eq!(result(wait_for("", ["--body", "^state: (green|blue)", &server.url("/old")]))["held"], 1);
     assert_eq!(result(wait_for("", ["--status", "200,410-420", &server.url("/teapot")]))["held"], 1);
+    assert_eq!(result(wait_for("", ["--status", "300-399", &server.url("/old")]))["held"], 1);
+    assert_eq!(rows_at_timeout("500ms", ["--status", "301", &server.url("/old")])[0]["last_error"], "HTTP status 200");
     assert_eq!(rows_at_timeout("500ms", [server.url("/teapot")])[0]["last_error"], "HTTP status 418");
     let rows = rows_at_timeout("500ms", ["--body", "red", &server.url("/x")]);
     assert_eq!(rows[0]["last_error"], "the body does not match");

@@ -8,10 +8,17 @@ use serde_json::json;
 use crate::app::environment;
 use crate::model::exit_code::Exit;
 use crate::ops::{OPERATIONS, child};
+use crate::platform::process;
 
 /// Runs an operation in this very process: the child that the supervisor started.
 pub fn run_child(arguments: &[OsString]) -> Exit {
     child::run(arguments, environment::deadline_unix_ms())
+}
+
+/// Blanks our own command line behind so many words: parameters may hold secrets, and everybody on this machine can read
+/// it for as long as the job runs. To be called before the guard is made, which is of our memory.
+pub fn hide_parameters(words_shown: usize) {
+    process::hide_arguments(words_shown);
 }
 
 /// The operations, for people or as JSON with the schema of their parameters.

@@ -111,7 +111,7 @@ fn exec(args: Vec<OsString>) -> Parsed {
 
 fn op(args: Vec<OsString>) -> Parsed {
     let mut definition = op::definition().no_binary_name(true);
-    let asked = definition.try_get_matches_from_mut(&args).and_then(|matches| op::read(&matches));
+    let asked = definition.try_get_matches_from_mut(&args).and_then(|matches| op::read(&matches, &args));
     match asked {
         Ok(op::Asked::Run(options)) => Parsed::Run(Invocation::Op(options)),
         Ok(op::Asked::List { json }) => Parsed::Run(Invocation::ListOperations { json }),

@@ -19,6 +19,7 @@ use crate::ops::{self, child};
 pub struct OpOptions {
     job: JobOptions,
     command: Command,
+    words_shown: usize,
 }
 
 #[derive(Args)]
@@ -44,14 +45,19 @@ impl OpOptions {
         self.job.output.answer()
     }
 
+    /// How many words of the command line may be seen by anybody: those up to the operation's name.
+    pub fn words_shown(&self) -> usize {
+        self.words_shown
+    }
+
     /// The request that these options make together with the defaults.
     pub fn resolve(self, config: &Config) -> Result<ExecRequest> {
         self.job.resolve(self.command, config)
     }
 }
 
-/// Reads the options of `op`.
-pub(crate) fn read(matches: &ArgMatches) -> std::result::Result<Asked, clap::Error> {
+/// Reads the options of `op`. `args` are the words behind the verb that they were parsed from.
+pub(crate) fn read(matches: &ArgMatches, args: &[OsString]) -> std::result::Result<Asked, clap::Error> {
     let job = JobOptions::from_arg_matches(matches)?;
     if ListOption::from_arg_matches(matches)?.list {
         if let Some((name, _)) = matches.subcommand() {
@@ -70,7 +76,11 @@ pub(crate) fn read(matches: &ArgMatches) -> std::result::Result<Asked, clap::Err
     Ok(match entry.parameters(parameters, job.place.cwd.as_deref())? {
         Ok(prepared) => {
             let argv: Vec<OsString> = child::command_line(entry.name, &prepared.to_json());
-            Asked::Run(Box::new(OpOptions { job, command: Command::Operation { name: entry.name, argv } }))
+            // Where an option's value is the same word, too much is hidden and never too little. The program and the
+            // verb come before.
+            let words_shown = 2 + args.iter().position(|word| word == name).map_or(0, |at| at + 1);
+            let command = Command::Operation { name: entry.name, argv };
+            Asked::Run(Box::new(OpOptions { job, command, words_shown }))
         }
         Err(error) => Asked::Refused(error, job.output.answer()),
     })

@@ -4,18 +4,35 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Hides the name and password of a URL, for everything that people or logs get to see.
-pub(super) fn without_credentials(url: &str) -> String {
-    let start = url.find("://").map_or(0, |at| at + 3);
-    let authority = &url[start..];
-    let end = authority.find(['/', '?', '#']).unwrap_or(authority.len());
-    match authority[..end].rfind('@') {
-        Some(at) => format!("{}{}", &url[..start], &authority[at + 1..]),
-        None => url.to_owned(),
+/// Splits the name and password off a URL: what stands before them, they themselves, and what stands behind.
+pub(super) fn split_credentials(url: &str) -> (&str, Option<&str>, &str) {
+    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => (scheme, Some(&rest[..at]), &rest[at + 1..]),
+        None => (scheme, None, rest),
     }
 }
 
-/// Splits `host:port` and `[::1]:80`. What is wrong with it completes "the address ...".
+/// A URL as people and logs get to see it: without name and password, and without its query, which may be a signature.
+pub(super) fn shown(url: &str) -> String {
+    let (scheme, _, rest) = split_credentials(url);
+    format!("{scheme}{}", without_query(rest))
+}
+
+/// The same of a text that is no URL. A password may be why: one that holds a slash ends where nobody knows, so all up
+/// to the last @ is hidden.
+pub(super) fn shown_where_wrong(text: &str) -> String {
+    let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+    format!("{scheme}{}", without_query(rest.rsplit('@').next().unwrap_or_default()))
+}
+
+fn without_query(text: &str) -> String {
+    text.split_once('?').map_or_else(|| text.to_owned(), |(before, _)| format!("{before}?..."))
+}
+
+/// Splits `host:port` and `[::1]:80`. What is wrong with it completes "the address ...", and repeats none of it: a
+/// password may be what is wrong.
 pub(super) fn host_and_port(text: &str) -> Result<(String, u16), String> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
@@ -30,7 +47,7 @@ pub(super) fn host_and_port(text: &str) -> Result<(String, u16), String> {
     if text.starts_with('[') {
         // A zone, as in fe80::1%eth0, is a matter of the system.
         let address = host.split('%').next().unwrap_or_default();
-        address.parse::<Ipv6Addr>().map_err(|_| format!("has no IPv6 address in its brackets: '{host}'"))?;
+        address.parse::<Ipv6Addr>().map_err(|_| "has no IPv6 address in its brackets")?;
     } else {
         check_host(host)?;
     }
@@ -38,11 +55,11 @@ pub(super) fn host_and_port(text: &str) -> Result<(String, u16), String> {
     match number {
         Some(1..) => Ok((host.to_owned(), number.unwrap_or_default())),
         _ if port.is_empty() => Err("lacks a port".to_owned()),
-        _ => Err(format!("has the port '{port}', which is none")),
+        _ => Err("has a port that is none".to_owned()),
     }
 }
 
-/// What is wrong with the name of a host, by RFC 1123, but with the underscores that people use.
+/// What is wrong with the name of a host, by RFC 1123, but with the underscores that people use. Repeats none of it.
 pub(super) fn check_host(host: &str) -> Result<(), String> {
     if host.parse::<IpAddr>().is_ok() {
         return Ok(());
@@ -58,26 +75,35 @@ pub(super) fn check_host(host: &str) -> Result<(), String> {
             && !label.ends_with('-')
     };
     if name.len() > 253 || !name.split('.').all(is_label) {
-        return Err(format!("has the host '{host}', which is no name of a host"));
+        return Err("has a host that is no name of one".to_owned());
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{host_and_port, without_credentials};
+    use super::{host_and_port, shown, shown_where_wrong};
 
     #[test]
-    fn credentials_are_hidden_and_nothing_else() {
-        for (url, shown) in [
+    fn credentials_and_queries_are_hidden_and_nothing_else() {
+        for (url, expected) in [
             ("http://user:pass@host/p", "http://host/p"),
             ("http://user@host", "http://host"),
             ("http://a:b@c@host:1/@x", "http://host:1/@x"),
-            ("http://host/a@b?c@d", "http://host/a@b?c@d"),
-            ("http://host?x@y", "http://host?x@y"),
+            ("http://host/a@b?c@d", "http://host/a@b?..."),
+            ("http://host?x@y", "http://host?..."),
             ("user:pass@host", "host"),
         ] {
-            assert_eq!(without_credentials(url), shown);
+            assert_eq!(shown(url), expected);
+        }
+        for (text, expected) in [
+            ("http://user:se/cret@host/f", "http://host/f"),
+            ("http://user:se?cret@host/f?x", "http://host/f?..."),
+            ("tcp://user:se#c@ret@host:1", "tcp://host:1"),
+            ("http:user:se/cret@host", "host"),
+            ("nowhere", "nowhere"),
+        ] {
+            assert_eq!(shown_where_wrong(text), expected);
         }
     }
 

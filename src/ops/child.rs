@@ -10,13 +10,14 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::control::message::Draft;
 use crate::control::sender::Sender;
 use crate::error::{Error, Result};
 use crate::model::envelope::ErrorCode;
 use crate::model::exit_code::{self, Exit};
+use crate::model::outcome::OperationFailure;
 use crate::model::signal::Signal;
 use crate::ops::context::{Cancel, Context, ScratchList};
 use crate::ops::{Failure, Prepared, by_name};
@@ -31,6 +32,9 @@ const PIECE: usize = 64 << 10;
 const CLEAN_UP: Duration = Duration::from_millis(70);
 /// How often the main thread looks for the operation's end.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How much of a message is kept where the whole cannot be sent.
+const MESSAGE_LIMIT: usize = 1000;
 
 /// The orders to stop.
 const STOPS: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
@@ -59,8 +63,7 @@ pub fn run(arguments: &[OsString], deadline_unix_ms: Option<u64>) -> Exit {
         Ok(exit) => exit,
         // Runner has read the parameters before, so this is between two versions of it.
         Err(error) => {
-            let failure = Failure::new(error.kind(), error.to_string(), error.remediation());
-            tell_end(Sender::of_this_job().as_ref(), &Err(failure));
+            tell_end(Sender::of_this_job().as_ref(), &Err(error.into()));
             Exit::Code(exit_code::OPERATION_FAILED)
         }
     }
@@ -123,13 +126,55 @@ fn carry_out(operation: Box<dyn Prepared>, deadline_unix_ms: Option<u64>) -> Res
 
 /// Tells runner the result, or the reason why there is none.
 fn tell_end(sender: Option<&Sender>, result: &std::result::Result<Value, Failure>) {
+    let Some(sender) = sender else { return };
     let mut draft = Draft::default();
     match result {
         Ok(value) => draft.result(value),
         Err(Failure::Failed(failure)) => draft.failure(failure),
         Err(Failure::Cancelled | Failure::ReaderGone) => return,
     }
-    if let Some(sender) = sender {
-        let _ = sender.send(&draft);
+    if sender.send(&draft).is_ok() {
+        return;
+    }
+    // One that is too long to be sent must not look as if there had been none.
+    let mut shorter = Draft::default();
+    match result {
+        Err(Failure::Failed(failure)) => shorter.failure(&shortened(failure)),
+        _ => shorter.result(&json!({ "omitted": "the result is longer than 1 MiB" })),
+    }
+    // Where this fails too, runner is gone.
+    let _ = sender.send(&shorter);
+}
+
+/// The failure without what may be long in it: file names and addresses.
+fn shortened(failure: &OperationFailure) -> OperationFailure {
+    let end = failure.message.floor_char_boundary(MESSAGE_LIMIT);
+    let mut message = failure.message[..end].to_owned();
+    if end < failure.message.len() {
+        message.push_str("...");
+    }
+    OperationFailure {
+        code: failure.code,
+        message,
+        remediation: failure.remediation[..failure.remediation.floor_char_boundary(MESSAGE_LIMIT)].to_owned(),
+        argument: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MESSAGE_LIMIT, shortened};
+    use crate::model::envelope::ErrorCode;
+    use crate::ops::Failure;
+
+    #[test]
+    fn a_failure_that_cannot_be_sent_is_cut_and_keeps_its_code() {
+        let long = "ä".repeat(1 << 20);
+        let Failure::Failed(failure) = Failure::new(ErrorCode::NotFound, &long, "Look").about(&long) else {
+            panic!("it is one");
+        };
+        let short = shortened(&failure);
+        assert_eq!((short.code, short.remediation.as_str(), short.argument), (ErrorCode::NotFound, "Look", None));
+        assert!(short.message.ends_with("ä...") && short.message.len() <= MESSAGE_LIMIT + 3, "{}", short.message.len());
     }
 }

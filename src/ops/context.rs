@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::control::message::Draft;
 use crate::control::sender::Sender;
@@ -93,7 +93,8 @@ impl Context {
         self.clock.now() - Moment::default()
     }
 
-    /// How long until the runner stops it. None: nobody will.
+    /// How long until the runner stops it. None: nobody will. For operations that would rather not begin what cannot end
+    /// in time.
     pub fn deadline(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline - self.clock.now())
     }
@@ -131,10 +132,11 @@ impl Context {
         self.clock.now() >= self.next_report
     }
 
-    /// Reports how much is done. Cheap: call it as often as you like.
+    /// Reports how much is done. Cheap: call it as often as you like. A `whole` of 0 says that nobody knows yet how much
+    /// there is, and nothing is reported.
     pub fn progress(&mut self, done: u64, whole: u64) {
-        let fraction = if whole == 0 { 1.0 } else { (done as f64 / whole as f64).min(1.0) };
-        self.progress = Progress::of(fraction);
+        let Some(progress) = fraction(done, whole) else { return };
+        self.progress = Some(progress);
         if self.report_is_due() || done >= whole {
             self.report(None);
         }
@@ -144,9 +146,8 @@ impl Context {
     /// there is so far. For loops in which separate reports would keep each other back.
     pub fn report_step(&mut self, done: u64, whole: u64, make: impl FnOnce() -> (String, Value)) {
         if self.report_is_due() {
-            let fraction = if whole == 0 { 1.0 } else { (done as f64 / whole as f64).min(1.0) };
             let (status, partial) = make();
-            self.progress = Progress::of(fraction);
+            self.progress = fraction(done, whole).or(self.progress.take());
             self.status = status;
             self.report(Some(&partial));
         }
@@ -198,19 +199,32 @@ impl Context {
             let status = std::mem::take(&mut self.status);
             self.pending.status(&status);
         }
+        let mut draft = std::mem::take(&mut self.pending);
+        let without = draft.clone();
         if let Some(value) = partial {
-            self.pending.partial(value);
+            draft.partial(value);
         }
-        let draft = std::mem::take(&mut self.pending);
-        self.send(&draft);
+        if !self.send(&draft) && partial.is_some() {
+            // What went with it is said all the same, and that there was something too long to be sent.
+            let mut shorter = without;
+            shorter.partial(&json!({ "omitted": "the partial result is longer than 1 MiB" }));
+            self.send(&shorter);
+        }
         self.next_report = self.clock.now() + PERIOD;
     }
 
-    pub(super) fn send(&self, draft: &Draft) {
-        if let Some(sender) = self.sender.as_ref().filter(|_| !draft.is_empty()) {
-            let _ = sender.send(draft);
+    /// True where it was sent, or there is nobody to send it to.
+    pub(super) fn send(&self, draft: &Draft) -> bool {
+        match self.sender.as_ref().filter(|_| !draft.is_empty()) {
+            Some(sender) => sender.send(draft).is_ok(),
+            None => true,
         }
     }
+}
+
+/// How much of the whole is done. None where there is no whole.
+fn fraction(done: u64, whole: u64) -> Option<Progress> {
+    if whole == 0 { None } else { Progress::of((done as f64 / whole as f64).min(1.0)) }
 }
 
 /// A half made file. Dropping it removes the file; keeping it means that it is complete, or has another name now.
@@ -244,5 +258,33 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
         self.forget();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Cancel, Context, ScratchList, fraction};
+    use crate::time::clock::unix_time;
+
+    #[test]
+    fn an_operation_knows_how_much_time_it_has() {
+        let left = |deadline: Option<Duration>| {
+            let at = deadline.map(|at| at.as_millis() as u64);
+            Context::new(None, Cancel::new().unwrap(), ScratchList::default(), at).deadline()
+        };
+        let minute = Duration::from_secs(60);
+        assert_eq!(left(None), None);
+        assert_eq!(left(Some(unix_time() - minute)), Some(Duration::ZERO));
+        assert!(left(Some(unix_time() + minute)).is_some_and(|left| left > minute / 2 && left <= minute));
+    }
+
+    #[test]
+    fn where_nobody_knows_the_whole_there_is_no_progress() {
+        assert_eq!(fraction(0, 0), None);
+        assert_eq!(fraction(7, 0), None);
+        assert_eq!(fraction(3, 4).map(|progress| progress.fraction()), Some(0.75));
+        assert_eq!(fraction(5, 4).map(|progress| progress.fraction()), Some(1.0));
     }
 }

@@ -16,6 +16,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{Pid, PidfdFlags};
 
 use super::procfs::{self, Identity};
+use super::signals::IGNORED;
 use crate::model::signal::Signal;
 
 /// What the variables of a job are called by which a process speaks to runner. A probe does not speak for the job.
@@ -89,13 +90,20 @@ pub enum LineEnd {
 }
 
 /// Runs a line in a shell that reads nothing and whose output goes nowhere, until it ends, its time is up or `stop` is
-/// readable. Nothing of its process group is left then.
+/// readable. Nothing of its process group is left then. Signals have their usual effect on it, whatever they have on us.
 ///
 /// Fails where the shell cannot be started.
 pub fn shell_line(line: &str, limit: Duration, stop: BorrowedFd<'_>) -> io::Result<LineEnd> {
     #[expect(clippy::disallowed_methods, reason = "this is the home of processes")]
     let mut command = Command::new("sh");
     command.arg("-c").arg(line).env_remove(JOB_VARIABLES).process_group(0);
+    // SAFETY: signal(2) is all that happens between fork and exec, with numbers only.
+    unsafe {
+        command.pre_exec(|| {
+            IGNORED.into_iter().for_each(|number| _ = libc::signal(number, libc::SIG_DFL));
+            Ok(())
+        });
+    }
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let pid = Pid::from_child(&child);
     let end = await_end(pid, limit, stop);

@@ -73,13 +73,16 @@ fn is_ignored(number: i32) -> bool {
     }
 }
 
+/// The signals that runner itself ignores. What it starts must not.
+pub(super) const IGNORED: [libc::c_int; 4] = [libc::SIGTTIN, libc::SIGTTOU, libc::SIGPIPE, libc::SIGXFSZ];
+
 /// Sets what runner itself needs: children are waited for, the terminal never stops us for writing an answer, and a
 /// write that cannot be made is an error and no death.
 pub fn set_own_dispositions() {
     // SAFETY: no handler of ours is involved.
     unsafe {
         libc::signal(libc::SIGCHLD, libc::SIG_DFL);
-        for number in [libc::SIGTTIN, libc::SIGTTOU, libc::SIGPIPE, libc::SIGXFSZ] {
+        for number in IGNORED {
             libc::signal(number, libc::SIG_IGN);
         }
     }

@@ -1028,6 +1028,12 @@ pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our own file");
 }
 
+/// The fractions that `--progress json` told of, in their order.
+pub(crate) fn reported_progress(stderr: &str) -> Vec<f64> {
+    let events = stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.filter(|event| event["event"] == "progress").filter_map(|event| event["fraction"].as_f64()).collect()
+}
+
 pub(crate) fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }

@@ -48,15 +48,14 @@ impl Connection {
         address: &Address,
         headers: Vec<(HeaderName, HeaderValue)>,
     ) -> Result<Self, Failure> {
-        let failure = |error: Error| Failure::new(error.kind(), error.to_string(), error.remediation());
-        let bell = Arc::new(Doorbell::new().map_err(failure)?);
+        let bell = Arc::new(Doorbell::new()?);
         let (sender, events) = sync_channel(WAITING);
         let voice = Voice { sender, bell: Arc::clone(&bell) };
         let address = address.clone();
         let thread = thread::Builder::new().name("connection".to_owned());
         thread
             .spawn(move || speak(limits, &address, &headers, &voice))
-            .map_err(|error| failure(Error::system("start a thread")(error)))?;
+            .map_err(|error| Failure::from(Error::system("start a thread")(error)))?;
         Ok(Self { events, bell })
     }
 
@@ -93,7 +92,7 @@ impl Voice {
 }
 
 fn speak(limits: Limits, address: &Address, headers: &[(HeaderName, HeaderValue)], voice: &Voice) {
-    let answer = match Client::new(limits).get(address, headers) {
+    let answer = match Client::new(limits).get(address, headers, |_| false) {
         Ok(answer) => answer,
         Err(trouble) => {
             voice.say(Event::Trouble(trouble));

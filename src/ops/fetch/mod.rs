@@ -20,7 +20,7 @@ use serde_json::Value;
 use ureq::http::header::{self, HeaderName, HeaderValue};
 
 use crate::error::{Error, Result};
-use crate::ops::address::without_credentials;
+use crate::ops::address;
 use crate::ops::http::Address;
 use crate::ops::parameters::{FilePath, Span};
 use crate::ops::{Context, Failure, Operation};
@@ -89,11 +89,11 @@ ends the download leaves nothing half done. An existing FILE keeps its permissio
 A broken connection is taken up where it broke, as far as the server supports it and the file has not changed there. \
 Connection errors, timeouts and the HTTP statuses 408, 429 and 5xx are tried again after a growing pause, or when the \
 server says; other errors fail at once. The count of retries starts anew whenever the download got further. Up to 10 \
-redirects are followed. http_proxy, https_proxy, all_proxy and no_proxy are obeyed, and the certificates that the system \
+redirects are followed; a --header goes to no other host. http_proxy, https_proxy, all_proxy and no_proxy are obeyed, and the certificates that the system \
 trusts are trusted.
 
 The partial result has url, bytes, total_bytes, attempts, resumed and last_error; the result also file, sha256, status \
-and etag. With --sha256 a file whose sum is another is not put in place.";
+and etag. No name, password or query of a URL is shown. With --sha256 a file whose sum is another is not put in place.";
     const EXAMPLES: &'static [&'static str] = &[
         "fetch https://example.org/file.tar.gz -o file.tar.gz",
         "fetch --retries 10 --header 'Accept: text/plain' https://example.org/list -o -",
@@ -120,17 +120,12 @@ and etag. With --sha256 a file whose sum is another is not put in place.";
                 ));
             }
         }
-        // A relative name is one of the job's folder, which may not be ours.
-        if self.output.as_path().is_absolute() || self.output.as_path().as_os_str().is_empty() {
-            self.check_output()?;
-        }
-        Ok(())
+        self.check_output()
     }
 
     fn run(self, context: &mut Context) -> std::result::Result<Value, Failure> {
-        let broken = |error: Error| Failure::new(error.kind(), error.to_string(), error.remediation());
-        self.check_output().map_err(|error| broken(error).about(self.output.to_string()))?;
-        let (address, headers) = (self.address().map_err(broken)?, self.headers().map_err(broken)?);
+        self.check_output().map_err(|error| Failure::from(error).about(self.output.to_string()))?;
+        let (address, headers) = (self.address()?, self.headers()?);
         Transfer::new(&self, address, headers, context)?.carry_out(context)
     }
 }
@@ -141,13 +136,14 @@ impl Fetch {
         self.output.as_path() == Path::new("-")
     }
 
+    /// The URL, which is one, as people get to see it.
     fn shown_url(&self) -> String {
-        without_credentials(&self.url)
+        address::shown(&self.url)
     }
 
     fn address(&self) -> Result<Address> {
         Address::parse(&self.url).map_err(|problem| {
-            let shown = self.shown_url();
+            let shown = address::shown_where_wrong(&self.url);
             let message = format!("the URL '{shown}' {problem}");
             invalid(&shown, message, "Give a URL such as https://example.org/file")
         })
@@ -211,6 +207,8 @@ mod tests {
         for wrong in [
             json!({"url": "ftp://u:secret@h/"}),
             json!({"url": "http://u:secret@h:0/"}),
+            json!({"url": "http://u:secret/x@h/"}),
+            json!({"url": "http://sec!ret/secret@h/"}),
             json!({"url": "nowhere"}),
             json!({"sha256": "abc"}),
             json!({"sha256": "g".repeat(64)}),

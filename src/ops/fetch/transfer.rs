@@ -37,12 +37,28 @@ struct State {
     /// The most that it has ever been: only what goes beyond it is a step ahead.
     furthest: u64,
     whole: Option<u64>,
+    /// The furthest progress that was reported: bytes, and of how many.
+    progress: (u64, u64),
     sum: Sha256,
+    /// It was put together from more than one answer, which may be of different files.
+    is_joined: bool,
     facts: Facts,
     attempts: u64,
     resumed: u64,
     last_error: Option<String>,
     speed: Speed,
+}
+
+impl State {
+    /// Takes in how far it is. A start from the beginning is no step back: whoever looks at the progress sees it go on
+    /// from where it was.
+    fn advance(&mut self) {
+        let Some(whole) = self.whole.filter(|whole| *whole > 0) else { return };
+        let (done, of) = self.progress;
+        if u128::from(self.bytes) * u128::from(of) >= u128::from(done) * u128::from(whole) {
+            self.progress = (self.bytes.min(whole), whole);
+        }
+    }
 }
 
 /// Why an attempt did not bring the whole file.
@@ -96,7 +112,9 @@ impl Transfer {
                 bytes: 0,
                 furthest: 0,
                 whole: None,
+                progress: (0, 0),
                 sum: Sha256::new(),
+                is_joined: false,
                 facts: Facts::default(),
                 attempts: 0,
                 resumed: 0,
@@ -108,7 +126,7 @@ impl Transfer {
 
     /// Downloads the file and puts it in place.
     pub(super) fn carry_out(mut self, context: &mut Context) -> Result<Value, Failure> {
-        let result = self.download(context).and_then(|()| self.check_sum());
+        let result = self.download(context);
         context.partial_now(&self.partial());
         let sum = result?;
         context.check()?;
@@ -121,15 +139,15 @@ impl Transfer {
         Ok(report)
     }
 
-    /// Tries until all is there, or there is no point in going on.
-    fn download(&mut self, context: &mut Context) -> Result<(), Failure> {
+    /// Tries until all is there, or there is no point in going on. Gives the file's sum.
+    fn download(&mut self, context: &mut Context) -> Result<String, Failure> {
         let mut failures = 0;
         loop {
             context.status(format!("connecting to {}", self.address.uri().host().unwrap_or_default()));
             let before = self.state.furthest;
             self.state.attempts += 1;
-            let (text, code, pause) = match self.attempt(context) {
-                Ok(()) => return Ok(()),
+            let (text, code, pause) = match self.attempt(context).and_then(|()| self.check_sum()) {
+                Ok(sum) => return Ok(sum),
                 Err(Setback::Final(failure)) => return Err(failure),
                 Err(Setback::Again { text, code, pause }) => (text, code, pause),
             };
@@ -208,6 +226,7 @@ impl Transfer {
                     return Err(Setback::changed(text));
                 };
                 self.state.resumed += 1;
+                self.state.is_joined = true;
                 // An end that is not that of the file is one more break.
                 self.state.whole = part.whole.or(self.state.whole).or(Some(part.last + 1));
                 let (etag, validator) = (known.etag, known.validator);
@@ -303,20 +322,26 @@ impl Transfer {
             ));
         }
         self.state.bytes = 0;
+        self.state.is_joined = false;
         self.state.sum = Sha256::new();
         Ok(())
     }
 
-    /// The sum of the file, where it is the right one.
-    fn check_sum(&mut self) -> Result<String, Failure> {
-        let digest = self.state.sum.finalize_reset();
+    /// The sum of the file, where it is the right one. A wrong one is final only where the file came in one piece: parts
+    /// may be of a file that changed in between.
+    fn check_sum(&mut self) -> Result<String, Setback> {
+        let digest = self.state.sum.clone().finalize();
         let sum: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         match &self.wanted_sum {
             Some(wanted) if *wanted != sum => {
                 let text = format!("its SHA-256 is {sum} and not {wanted}");
                 self.state.last_error = Some(text.clone());
+                if self.state.is_joined && self.retries > 0 && !self.destination.is_stream() {
+                    self.start_over(CHANGED)?;
+                    return Err(Setback::changed(&text));
+                }
                 let remedy = "Check the sum and the URL; nothing was put in place";
-                Err(self.failure(ErrorCode::CommandFailed, text, remedy))
+                Err(self.failure(ErrorCode::CommandFailed, text, remedy).into())
             }
             _ => Ok(sum),
         }
@@ -338,11 +363,11 @@ impl Transfer {
         Failure::new(code, format!("cannot fetch {}: {}", self.url, text.as_ref()), remedy).about(&self.url)
     }
 
-    fn report(&self, context: &mut Context) {
+    fn report(&mut self, context: &mut Context) {
         if context.report_is_due() {
-            if let Some(whole) = self.state.whole {
-                context.progress(self.state.bytes, whole);
-            }
+            self.state.advance();
+            let (done, whole) = self.state.progress;
+            context.progress(done, whole);
             context.status(self.state.speed.status(self.state.bytes, self.state.whole));
             context.partial_now(&self.partial());
         }

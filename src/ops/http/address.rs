@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use ureq::http::Uri;
 use ureq::http::uri::{Authority, PathAndQuery, Scheme};
 
-use crate::ops::address::{check_host, without_credentials};
+use crate::ops::address::{check_host, split_credentials};
 
 /// A URL of http or https. Debug and Display leave its credentials out.
 #[derive(Clone)]
@@ -18,17 +18,24 @@ pub(in crate::ops) struct Address {
 }
 
 impl Address {
-    /// Reads a URL. What is wrong with it completes "the URL ...".
+    /// Reads a URL. What is wrong with it completes "the URL ...", and repeats none of it.
     pub(in crate::ops) fn parse(text: &str) -> Result<Self, String> {
-        let uri: Uri = escaped(&without_credentials(text)).parse().map_err(|error| format!("is no URL: {error}"))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err("has a scheme other than http and https".to_owned());
+        let (scheme, credentials, rest) = split_credentials(text);
+        let is_other = scheme_of(text)
+            .is_some_and(|scheme| !["http", "https"].iter().any(|followed| scheme.eq_ignore_ascii_case(followed)));
+        if is_other {
+            return Err("has a scheme other than http and https, and only those are followed".to_owned());
+        }
+        let bare = format!("{scheme}{rest}");
+        let uri: Uri = escaped(bare.as_bytes()).parse().map_err(|error| format!("is no URL: {error}"))?;
+        if uri.scheme().is_none() {
+            return Err("has no http:// or https:// in front".to_owned());
         }
         let host = uri.host().unwrap_or_default();
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         match bracketed {
             Some(inner) if inner.parse::<Ipv6Addr>().is_err() => {
-                return Err(format!("has no IPv6 address in its brackets: '{inner}'"));
+                return Err("has no IPv6 address in its brackets".to_owned());
             }
             Some(_) => {}
             None => check_host(host)?,
@@ -37,7 +44,7 @@ impl Address {
         if authority.len() > host.len() && matches!(uri.port_u16(), None | Some(0)) {
             return Err("has a port that is none".to_owned());
         }
-        Ok(Self { uri, authorization: authorization(text) })
+        Ok(Self { uri, authorization: credentials.map(authorization) })
     }
 
     pub(in crate::ops) fn uri(&self) -> &Uri {
@@ -71,14 +78,13 @@ impl Address {
     pub(super) fn resolve(&self, location: &str) -> Result<Self, String> {
         let location = location.trim();
         let scheme = self.uri.scheme_str().unwrap_or_default();
-        let end_of_scheme = location.find([':', '/', '?', '#']).filter(|at| location[*at..].starts_with(':'));
-        if end_of_scheme.is_some() {
+        if scheme_of(location).is_some() {
             return Self::parse(location);
         }
         if location.starts_with("//") {
             return Self::parse(&format!("{scheme}:{location}"));
         }
-        let location = escaped(location.split('#').next().unwrap_or_default());
+        let location = escaped(location.split('#').next().unwrap_or_default().as_bytes());
         let (path, query) = match location.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (location.as_str(), None),
@@ -112,12 +118,18 @@ impl fmt::Debug for Address {
     }
 }
 
+/// What stands before the first colon, unless that is one of the path or behind it.
+fn scheme_of(text: &str) -> Option<&str> {
+    let end = text.find([':', '/', '?', '#']).filter(|at| text[*at..].starts_with(':'))?;
+    Some(&text[..end])
+}
+
 /// Spaces and letters beyond ASCII as people and servers write them, escaped as they must be sent.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
+    for byte in text {
         match byte {
-            0x21..=0x7E => out.push(byte.into()),
+            0x21..=0x7E => out.push((*byte).into()),
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -146,15 +158,12 @@ fn without_dots(path: &str) -> String {
 }
 
 /// The header that the name and password in a URL amount to: RFC 7617.
-fn authorization(url: &str) -> Option<String> {
-    let authority = &url[url.find("://")? + 3..];
-    let authority = &authority[..authority.find(['/', '?', '#']).unwrap_or(authority.len())];
-    let (credentials, _) = authority.rsplit_once('@')?;
+fn authorization(credentials: &str) -> String {
     let (name, password) = credentials.split_once(':').unwrap_or((credentials, ""));
     let mut plain = unescaped(name);
     plain.push(b':');
     plain.extend(unescaped(password));
-    Some(format!("Basic {}", STANDARD.encode(plain)))
+    format!("Basic {}", STANDARD.encode(plain))
 }
 
 fn unescaped(text: &str) -> Vec<u8> {
@@ -200,7 +209,7 @@ mod tests {
             assert_eq!(base.resolve(location).unwrap().to_string(), expected, "{location}");
         }
         assert!(base.resolve("ftp://host/x").is_err());
-        assert!(base.resolve("file:///etc/passwd").is_err());
+        assert!(base.resolve("file:///etc/passwd").unwrap_err().contains("only those are followed"));
         assert!(base.resolve("/x").unwrap().has_origin_of(&base));
         assert!(!base.resolve("//host/x").unwrap().has_origin_of(&base));
     }

@@ -23,8 +23,8 @@ use proxies::{Proxies, Route};
 
 /// How many redirects are followed in a row.
 const REDIRECT_LIMIT: u32 = 10;
-/// Headers that are meant for the host that was named, and for no other.
-const PRIVATE_HEADERS: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+/// The headers that go with a redirect to another host. Any other may hold a secret, whatever it is called.
+const PUBLIC_HEADERS: [HeaderName; 2] = [header::RANGE, header::IF_RANGE];
 
 /// How long it may take.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ pub(super) struct Limits {
     pub(super) answer: Option<Duration>,
 }
 
-/// An answer that is no redirect.
+/// An answer that is no redirect, or one that was asked for.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
@@ -45,9 +45,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The text of a header.
-    pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+    /// Where it redirects to. Servers send letters beyond ASCII as they are, in whichever encoding.
+    fn redirect(&self) -> Option<String> {
+        let location = self.headers.get(header::LOCATION).filter(|_| is_redirect(self.status))?;
+        Some(address::escaped(location.as_bytes().trim_ascii()))
     }
 }
 
@@ -87,20 +88,25 @@ impl Client {
         Self { limits, proxies: Proxies::of_environment(), agents: Vec::new() }
     }
 
-    /// The answer to GET, after redirects.
-    pub(super) fn get(&mut self, address: &Address, headers: &[(HeaderName, HeaderValue)]) -> Result<Answer, Trouble> {
+    /// The answer to GET, after redirects: up to one whose status is wanted for itself.
+    pub(super) fn get(
+        &mut self,
+        address: &Address,
+        headers: &[(HeaderName, HeaderValue)],
+        is_wanted: impl Fn(u16) -> bool,
+    ) -> Result<Answer, Trouble> {
         let mut current = address.clone();
         let mut headers = headers.to_vec();
         for _ in 0..=REDIRECT_LIMIT {
             let answer = self.get_once(&current, &headers)?;
-            let Some(location) = answer.header(header::LOCATION).filter(|_| is_redirect(answer.status)) else {
+            let Some(location) = answer.redirect().filter(|_| !is_wanted(answer.status)) else {
                 return Ok(answer);
             };
             let next = current
-                .resolve(location)
+                .resolve(&location)
                 .map_err(|problem| Trouble::lasting(format!("a redirect leads to an address that {problem}")))?;
             if !next.has_origin_of(&current) {
-                headers.retain(|(name, _)| !PRIVATE_HEADERS.contains(name));
+                headers.retain(|(name, _)| PUBLIC_HEADERS.contains(name));
             }
             current = next;
         }
@@ -203,7 +209,14 @@ fn trouble(error: &ureq::Error) -> Trouble {
         }
         ureq::Error::Rustls(error) => (format!("no secure connection: {error}"), TroubleKind::Lasting),
         ureq::Error::Tls(reason) => (format!("no secure connection: {reason}"), TroubleKind::Lasting),
-        ureq::Error::Protocol(error) => (format!("the answer is no HTTP: {error}"), TroubleKind::Transient),
+        ureq::Error::Protocol(error) => {
+            let text = error.to_string();
+            // The error's type is not ours to name. A line that is garbled may be a matter of the connection; headers that
+            // the server makes are not.
+            let lasting = ["too many headers", "content-length"].iter().any(|part| text.contains(part));
+            let kind = if lasting { TroubleKind::Lasting } else { TroubleKind::Transient };
+            (format!("the answer is no HTTP: {text}"), kind)
+        }
         ureq::Error::LargeResponseHeader(..) => {
             ("the header of the answer is too large".to_owned(), TroubleKind::Lasting)
         }

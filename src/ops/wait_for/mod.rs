@@ -74,7 +74,8 @@ impl Operation for WaitFor {
 Wait until every target holds at the same time, or with --any until one does. A target is one of
 
   tcp://HOST:PORT   somebody accepts connections there
-  http://, https:// the answer has the status of --status and the body of --body; redirects are followed
+  http://, https:// the answer has the status of --status and the body of --body; redirects are followed, unless
+                    --status has theirs
   unix:PATH         a stream socket accepts connections
   file:PATH         the file exists; a link must lead somewhere
   file:!PATH        nothing of this name exists
@@ -82,10 +83,11 @@ Wait until every target holds at the same time, or with --any until one does. A 
   cmd:LINE          a shell line exits with 0; it reads nothing, and its output goes nowhere
 
 Targets are asked side by side, each again after --interval. An attempt to connect ends after 5 seconds, an HTTP answer \
-or a shell line after 10, or after the interval where that is longer. A shell line is ended with everything it started.
+or a shell line after 10, or after the interval where that is longer. A shell line is ended with everything in its process group.
 
 The partial result and the result list each target with whether it holds, how often it was asked, its last error and \
-for how long it has held. It fails only where waiting is in vain: a shell line without a shell. A limit on the whole is \
+for how long it has held; of more than 200, those that do not hold come first, and targets_omitted counts the rest. It \
+fails only where waiting is in vain: a shell line without a shell. A limit on the whole is \
 the job's --timeout.";
     const EXAMPLES: &'static [&'static str] = &[
         "wait-for tcp://localhost:5432 http://localhost:8080/health",
@@ -116,12 +118,11 @@ the job's --timeout.";
     }
 
     fn run(self, context: &mut Context) -> std::result::Result<Value, Failure> {
-        let broken = |error: Error| Failure::new(error.kind(), error.to_string(), error.remediation());
-        let targets = self.parsed().map_err(broken)?;
+        let targets = self.parsed()?;
         let watch = Arc::new(Watch::new(
             self.interval.0,
             self.stable.map_or(Duration::ZERO, |stable| stable.0),
-            self.expectation().map_err(broken)?,
+            self.expectation()?,
             SystemClock::start(),
         )?);
         let mut tally = Tally::new(&targets, self.any, watch.stable);
@@ -167,10 +168,10 @@ fn gather(
         while let Ok(news) = news.try_recv() {
             changed |= tally.take(news);
         }
-        let (held, needed) = tally.score();
+        let (done, whole) = tally.score();
+        context.progress(done, whole);
         if changed {
             context.status(tally.summary());
-            context.progress(held, needed);
             context.partial_now(&tally.report(watch.clock.now()));
         } else {
             context.partial(|| tally.report(watch.clock.now()));

@@ -163,7 +163,8 @@ fn connect(host: &str, port: u16, limit: Duration, watch: &Watch) -> std::result
 fn answer(client: &mut Client, address: &Address, expectation: &Expectation) -> std::result::Result<(), String> {
     use std::io::Read;
 
-    let answer = client.get(address, &[]).map_err(|trouble| trouble.text)?;
+    let answer =
+        client.get(address, &[], |status| expectation.status_counts(status)).map_err(|trouble| trouble.text)?;
     if !expectation.status_counts(answer.status) {
         return Err(format!("HTTP status {}", answer.status));
     }

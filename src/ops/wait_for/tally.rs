@@ -10,6 +10,13 @@ use super::target::Target;
 use super::watcher::{Finding, News};
 use crate::time::clock::Moment;
 
+/// So many targets are listed: even where each byte of them is escaped, the list can be sent.
+const LISTED: usize = 200;
+/// What a target scores that has held for long enough.
+const WHOLE_SCORE: u64 = 1000;
+/// How much is shown of the text of a target, and of its error.
+const TEXT_LIMIT: usize = 400;
+
 /// The state of all targets.
 #[derive(Debug)]
 pub(super) struct Tally {
@@ -64,10 +71,27 @@ impl Tally {
         before != (row.held.is_some(), row.last_error.clone())
     }
 
-    /// How many targets hold, and how many are needed.
+    /// How many targets hold.
+    fn held(&self) -> usize {
+        self.rows.iter().filter(|row| row.held.is_some()).count()
+    }
+
+    /// How far it is, and how far it must come: each target counts by how much of its time it has held.
     pub(super) fn score(&self) -> (u64, u64) {
-        let held = self.rows.iter().filter(|row| row.held.is_some()).count() as u64;
-        (held, if self.any { 1 } else { self.rows.len() as u64 })
+        let score = |row: &Row| match row.held {
+            None => 0,
+            Some(_) if self.stable.is_zero() => WHOLE_SCORE,
+            Some((since, seen)) => {
+                let part = (seen - since).as_secs_f64() / self.stable.as_secs_f64();
+                (part.min(1.0) * WHOLE_SCORE as f64) as u64
+            }
+        };
+        let scores = self.rows.iter().map(score);
+        if self.any {
+            (scores.max().unwrap_or_default(), WHOLE_SCORE)
+        } else {
+            (scores.sum(), WHOLE_SCORE * self.rows.len() as u64)
+        }
     }
 
     /// Whether the condition holds, and has held for long enough.
@@ -89,12 +113,12 @@ impl Tally {
     pub(super) fn summary(&self) -> String {
         let mut open = self.rows.iter().filter(|row| row.held.is_none());
         let Some(first) = open.next() else {
-            return format!("waiting for {} to go on holding", self.rows[0].target);
+            return format!("waiting for {} to go on holding", short(&self.rows[0].target));
         };
-        let error = first.last_error.as_deref().unwrap_or("no answer yet");
+        let (target, error) = (short(&first.target), short(first.last_error.as_deref().unwrap_or("no answer yet")));
         match open.count() {
-            0 => format!("waiting for {} ({error})", first.target),
-            more => format!("waiting for {} ({error}) and {more} more", first.target),
+            0 => format!("waiting for {target} ({error})"),
+            more => format!("waiting for {target} ({error}) and {more} more"),
         }
     }
 
@@ -102,18 +126,33 @@ impl Tally {
     pub(super) fn report(&self, now: Moment) -> Value {
         let row = |row: &Row| {
             json!({
-                "target": row.target,
+                "target": short(&row.target),
                 "holds": row.held.is_some(),
                 "attempts": row.attempts,
-                "last_error": row.last_error,
+                "last_error": row.last_error.as_deref().map(short),
                 "held_for_seconds": seconds(row.held.map_or(Duration::ZERO, |(since, _)| now - since)),
             })
         };
+        let mut rows: Vec<&Row> = self.rows.iter().collect();
+        if rows.len() > LISTED {
+            // Where not all are listed, those that do not hold are what is looked for.
+            rows.sort_by_key(|row| row.held.is_some());
+            rows.truncate(LISTED);
+        }
         json!({
-            "targets": self.rows.iter().map(row).collect::<Vec<_>>(),
-            "held": self.score().0,
+            "targets": rows.iter().map(|shown| row(shown)).collect::<Vec<_>>(),
+            "targets_omitted": self.rows.len() - rows.len(),
+            "held": self.held(),
             "total": self.rows.len(),
         })
+    }
+}
+
+/// As much of a text as is shown of a target or of its error.
+fn short(text: &str) -> String {
+    match text.floor_char_boundary(TEXT_LIMIT) {
+        end if end < text.len() => format!("{}...", &text[..end]),
+        _ => text.to_owned(),
     }
 }
 
@@ -165,6 +204,42 @@ mod tests {
         assert!(!tally.is_enough());
         tally.take(news(1, 21, Finding::Holds));
         assert!(tally.is_enough());
+    }
+
+    #[test]
+    fn a_report_of_many_targets_can_be_sent_and_begins_with_those_that_do_not_hold() {
+        let long = format!("file:/{}", "\u{1}".repeat(3000));
+        let targets = vec![Target::parse(&long).unwrap(); 1000];
+        let mut tally = Tally::new(&targets, false, Duration::ZERO);
+        (0..900).for_each(|target| _ = tally.take(news(target, 1, Finding::Holds)));
+        (900..1000).for_each(|target| _ = tally.take(news(target, 1, Finding::Not("\u{1}".repeat(3000)))));
+        let report = tally.report(Moment::at(Duration::from_secs(2)));
+        assert!(report.to_string().len() < crate::control::message::VALUE_LIMIT, "{}", report.to_string().len());
+        assert_eq!(
+            (&report["total"], &report["held"], &report["targets_omitted"]),
+            (&1000.into(), &900.into(), &800.into())
+        );
+        let rows = report["targets"].as_array().unwrap();
+        assert!(rows[..100].iter().all(|row| row["holds"] == false) && rows[100]["holds"] == true);
+    }
+
+    #[test]
+    fn progress_counts_how_long_each_target_has_held() {
+        let mut all = tally(false, 10);
+        assert_eq!(all.score(), (0, 2000));
+        all.take(news(0, 1, Finding::Holds));
+        assert_eq!(all.score(), (0, 2000), "it has just begun to hold");
+        all.take(news(0, 6, Finding::Holds));
+        assert_eq!(all.score(), (500, 2000));
+        all.take(news(0, 60, Finding::Holds));
+        assert_eq!(all.score(), (1000, 2000));
+        let mut any = tally(true, 10);
+        any.take(news(0, 0, Finding::Holds));
+        any.take(news(0, 2, Finding::Holds));
+        assert_eq!(any.score(), (200, 1000));
+        let mut at_once = tally(false, 0);
+        at_once.take(news(0, 0, Finding::Holds));
+        assert_eq!(at_once.score(), (1000, 2000));
     }
 
     #[test]

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-#[cfg(feature = "fetch")]
-use crate::ops::address;
-use crate::ops::address::{host_and_port, without_credentials};
+use crate::ops::address::{self, host_and_port};
 #[cfg(feature = "fetch")]
 use crate::ops::http::Address;
 use crate::platform::probe;
@@ -17,7 +15,7 @@ const FORMS: &str =
 /// Something to wait for.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
-    /// As it was given, without credentials.
+    /// As it was given; a URL without credentials and query.
     pub(super) shown: String,
     pub(super) kind: Kind,
 }
@@ -40,7 +38,9 @@ pub(super) enum Kind {
 impl Target {
     /// Reads a target. What can be known to be wrong before the first attempt is refused.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let shown = if text.starts_with("cmd:") { text.to_owned() } else { without_credentials(text) };
+        // The names of files may hold any sign.
+        let is_plain = ["cmd:", "file:", "unix:", "pid:"].iter().any(|kind| text.starts_with(kind));
+        let shown = if is_plain { text.to_owned() } else { address::shown_where_wrong(text) };
         let invalid = |message: String, remedy: &str| Error::Invalid {
             argument: Some(shown.clone()),
             message,
@@ -78,6 +78,7 @@ impl Target {
             Some(("cmd", line)) if !line.trim().is_empty() && !line.contains('\0') => Kind::Line(line.to_owned()),
             _ => return Err(invalid(format!("'{shown}' is no target"), FORMS)),
         };
+        let shown = if is_plain { shown } else { address::shown(text) };
         Ok(Self { shown, kind })
     }
 
@@ -91,7 +92,7 @@ impl Target {
 
 #[cfg(feature = "fetch")]
 fn http(text: &str) -> std::result::Result<Kind, (String, String)> {
-    let shown = address::without_credentials(text);
+    let shown = address::shown_where_wrong(text);
     match Address::parse(text) {
         Ok(address) => Ok(Kind::Http(Box::new(address))),
         Err(problem) => {
@@ -102,7 +103,7 @@ fn http(text: &str) -> std::result::Result<Kind, (String, String)> {
 
 #[cfg(not(feature = "fetch"))]
 fn http(text: &str) -> std::result::Result<Kind, (String, String)> {
-    let shown = without_credentials(text);
+    let shown = address::shown_where_wrong(text);
     Err((
         format!("'{shown}' needs HTTP, and this runner was built without it"),
         "Wait for tcp://HOST:PORT, or use a runner that was built with the feature fetch".to_owned(),

@@ -59,7 +59,7 @@ impl Watch {
         expectation: Expectation,
         clock: SystemClock,
     ) -> Result<Self, Failure> {
-        let bell = || Doorbell::new().map_err(failure);
+        let bell = || Doorbell::new().map_err(Failure::from);
         Ok(Self {
             interval,
             stable,
@@ -115,7 +115,7 @@ pub(super) fn start(
         let thread = thread::Builder::new().name("target".to_owned());
         let watcher = thread
             .spawn(move || ask_on(target, probe, &watch, &sender))
-            .map_err(|error| failure(Error::system("start a thread")(error)))?;
+            .map_err(|error| Failure::from(Error::system("start a thread")(error)))?;
         if has_processes {
             with_processes.push(watcher);
         }
@@ -156,8 +156,4 @@ pub(super) fn await_end(watchers: Vec<JoinHandle<()>>, clock: &SystemClock, limi
     while clock.now() < until && !watchers.iter().all(JoinHandle::is_finished) {
         poller::await_readable(quiet.as_fd(), LOOK);
     }
-}
-
-fn failure(error: Error) -> Failure {
-    Failure::new(error.kind(), error.to_string(), error.remediation())
 }
