@@ -345,6 +345,16 @@ fn a_name_without_end_is_refused() {
 }
 
 #[test]
+fn a_name_that_is_too_long_for_an_answer_is_refused_with_its_reason() {
+    let folder = folder();
+    let name = "a".repeat(1_500_000);
+    Evil::new().entry(EntryType::GNULongName, "x", "", &name).file("b").write(&folder.path().join("x.tar"));
+    let refused = op(folder.path(), &["extract", "x.tar"]);
+    refused.assert_failed("VALIDATION_ERROR", &["aaa…aaa", "longer than any path"]);
+    assert!(refused.envelope.to_string().len() < 10_000);
+}
+
+#[test]
 fn what_is_stopped_leaves_nothing_half() {
     let folder = folder();
     large_file(&folder.path().join("large"), 512);

@@ -131,6 +131,24 @@ fn what_cannot_be_copied_is_named_after_the_rest_is_copied() {
 }
 
 #[test]
+fn what_a_list_lacks_is_counted() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("source")).unwrap();
+    let pipes: Vec<String> = (0..1200).map(|number| format!("source/{number}")).collect();
+    peer(folder.path(), "mkfifo", &pipes);
+    let failed = op(folder.path(), &["copy", "source", "target"]);
+    failed.assert_failed("COMMAND_FAILED", &["1200 entries"]);
+    assert_eq!(failed.partial()["failed_omitted"], 200);
+    for (arguments, list) in
+        [(["archive", "-o", "x.tar", "source"].as_slice(), "skipped"), (["hash", "source"].as_slice(), "skipped")]
+    {
+        let done = op(folder.path(), arguments);
+        assert_eq!(done.result()[list].as_array().map(Vec::len), Some(1000), "{arguments:?}");
+        assert_eq!(done.result()[format!("{list}_omitted")], 200, "{arguments:?}");
+    }
+}
+
+#[test]
 fn a_link_at_the_destination_is_followed_and_a_device_is_never_replaced() {
     let folder = folder();
     fs::write(folder.path().join("file"), "new").unwrap();

@@ -125,6 +125,16 @@ fn a_wrong_sum_and_a_missing_file_fail_and_are_named() {
 }
 
 #[test]
+fn malformed_lines_that_are_not_listed_are_counted() {
+    let folder = folder();
+    fs::write(folder.path().join("abc"), "abc").unwrap();
+    fs::write(folder.path().join("sums"), format!("{}{ABC}  abc\n", "nonsense\n".repeat(1100))).unwrap();
+    let checked = op(folder.path(), &["hash", "-c", "sums"]);
+    assert_eq!(checked.result()["malformed"], 1100);
+    assert_eq!(checked.result()["malformed_lines_omitted"], 100);
+}
+
+#[test]
 fn tagged_lines_say_the_algorithm_themselves() {
     let folder = folder();
     fs::write(folder.path().join("abc"), "abc").unwrap();

@@ -31,6 +31,7 @@ mod http;
 mod listing;
 mod new_file;
 pub mod parameters;
+mod shown;
 mod sleep;
 mod wait_for;
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::ops::compression::Format;
 use crate::ops::parameters::FilePath;
-use crate::ops::{Context, Failure, Operation};
+use crate::ops::{Context, Failure, Operation, shown};
 
 mod gather;
 mod output;
@@ -104,9 +104,7 @@ impl Operation for Archive {
             "file": self.output,
             "file_bytes": file_bytes,
         });
-        if list.skipped.count() > 0 {
-            value["skipped"] = list.skipped.to_value();
-        }
+        list.skipped.put_if_any(&mut value, "skipped");
         Ok(value)
     }
 }
@@ -126,12 +124,12 @@ impl Tally {
             "entries": self.entries,
             "bytes": self.bytes,
             "bytes_total": self.bytes_total.max(self.bytes),
-            "current": FilePath(self.current.clone()),
+            "current": shown::name(&self.current),
         })
     }
 
     fn report(&self, context: &mut Context) {
-        let report = || (self.current.display().to_string(), self.to_value());
+        let report = || (shown::text(&self.current), self.to_value());
         context.report_step(self.bytes, self.bytes_total.max(self.bytes), report);
     }
 }

@@ -14,7 +14,7 @@ use super::gather::{Item, List, unreadable};
 use super::{Output, Tally};
 use crate::model::envelope::ErrorCode;
 use crate::ops::compression::{Encoder, Format};
-use crate::ops::{Context, Failure};
+use crate::ops::{Context, Failure, shown};
 use crate::platform::file_copy;
 
 /// The longest target of a link that fits into a header.
@@ -133,9 +133,9 @@ fn file(
 }
 
 fn changed(path: &Path, how: &str) -> Failure {
-    let message = format!("{} {how}", path.display());
+    let message = format!("{} {how}", shown::text(path));
     let remediation = "Archive it while nobody changes it, or a copy of it";
-    Failure::new(ErrorCode::Conflict, message, remediation).about(path.display().to_string())
+    Failure::new(ErrorCode::Conflict, message, remediation).about(shown::text(path))
 }
 
 /// Why reading a file ended early.

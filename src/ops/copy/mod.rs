@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result, plain};
 use crate::ops::listing::Listing;
 use crate::ops::parameters::FilePath;
-use crate::ops::{Context, Failure, Operation};
+use crate::ops::{Context, Failure, Operation, shown};
 
 mod content;
 mod plan;
@@ -99,11 +99,9 @@ impl Tally {
             "files_total": self.files_total.max(self.files_done),
             "bytes": self.bytes,
             "bytes_total": self.bytes_total.max(self.bytes),
-            "current": FilePath(self.current.clone()),
+            "current": shown::name(&self.current),
         });
-        if self.troubles.count() > 0 {
-            value["failed"] = self.troubles.to_value();
-        }
+        self.troubles.put_if_any(&mut value, "failed");
         value
     }
 
@@ -111,7 +109,7 @@ impl Tally {
     fn advance(&mut self, bytes: u64, context: &mut Context) -> std::result::Result<(), Failure> {
         self.bytes += bytes;
         context.check()?;
-        let report = || (self.current.display().to_string(), self.to_value());
+        let report = || (shown::text(&self.current), self.to_value());
         context.report_step(self.bytes, self.bytes_total.max(self.bytes), report);
         Ok(())
     }
@@ -119,11 +117,11 @@ impl Tally {
     /// This entry could not be copied. Fails where no other could be either.
     fn trouble(&mut self, action: &str, path: &Path, error: io::Error) -> std::result::Result<(), Failure> {
         use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        let action = format!("{action} {}", path.display());
+        let action = format!("{action} {}", shown::text(path));
         if matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem) {
-            return Err(Failure::system(&action, path.display().to_string(), &error));
+            return Err(Failure::system(&action, shown::text(path), &error));
         }
-        self.troubles.push(json!({ "path": FilePath(path.to_owned()), "error": plain(&error) }));
+        self.troubles.push(json!({ "path": shown::name(path), "error": plain(&error) }));
         self.first.get_or_insert((action, path.to_owned(), error));
         Ok(())
     }
@@ -134,7 +132,7 @@ impl Tally {
             1 => action.clone(),
             count => format!("copy {count} entries, the first of them: {action}"),
         };
-        Some(Failure::system(&action, path.display().to_string(), error))
+        Some(Failure::system(&action, shown::text(path), error))
     }
 }
 

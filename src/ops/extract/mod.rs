@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::ops::compression::Format;
 use crate::ops::parameters::{FilePath, Size};
-use crate::ops::{Context, Failure, Operation};
+use crate::ops::{Context, Failure, Operation, shown};
 
 mod names;
 mod place;
@@ -91,6 +91,6 @@ struct Tally {
 
 impl Tally {
     fn to_value(&self) -> Value {
-        json!({ "entries": self.entries, "bytes": self.bytes, "current": FilePath(self.current.clone()) })
+        json!({ "entries": self.entries, "bytes": self.bytes, "current": shown::name(&self.current) })
     }
 }

@@ -18,7 +18,7 @@ use crate::model::envelope::ErrorCode;
 use crate::model::quantity::ByteSize;
 use crate::ops::compression::{self, Format};
 use crate::ops::new_file::NewFile;
-use crate::ops::{Context, Failure};
+use crate::ops::{Context, Failure, shown};
 use crate::platform::folder::{self, Times};
 
 /// What is read of the archive, and written of a file, at once.
@@ -126,7 +126,8 @@ impl Unpacking<'_> {
             Ok(()) => Ok(()),
             Err(Problem::Stop(Stop::Refused(reason))) => Err(self.refused(&shown, reason)),
             Err(Problem::Stop(Stop::Broken(error))) => {
-                Err(Failure::system(&format!("extract {}", shown.display()), shown.display().to_string(), &error))
+                let name = shown::text(&shown);
+                Err(Failure::system(&format!("extract {name}"), name, &error))
             }
             Err(Problem::Archive(error)) => Err(self.damaged(&error)),
             Err(Problem::Over(failure)) => Err(failure),
@@ -216,13 +217,13 @@ impl Unpacking<'_> {
         if self.size == 0 {
             self.context.partial(make);
         } else {
-            let status = || (self.tally.current.display().to_string(), make());
+            let status = || (shown::text(&self.tally.current), make());
             self.context.report_step(self.consumed.get(), self.size, status);
         }
     }
 
     fn refused(&self, name: &Path, reason: &str) -> Failure {
-        let name = name.display().to_string();
+        let name = shown::text(name);
         let message = format!("the entry '{name}' of {} is refused: {reason}", self.archive);
         let remediation = "Do not trust this archive; what was extracted before this entry is still there";
         Failure::new(ErrorCode::ValidationError, message, remediation).about(name)
@@ -230,7 +231,7 @@ impl Unpacking<'_> {
 
     fn too_much(&self, path: &Path) -> Failure {
         let limit = ByteSize(self.limit.unwrap_or_default());
-        let message = format!("{} holds more than {limit}: the entry '{}' exceeds it", self.archive, path.display());
+        let message = format!("{} holds more than {limit}: the entry '{}' exceeds it", self.archive, shown::text(path));
         let remediation = "Give a larger --max-size if you trust the archive";
         Failure::new(ErrorCode::ValidationError, message, remediation).about("--max-size")
     }

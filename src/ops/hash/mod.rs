@@ -17,7 +17,7 @@ use crate::error::{Error, Result, plain};
 use crate::model::envelope::ErrorCode;
 use crate::ops::listing::Listing;
 use crate::ops::parameters::FilePath;
-use crate::ops::{Context, Failure, Operation};
+use crate::ops::{Context, Failure, Operation, shown};
 
 mod check;
 mod digest;
@@ -130,7 +130,7 @@ fn gather(
                     // The name on the command line may itself be a link to the folder.
                     Ok(entry) if entry.file_type().is_dir() || entry.depth() == 0 => {}
                     Ok(entry) if entry.file_type().is_symlink() => {}
-                    Ok(entry) => tally.skipped.push(name(entry.path())),
+                    Ok(entry) => tally.skipped.push(shown::name(entry.path())),
                     Err(error) => {
                         let path = error.path().unwrap_or(path).to_owned();
                         tally.unreadable(&path, &error.into());
@@ -158,11 +158,6 @@ fn open(path: &Path) -> io::Result<File> {
         return Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?));
     }
     File::open(path)
-}
-
-/// A path as it stands in answers.
-fn name(path: &Path) -> Value {
-    json!(FilePath(path.to_owned()))
 }
 
 /// What was done so far.
@@ -205,7 +200,7 @@ impl Tally {
         digest::of(algorithm, &file, &mut |count| {
             self.bytes += count;
             context.check()?;
-            let report = || (path.display().to_string(), self.to_value());
+            let report = || (shown::text(path), self.to_value());
             context.report_step(self.bytes, self.bytes_total.max(self.bytes), report);
             Ok(())
         })
@@ -213,13 +208,14 @@ impl Tally {
 
     fn hashed(&mut self, path: &Path, algorithm: Algorithm, hex: &str) {
         let mut entry = Map::new();
-        entry.insert("path".to_owned(), name(path));
+        // Not shortened: whoever reads the digest wants to find the file.
+        entry.insert("path".to_owned(), json!(FilePath(path.to_owned())));
         entry.insert(algorithm.name().to_owned(), json!(hex));
         self.files.push(Value::Object(entry));
     }
 
     fn unreadable(&mut self, path: &Path, error: &io::Error) {
-        self.unreadable.push(json!({ "path": name(path), "error": plain(error) }));
+        self.unreadable.push(json!({ "path": shown::name(path), "error": plain(error) }));
         if self.first.is_none() {
             let error = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
             self.first = Some((path.to_owned(), error));
@@ -228,27 +224,21 @@ impl Tally {
 
     fn to_value(&self) -> Value {
         let mut value = json!({
-            "files": self.files.to_value(),
             "files_done": self.files_done,
             "files_total": self.files_total,
             "bytes": self.bytes,
             "bytes_total": self.bytes_total.max(self.bytes),
         });
-        if self.files.omitted() > 0 {
-            value["files_omitted"] = json!(self.files.omitted());
-        }
-        for (name, list) in [("skipped", &self.skipped), ("unreadable", &self.unreadable)] {
-            if list.count() > 0 {
-                value[name] = list.to_value();
-            }
-        }
+        self.files.put(&mut value, "files");
+        self.skipped.put_if_any(&mut value, "skipped");
+        self.unreadable.put_if_any(&mut value, "unreadable");
         value
     }
 
     /// The failure of those that could not be read.
     fn failure(&self) -> Option<Failure> {
         let (path, error) = self.first.as_ref()?;
-        let text = path.display().to_string();
+        let text = shown::text(path);
         let all = match self.unreadable.count() {
             1 => format!("read {text}"),
             count => format!("read {count} files, the first of them {text}"),
