@@ -391,3 +391,18 @@ fn an_archive_goes_into_a_pipe_that_stands_at_its_name() {
     copy.write_all(&bytes).unwrap();
     assert_eq!(names_in(&folder.path().join("copy.tar")), ["a"]);
 }
+
+#[test]
+fn an_archive_goes_to_standard_output() {
+    let folder = folder();
+    fs::write(folder.path().join("a"), "a").unwrap();
+    for name in ["-", "/dev/stdout"] {
+        let mut command = support::runner();
+        let arguments = ["op", "archive", "--format", "tar", "-o", name, "a"];
+        let output = command.current_dir(folder.path()).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        fs::write(folder.path().join("copy.tar"), &output.stdout).unwrap();
+        assert_eq!(names_in(&folder.path().join("copy.tar")), ["a"], "{name}");
+    }
+    assert_eq!(names(folder.path()), ["a", "copy.tar"]);
+}

@@ -113,11 +113,6 @@ impl Folder {
         }
     }
 
-    /// Removes a name that is no folder's.
-    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
-    }
-
     /// Sets the times of a symbolic link in it.
     pub fn set_link_times(&self, name: &OsStr, times: &Times) -> io::Result<()> {
         Ok(rustix::fs::utimensat(&self.fd, name, &times.0, AtFlags::SYMLINK_NOFOLLOW)?)
@@ -161,6 +156,11 @@ impl Folder {
             other => Ok(other?),
         }
     }
+}
+
+/// The inode, which is the same for all names of a file.
+pub fn inode(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 /// Sets the mode of an open file. The bits that lend the owner's rights are given up unless `metadata`, which is of the

@@ -10,10 +10,11 @@ use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
 
+use super::Tally;
 use super::gather::{Item, List, unreadable};
-use super::{Output, Tally};
 use crate::model::envelope::ErrorCode;
 use crate::ops::compression::{Encoder, Format};
+use crate::ops::output::Output;
 use crate::ops::{Context, Failure, shown};
 use crate::platform::file_copy;
 
@@ -22,19 +23,46 @@ const SHORT_TARGET: usize = 100;
 /// The name of an entry that holds a long target for the next one.
 const LONG_LINK: &[u8] = b"././@LongLink";
 
-type Archive<'a> = Builder<Encoder<&'a File>>;
+type Archive<'a> = Builder<Encoder<&'a mut Output>>;
+
+/// Why it was not written.
+enum Stop {
+    /// The archive itself could not be.
+    Output(io::Error),
+    Over(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Over(failure)
+    }
+}
 
 /// Writes all of it, up to the end mark and the last byte of the compression.
 pub(super) fn all(
     list: &List,
     format: Format,
     level: Option<u32>,
-    output: &Output,
+    output: &mut Output,
     tally: &mut Tally,
     context: &mut Context,
 ) -> Result<(), Failure> {
-    let broken = |error: io::Error| output.failure(&error);
-    let mut archive = Builder::new(Encoder::new(format, level, output.file()).map_err(broken)?);
+    write(list, format, level, output, tally, context).map_err(|stop| match stop {
+        Stop::Output(error) => output.failure(&error),
+        Stop::Over(failure) => failure,
+    })
+}
+
+fn write(
+    list: &List,
+    format: Format,
+    level: Option<u32>,
+    output: &mut Output,
+    tally: &mut Tally,
+    context: &mut Context,
+) -> Result<(), Stop> {
+    let broken = Stop::Output;
+    let mut archive = Builder::new(Encoder::new(format, level, output).map_err(broken)?);
     let mut first_names: HashMap<(u64, u64), &Path> = HashMap::new();
     for item in &list.items {
         context.check()?;
@@ -56,7 +84,7 @@ pub(super) fn all(
             // An empty last part: the name of a folder ends with a slash.
             archive.append_data(&mut header, item.name.join(""), io::empty()).map_err(broken)?;
         } else {
-            file(&mut archive, header, item, output, tally, context)?;
+            file(&mut archive, header, item, tally, context)?;
         }
         if let Some(inode) = shared {
             first_names.entry(inode).or_insert(&item.name);
@@ -107,14 +135,13 @@ fn file(
     archive: &mut Archive<'_>,
     mut header: Header,
     item: &Item,
-    output: &Output,
     tally: &mut Tally,
     context: &mut Context,
-) -> Result<(), Failure> {
+) -> Result<(), Stop> {
     let opened = file_copy::open_source(&item.source).and_then(|file| Ok((file.metadata()?, file)));
     let (metadata, file) = opened.map_err(|error| unreadable(&item.source, &error))?;
     if !metadata.is_file() {
-        return Err(changed(&item.source, "is no regular file any more"));
+        return Err(changed(&item.source, "is no regular file any more").into());
     }
     header.set_entry_type(EntryType::Regular);
     header.set_size(metadata.len());
@@ -123,11 +150,11 @@ fn file(
     let reader = Watched { file, left: &left, trouble: &trouble, tally, context };
     let appended = archive.append_data(&mut header, &item.name, reader);
     match (trouble.take(), appended) {
-        (Some(Trouble::Over(failure)), _) => Err(failure),
-        (Some(Trouble::Read(error)), _) => Err(unreadable(&item.source, &error)),
-        (None, Err(error)) => Err(output.failure(&error)),
+        (Some(Trouble::Over(failure)), _) => Err(failure.into()),
+        (Some(Trouble::Read(error)), _) => Err(unreadable(&item.source, &error).into()),
+        (None, Err(error)) => Err(Stop::Output(error)),
         // The size stands in the header before, and there is no way to correct it.
-        (None, Ok(())) if left.get() > 0 => Err(changed(&item.source, "became shorter while it was read")),
+        (None, Ok(())) if left.get() > 0 => Err(changed(&item.source, "became shorter while it was read").into()),
         (None, Ok(())) => Ok(()),
     }
 }
