@@ -164,6 +164,18 @@ fn standard_input_is_hashed_and_wrong_calls_are_refused() {
 }
 
 #[test]
+fn a_stream_of_unknown_length_has_no_progress_before_its_end() {
+    let folder = folder();
+    let mut command = runner();
+    command.current_dir(folder.path()).args(["op", "--json", "--timeout", "0.5", "hash", "/dev/zero"]);
+    let stopped = answer(&command.output().unwrap());
+    assert_eq!(stopped.code, Some(124), "{:#}", stopped.envelope);
+    assert!(stopped.partial()["bytes"].as_u64() > Some(0), "{:#}", stopped.envelope);
+    let details = &stopped.envelope["error"]["details"];
+    assert_eq!(details.get("progress"), None, "{details:#}");
+}
+
+#[test]
 fn a_hash_that_is_stopped_says_how_far_it_came() {
     let folder = folder();
     // A hole of this size takes minutes to hash, and no room.

@@ -28,6 +28,7 @@ mod fetch;
 mod hash;
 #[cfg(feature = "fetch")]
 mod http;
+mod input;
 mod listing;
 mod new_file;
 mod output;

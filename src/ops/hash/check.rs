@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::digest::{Algorithm, Stop};
 use super::sums::{self, Promise};
-use super::{Tally, mismatch, open};
+use super::{Tally, mismatch};
 use crate::model::envelope::ErrorCode;
 use crate::ops::listing::Listing;
 use crate::ops::parameters::FilePath;
-use crate::ops::{Context, Failure, shown};
+use crate::ops::{Context, Failure, input, shown};
 
 /// A line that is longer is no checksum; a file without line ends is not read into memory.
 const LINE_LIMIT: u64 = 64 << 10;
@@ -52,8 +52,11 @@ impl Verdicts {
             self.read(file.as_path(), &mut promises, context)?;
         }
         self.tally.files_total = promises.len() as u64;
-        let sizes = promises.iter().map(|promise| super::size_of(&promise.path).unwrap_or(0));
-        self.tally.bytes_total = sizes.sum();
+        for promise in &promises {
+            context.check()?;
+            // What is missing is reported in its place.
+            self.tally.expect(input::size(&promise.path).unwrap_or(Some(0)));
+        }
         for promise in promises {
             context.check()?;
             self.judge(&promise, context)?;
@@ -66,7 +69,7 @@ impl Verdicts {
     fn read(&mut self, path: &Path, promises: &mut Vec<Promise>, context: &Context) -> Result<(), Failure> {
         let text = shown::text(path);
         let unreadable = |error| Failure::system(&format!("read the checksums in {text}"), text.clone(), &error);
-        let mut reader = BufReader::new(open(path).map_err(unreadable)?);
+        let mut reader = BufReader::new(input::open(path).map_err(unreadable)?);
         let before = promises.len();
         let mut line = Vec::new();
         for number in 1_u64.. {
