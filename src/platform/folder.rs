@@ -98,6 +98,11 @@ impl Folder {
         Ok(rustix::fs::symlinkat(target, &self.fd, name)?)
     }
 
+    /// Where a symbolic link in it leads.
+    pub fn link_target(&self, name: &OsStr) -> io::Result<Vec<u8>> {
+        Ok(rustix::fs::readlinkat(&self.fd, name, Vec::new())?.into_bytes())
+    }
+
     /// Gives a file of another folder a second name here. What is a link itself is not followed.
     pub fn link_from(&self, name: &OsStr, from: &Self, from_name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::linkat(&from.fd, from_name, &self.fd, name, AtFlags::empty())?)

@@ -45,7 +45,7 @@ impl Operation for Archive {
     const NAME: &'static str = "archive";
     const ABOUT: &'static str = "Put files and trees into a tar archive";
     const LONG_ABOUT: &'static str = "Put files, and folders with all that is below them, into a tar archive, plain or \
-        compressed. Modes, modification times, owners, symbolic links and hard links are kept; names are stored \
+        compressed. Modes, modification times (to the nanosecond), owners, symbolic links and hard links are kept; names are stored \
         relative, sorted within each folder. FIFOs, sockets and devices are left out and listed in the result as \
         skipped, and so is the archive itself.\n\n\
         The archive appears when it is complete, and replaces what was there in one step. It fails, and writes \

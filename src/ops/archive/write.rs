@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -17,9 +17,12 @@ use crate::ops::compression::{Encoder, Format};
 use crate::ops::output::Output;
 use crate::ops::{Context, Failure, shown};
 use crate::platform::file_copy;
+use crate::platform::folder::inode;
 
 /// The longest target of a link that fits into a header.
 const SHORT_TARGET: usize = 100;
+/// The latest time that eleven octal digits hold.
+const MTIME_LIMIT: i64 = 0o777_7777_7777;
 /// The name of an entry that holds a long target for the next one.
 const LONG_LINK: &[u8] = b"././@LongLink";
 
@@ -69,7 +72,8 @@ fn write(
         item.source.clone_into(&mut tally.current);
         let mut header = header(item);
         let metadata = &item.metadata;
-        let shared = (metadata.nlink() > 1 && metadata.is_file()).then(|| (metadata.dev(), metadata.ino()));
+        times(&mut archive, metadata).map_err(broken)?;
+        let shared = (metadata.nlink() > 1 && metadata.is_file()).then(|| inode(metadata));
         if let Some(first) = shared.and_then(|inode| first_names.get(&inode)) {
             header.set_entry_type(EntryType::Link);
             link(&mut archive, header, item, first).map_err(broken)?;
@@ -102,10 +106,30 @@ fn header(item: &Item) -> Header {
     header.set_mode(metadata.mode() & 0o7777);
     header.set_uid(metadata.uid().into());
     header.set_gid(metadata.gid().into());
-    // The field has no sign.
+    // The field has no sign and no fractions; `times` writes what it cannot hold.
     header.set_mtime(u64::try_from(metadata.mtime()).unwrap_or(0));
     header.set_size(0);
     header
+}
+
+/// Writes the time of change ahead of the entry, in the way of POSIX, where the header cannot hold it exactly.
+fn times(archive: &mut Archive<'_>, metadata: &Metadata) -> io::Result<()> {
+    let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
+    if nanoseconds == 0 && (0..=MTIME_LIMIT).contains(&seconds) {
+        return Ok(());
+    }
+    archive.append_pax_extensions([("mtime", decimal(seconds, nanoseconds).as_bytes())])
+}
+
+/// Seconds since 1970 with a fraction. The kernel counts nanoseconds onwards even before 1970; a number does not.
+fn decimal(seconds: i64, nanoseconds: i64) -> String {
+    let (sign, seconds, nanoseconds) = match (seconds < 0, nanoseconds) {
+        (true, 0) => ("-", seconds.unsigned_abs(), 0),
+        (true, _) => ("-", (seconds + 1).unsigned_abs(), 1_000_000_000 - nanoseconds),
+        (false, _) => ("", seconds.unsigned_abs(), nanoseconds),
+    };
+    let text = format!("{sign}{seconds}.{nanoseconds:09}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Writes a link of either kind, its target byte for byte.
@@ -207,6 +231,22 @@ impl Read for Watched<'_> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use super::decimal;
+
+    #[test]
+    fn times_are_written_as_numbers() {
+        for (time, text) in [
+            ((7, 0), "7"),
+            ((10, 0), "10"),
+            ((7, 500_000_000), "7.5"),
+            ((-10, 0), "-10"),
+            ((-1, 500_000_000), "-0.5"),
+            ((-4, 999_999_999), "-3.000000001"),
+        ] {
+            assert_eq!(decimal(time.0, time.1), text, "{time:?}");
+        }
+    }
 
     #[test]
     fn an_empty_last_part_is_a_slash() {
