@@ -492,9 +492,8 @@ fn folders_that_were_made_have_their_modes_when_it_is_stopped() {
     input.write_all(&packed[..packed.len() - 1024]).unwrap();
     support::wait_until(support::SOON, "the file", || folder.path().join("d/f").exists());
     signal(child.id().cast_signed(), libc::SIGTERM);
-    std::thread::sleep(std::time::Duration::from_millis(20));
-    drop(input);
     let stopped = answer(&child.wait_with_output().unwrap());
+    drop(input);
     assert_eq!(stopped.code, Some(143), "{:#}", stopped.envelope);
     let mode = fs::metadata(folder.path().join("d")).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o755);

@@ -15,7 +15,7 @@ use crate::ops::new_file::NewFile;
 use crate::ops::{Context, Failure, shown};
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::files;
-use crate::platform::folder::{self, Folder, inode};
+use crate::platform::folder::{self, Folder, Inode, inode};
 
 /// The name that means standard output.
 const STDOUT: &str = "-";
@@ -25,7 +25,7 @@ pub(super) struct Output {
     path: PathBuf,
     target: Target,
     /// The inodes that are written or will be replaced.
-    own: Vec<(u64, u64)>,
+    own: Vec<Inode>,
     written: u64,
 }
 
@@ -58,7 +58,7 @@ impl Output {
         Ok(Self { path: path.to_owned(), target, own, written: 0 })
     }
 
-    fn new_file(path: &Path, context: &Context, own: &mut Vec<(u64, u64)>) -> io::Result<Target> {
+    fn new_file(path: &Path, context: &Context, own: &mut Vec<Inode>) -> io::Result<Target> {
         let there = fs::metadata(path).ok();
         let resolved = files::resolve(path)?;
         let name = resolved.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_owned();
@@ -86,6 +86,7 @@ impl Output {
     }
 
     /// Writes all of it, with a failure that says where it could not be written.
+    #[cfg(feature = "fetch")]
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.write_all(bytes).map_err(|error| self.failure(&error))
     }
@@ -99,6 +100,7 @@ impl Output {
     }
 
     /// Throws away what was written. False where that cannot be.
+    #[cfg(feature = "fetch")]
     pub(super) fn start_over(&mut self) -> Result<bool, Failure> {
         let Target::File { new, .. } = &mut self.target else { return Ok(false) };
         let cleared = new.file().set_len(0).and_then(|()| new.file().rewind());

@@ -163,8 +163,11 @@ impl Folder {
     }
 }
 
+/// A file, whatever its names: the file system and its number there.
+pub type Inode = (u64, u64);
+
 /// The inode, which is the same for all names of a file.
-pub fn inode(metadata: &Metadata) -> (u64, u64) {
+pub fn inode(metadata: &Metadata) -> Inode {
     (metadata.dev(), metadata.ino())
 }
 

@@ -17,7 +17,7 @@ use crate::ops::compression::{Encoder, Format};
 use crate::ops::output::Output;
 use crate::ops::{Context, Failure, shown};
 use crate::platform::file_copy;
-use crate::platform::folder::inode;
+use crate::platform::folder::{Inode, inode};
 
 /// The longest target of a link that fits into a header.
 const SHORT_TARGET: usize = 100;
@@ -66,7 +66,7 @@ fn write(
 ) -> Result<(), Stop> {
     let broken = Stop::Output;
     let mut archive = Builder::new(Encoder::new(format, level, output).map_err(broken)?);
-    let mut first_names: HashMap<(u64, u64), &Path> = HashMap::new();
+    let mut first_names: HashMap<Inode, &Path> = HashMap::new();
     for item in &list.items {
         context.check()?;
         item.source.clone_into(&mut tally.current);

@@ -14,7 +14,7 @@ use crate::ops::new_file::{self, NewFile};
 use crate::ops::output::Output;
 use crate::ops::{Context, Failure, shown};
 use crate::platform::file_copy;
-use crate::platform::folder::{self, Folder, Times, inode};
+use crate::platform::folder::{self, Folder, Inode, Times, inode};
 
 /// The work and what it learned.
 struct Work<'a> {
@@ -25,9 +25,16 @@ struct Work<'a> {
     device: u64,
     /// What was made of which source, where there are several: they may meet under one name. None: there is one alone,
     /// and a tree has no name twice.
-    made: Option<HashMap<(u64, u64), PathBuf>>,
+    made: Option<HashMap<Inode, PathBuf>>,
     /// Where a file with more than one name was first copied to.
-    first_names: HashMap<(u64, u64), (PathBuf, OsString, (u64, u64))>,
+    first_names: HashMap<Inode, FirstName>,
+}
+
+/// The first copy of a file that has more names than one.
+struct FirstName {
+    folder: PathBuf,
+    name: OsString,
+    copy: Inode,
 }
 
 /// Carries it out. Entries that fail are in the tally; what fails here is the end.
@@ -184,7 +191,9 @@ impl Work<'_> {
 
     /// Links to the copy of another name of the same file. False: there is none yet.
     fn another_name(&self, metadata: &Metadata, to: &Folder, name: &OsStr) -> io::Result<bool> {
-        let Some((folder, first, copy)) = self.first_names.get(&inode(metadata)) else { return Ok(false) };
+        let Some(FirstName { folder, name: first, copy }) = self.first_names.get(&inode(metadata)) else {
+            return Ok(false);
+        };
         // Another source of the same name may have replaced it since.
         if fs::symlink_metadata(folder.join(first)).map(|there| inode(&there)).ok() != Some(*copy) {
             return Ok(false);
@@ -203,7 +212,7 @@ impl Work<'_> {
         if metadata.nlink() > 1
             && let Ok(copy) = fs::symlink_metadata(to.path().join(name))
         {
-            let place = (to.path().to_owned(), name.to_owned(), inode(&copy));
+            let place = FirstName { folder: to.path().to_owned(), name: name.to_owned(), copy: inode(&copy) };
             self.first_names.insert(inode(metadata), place);
         }
     }

@@ -3,11 +3,17 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::ops::context::Cancel;
 use crate::ops::input;
+use crate::platform::poller;
+
+/// It is woken by what it waits for, and not by the clock.
+const FOR_EVER: Duration = Duration::from_secs(3600);
 
 /// Opens it. The size is zero where nobody knows it.
 pub(super) fn open(path: &Path) -> io::Result<(File, u64)> {
@@ -15,9 +21,25 @@ pub(super) fn open(path: &Path) -> io::Result<(File, u64)> {
     Ok((input::open(path)?, size))
 }
 
+/// Reads a file, or a pipe whose writer may take its time: the order to stop is heard while it does.
+pub(super) struct Awaited {
+    pub(super) file: File,
+    pub(super) cancel: Cancel,
+}
+
+impl Read for Awaited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        poller::await_any_readable(&[self.file.as_fd(), self.cancel.descriptor()], FOR_EVER);
+        if self.cancel.is_set() {
+            return Err(io::ErrorKind::Other.into());
+        }
+        self.file.read(buffer)
+    }
+}
+
 /// Counts the bytes that were taken, not those that were read ahead.
 pub(super) struct Counted {
-    pub(super) file: BufReader<File>,
+    pub(super) file: BufReader<Awaited>,
     pub(super) count: Rc<Cell<u64>>,
     pub(super) cancel: Cancel,
 }

@@ -12,7 +12,7 @@ use tar::{Archive, Entry, EntryType, Header};
 use super::Tally;
 use super::names;
 use super::place::{Destination, Stop};
-use super::source::{self, Counted, Stream};
+use super::source::{self, Awaited, Counted, Stream};
 use crate::error::plain;
 use crate::model::envelope::ErrorCode;
 use crate::model::quantity::ByteSize;
@@ -71,7 +71,7 @@ pub(super) fn all(
         Failure::system(&format!("extract to {text}"), text, &error)
     })?;
     let (consumed, ended, cancel) = (Rc::default(), Rc::new(Cell::new(false)), context.cancel());
-    let file = BufReader::with_capacity(BUFFER, file);
+    let file = BufReader::with_capacity(BUFFER, Awaited { file, cancel: cancel.clone() });
     let counted = Counted { file, count: Rc::clone(&consumed), cancel: cancel.clone() };
     let decoder = compression::decoder(format, counted).map_err(unreadable)?;
     let allowance = Rc::new(Cell::new(u64::MAX));
