@@ -50,7 +50,7 @@ pub(super) fn make(
         Err(error) if error.kind() == io::ErrorKind::NotFound && sources.len() == 1 => false,
         Ok(_) => return Err(no_folder(destination)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(no_folder(destination)),
-        Err(error) => return Err(unusable(destination, &error)),
+        Err(error) => return Err(unusable(sources[0], destination, &error)),
     };
     for source in sources {
         let metadata = fs::symlink_metadata(source)
@@ -88,11 +88,12 @@ fn place(source: &Path, metadata: &Metadata, destination: &Path, into: bool) -> 
     }
     // A file goes where a link leads; a link replaces it.
     let target = if metadata.is_file() {
-        files::resolve(destination).map_err(|error| unusable(destination, &error))?
+        files::resolve(destination).map_err(|error| unusable(source, destination, &error))?
     } else {
         destination.to_owned()
     };
-    let name = own_name(&target).ok_or_else(|| unusable(destination, &io::ErrorKind::IsADirectory.into()))?.to_owned();
+    let name =
+        own_name(&target).ok_or_else(|| unusable(source, destination, &io::ErrorKind::IsADirectory.into()))?.to_owned();
     let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
@@ -100,7 +101,7 @@ fn place(source: &Path, metadata: &Metadata, destination: &Path, into: bool) -> 
     match fs::metadata(&folder) {
         Ok(there) if there.is_dir() => Ok(Place::Named { folder, name }),
         Ok(_) => Err(no_folder(&folder)),
-        Err(error) => Err(unusable(&folder, &error)),
+        Err(error) => Err(unusable(source, &folder, &error)),
     }
 }
 
@@ -186,8 +187,8 @@ fn no_folder(path: &Path) -> Failure {
     Failure::new(ErrorCode::NotFound, message, "Make the folder first, or give another destination").about(text(path))
 }
 
-fn unusable(path: &Path, error: &io::Error) -> Failure {
-    Failure::system(&format!("copy to {}", text(path)), text(path), error)
+fn unusable(source: &Path, path: &Path, error: &io::Error) -> Failure {
+    Failure::system(&format!("copy {} to {}", text(source), text(path)), text(path), error)
 }
 
 #[cfg(test)]
