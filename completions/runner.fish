@@ -100,7 +100,7 @@ complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_su
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "hash" -d 'Hash files and trees, or check checksums'
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "sleep" -d 'Sleep, with progress'
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "wait-for" -d 'Wait for ports, URLs, files, processes or commands'
-complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from archive" -s o -l output -d 'The archive to write; its name says the form: .tar, .tar.gz, .tgz, .tar.zst, .tzst' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from archive" -s o -l output -d 'The archive to write; its name says the form: .tar, .tar.gz, .tgz, .tar.zst, .tzst; - is standard output' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from archive" -s C -l directory -d 'The folder that the PATHs are relative to' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from archive" -l format -d 'The form, where the name does not say it' -r -f -a "tar\t''
 tar.gz\t''

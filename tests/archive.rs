@@ -220,8 +220,9 @@ fn links_that_lead_outside_are_refused() {
     assert_refused(hard("../victim"), "h", "outside", &[]);
     assert_refused(hard("/etc/passwd"), "h", "outside", &[]);
     assert_refused(hard("missing"), "h", "no file", &[]);
-    let soft_then_hard = |evil: Evil| evil.link("l", "good").entry(EntryType::Link, "h", "l", "");
-    assert_refused(soft_then_hard, "h", "no file", &["l"]);
+    // The same target leads elsewhere from another folder.
+    let soft_then_hard = |evil: Evil| evil.link("d/l", "../good").entry(EntryType::Link, "h", "d/l", "");
+    assert_refused(soft_then_hard, "h", "outside", &["d"]);
 }
 
 #[test]
@@ -274,6 +275,9 @@ fn a_file_never_replaces_a_folder() {
     fs::write(folder.path().join("f"), "file").unwrap();
     Evil::new().file("f/below").write(&folder.path().join("x.tar"));
     op(folder.path(), &["extract", "x.tar"]).assert_failed("VALIDATION_ERROR", &["f/below", "something else"]);
+    let collided = op(folder.path(), &["extract", "x.tar"]);
+    let remediation = collided.envelope["error"]["remediation"].as_str().unwrap();
+    assert!(!remediation.contains("trust"), "{remediation}");
     assert_eq!(fs::read(folder.path().join("f")).unwrap(), b"file");
 }
 
@@ -345,6 +349,16 @@ fn a_name_without_end_is_refused() {
 }
 
 #[test]
+fn a_name_that_is_too_long_for_an_answer_is_refused_with_its_reason() {
+    let folder = folder();
+    let name = "a".repeat(1_500_000);
+    Evil::new().entry(EntryType::GNULongName, "x", "", &name).file("b").write(&folder.path().join("x.tar"));
+    let refused = op(folder.path(), &["extract", "x.tar"]);
+    refused.assert_failed("VALIDATION_ERROR", &["aaa…aaa", "longer than any path"]);
+    assert!(refused.envelope.to_string().len() < 10_000);
+}
+
+#[test]
 fn what_is_stopped_leaves_nothing_half() {
     let folder = folder();
     large_file(&folder.path().join("large"), 512);
@@ -380,4 +394,107 @@ fn an_archive_goes_into_a_pipe_that_stands_at_its_name() {
     let mut copy = fs::File::create(folder.path().join("copy.tar")).unwrap();
     copy.write_all(&bytes).unwrap();
     assert_eq!(names_in(&folder.path().join("copy.tar")), ["a"]);
+}
+
+#[test]
+fn an_archive_goes_to_standard_output() {
+    let folder = folder();
+    fs::write(folder.path().join("a"), "a").unwrap();
+    for name in ["-", "/dev/stdout"] {
+        let mut command = support::runner();
+        let arguments = ["op", "archive", "--format", "tar", "-o", name, "a"];
+        let output = command.current_dir(folder.path()).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        fs::write(folder.path().join("copy.tar"), &output.stdout).unwrap();
+        assert_eq!(names_in(&folder.path().join("copy.tar")), ["a"], "{name}");
+    }
+    assert_eq!(names(folder.path()), ["a", "copy.tar"]);
+}
+
+#[test]
+fn times_before_1970_and_nanoseconds_survive() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = folder();
+    for (name, time) in [
+        ("old", "1960-02-03 04:05:06 UTC"),
+        ("older", "1932-02-03 04:05:06.75 UTC"),
+        ("new", "2001-02-03 04:05:06.123456789 UTC"),
+    ] {
+        fs::write(folder.path().join(name), name).unwrap();
+        peer(folder.path(), "touch", &["-d", time, name]);
+    }
+    let times = |root: &Path| {
+        let time = |name| fs::metadata(root.join(name)).map(|file| (file.mtime(), file.mtime_nsec())).unwrap();
+        ["old", "older", "new"].map(time)
+    };
+    let before = times(folder.path());
+    assert_eq!(op(folder.path(), &["archive", "-o", "x.tar", "old", "older", "new"]).code, Some(0));
+    for target in ["ours", "theirs", "binary"] {
+        fs::create_dir(folder.path().join(target)).unwrap();
+    }
+    assert_eq!(op(folder.path(), &["extract", "x.tar", "-C", "ours"]).code, Some(0));
+    assert_eq!(times(&folder.path().join("ours")), before);
+    peer(folder.path(), "tar", &["-xf", "x.tar", "-C", "theirs"]);
+    assert_eq!(times(&folder.path().join("theirs")), before);
+    peer(folder.path(), "tar", &["--format", "gnu", "-cf", "y.tar", "old", "older", "new"]);
+    assert_eq!(op(folder.path(), &["extract", "y.tar", "-C", "binary"]).code, Some(0));
+    assert_eq!(times(&folder.path().join("binary"))[0], before[0]);
+}
+
+#[test]
+fn good_archives_of_other_kinds_are_extracted() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("tree")).unwrap();
+    fs::write(folder.path().join("tree/file"), "content").unwrap();
+    symlink("file", folder.path().join("tree/link")).unwrap();
+    fs::hard_link(folder.path().join("tree/link"), folder.path().join("tree/other link")).unwrap();
+    let before = manifest(&folder.path().join("tree"));
+    let check = |name: &str| {
+        let target = folder.path().join(format!("from {name}"));
+        fs::create_dir(&target).unwrap();
+        let unpacked = op(folder.path(), &["extract", name, "-C", target.to_str().unwrap()]);
+        assert_eq!(unpacked.code, Some(0), "{name}: {:#}", unpacked.envelope);
+        assert_eq!(manifest(&target.join("tree")), before, "{name}");
+        fs::symlink_metadata(target.join("tree/link")).map(|file| std::os::unix::fs::MetadataExt::nlink(&file)).unwrap()
+    };
+    peer(folder.path(), "tar", &["-cf", "label.tar", "-V", "/a label", "tree"]);
+    assert_eq!(check("label.tar"), 2);
+    peer(folder.path(), "tar", &["-cf", "dump.tar", "--listed-incremental", "state", "tree"]);
+    check("dump.tar");
+    peer(folder.path(), "tar", &["-czf", "x.tgz", "tree"]);
+    let whole = fs::read(folder.path().join("x.tgz")).unwrap();
+    for (name, rest) in [("zeros.tgz", vec![0_u8; 2000]), ("garbage.tgz", b"garbage".repeat(100))] {
+        fs::write(folder.path().join(name), [whole.clone(), rest].concat()).unwrap();
+        check(name);
+    }
+    // Garbage is no end mark.
+    let cut = [&whole[..whole.len() - 9], &[0_u8; 2000][..]].concat();
+    fs::write(folder.path().join("cut.tgz"), cut).unwrap();
+    assert_eq!(op(folder.path(), &["extract", "cut.tgz"]).code, Some(1));
+}
+
+#[test]
+fn a_window_that_is_too_large_is_said_to_be() {
+    let folder = folder();
+    // A frame with a window of 256 MiB that holds one empty block; see RFC 8878.
+    fs::write(folder.path().join("x.tzst"), [0x28, 0xB5, 0x2F, 0xFD, 0x00, 0x90, 0x01, 0x00, 0x00]).unwrap();
+    op(folder.path(), &["extract", "x.tzst"]).assert_failed("VALIDATION_ERROR", &["x.tzst", "larger window"]);
+}
+
+#[test]
+fn folders_that_were_made_have_their_modes_when_it_is_stopped() {
+    let folder = folder();
+    let packed = Evil::new().entry(EntryType::Directory, "d/", "", "").file("d/f").0.into_inner().unwrap();
+    let mut command = op_command(folder.path(), &["extract", "--format", "tar", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // Without the end mark it waits for more.
+    input.write_all(&packed[..packed.len() - 1024]).unwrap();
+    support::wait_until(support::SOON, "the file", || folder.path().join("d/f").exists());
+    signal(child.id().cast_signed(), libc::SIGTERM);
+    let stopped = answer(&child.wait_with_output().unwrap());
+    drop(input);
+    assert_eq!(stopped.code, Some(143), "{:#}", stopped.envelope);
+    let mode = fs::metadata(folder.path().join("d")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o755);
 }

@@ -131,6 +131,24 @@ fn what_cannot_be_copied_is_named_after_the_rest_is_copied() {
 }
 
 #[test]
+fn what_a_list_lacks_is_counted() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("source")).unwrap();
+    let pipes: Vec<String> = (0..1200).map(|number| format!("source/{number}")).collect();
+    peer(folder.path(), "mkfifo", &pipes);
+    let failed = op(folder.path(), &["copy", "source", "target"]);
+    failed.assert_failed("COMMAND_FAILED", &["1200 entries"]);
+    assert_eq!(failed.partial()["failed_omitted"], 200);
+    for (arguments, list) in
+        [(["archive", "-o", "x.tar", "source"].as_slice(), "skipped"), (["hash", "source"].as_slice(), "skipped")]
+    {
+        let done = op(folder.path(), arguments);
+        assert_eq!(done.result()[list].as_array().map(Vec::len), Some(1000), "{arguments:?}");
+        assert_eq!(done.result()[format!("{list}_omitted")], 200, "{arguments:?}");
+    }
+}
+
+#[test]
 fn a_link_at_the_destination_is_followed_and_a_device_is_never_replaced() {
     let folder = folder();
     fs::write(folder.path().join("file"), "new").unwrap();
@@ -194,4 +212,74 @@ fn a_copy_dies_with_runner() {
     child.wait().unwrap();
     wait_until(support::SOON, "the end of the copy", || !is_alive(writer));
     assert!(!names(&target).contains(&"large".to_owned()));
+}
+
+#[test]
+fn what_was_just_copied_is_not_copied_over() {
+    let folder = folder();
+    for name in ["d", "e"] {
+        fs::create_dir_all(folder.path().join(name).join("sub")).unwrap();
+        fs::write(folder.path().join(name).join("f"), name).unwrap();
+        fs::write(folder.path().join(name).join("sub").join(name), name).unwrap();
+    }
+    fs::create_dir(folder.path().join("out")).unwrap();
+    let refused = op(folder.path(), &["copy", "d/.", "e/f", "out"]);
+    refused.assert_failed("CONFLICT", &["cannot copy e/f to out/f", "d/./f has just been copied there"]);
+    assert_eq!(refused.envelope["error"]["details"]["argument"], "out/f");
+    assert_eq!(fs::read(folder.path().join("out/f")).unwrap(), b"d");
+    // What was there before is replaced, and folders are merged.
+    fs::remove_file(folder.path().join("d/f")).unwrap();
+    assert_eq!(op(folder.path(), &["copy", "d/.", "e/.", "out"]).result()["files_done"], 3);
+    assert_eq!(fs::read(folder.path().join("out/f")).unwrap(), b"e");
+    assert_eq!(names(&folder.path().join("out/sub")), ["d", "e"]);
+}
+
+#[test]
+fn a_copy_that_is_stopped_while_it_counts_says_so() {
+    for arguments in [["copy", "/usr", "target"].as_slice(), &["archive", "-o", "x.tar", "-C", "/usr", "."]] {
+        let folder = folder();
+        let mut command = support::runner();
+        command.current_dir(folder.path()).args(["op", "--json", "--timeout", "0.15"]).args(arguments);
+        let stopped = answer(&command.output().unwrap());
+        assert_eq!(stopped.code, Some(124), "{:#}", stopped.envelope);
+        let partial = stopped.partial();
+        let total = if arguments[0] == "copy" { "files_total" } else { "entries_total" };
+        assert!(partial[total].as_u64() > Some(0), "{:#}", stopped.envelope);
+    }
+}
+
+#[test]
+fn a_fault_of_the_destination_names_it() {
+    let folder = folder();
+    fs::write(folder.path().join("file"), "content").unwrap();
+    let failed = op(folder.path(), &["copy", "file", "/dev/full"]);
+    failed.assert_failed("SERVICE_UNAVAILABLE", &["cannot copy file to /dev/full: "]);
+    assert_eq!(failed.envelope["error"]["details"]["argument"], "/dev/full");
+    fs::create_dir_all(folder.path().join("source")).unwrap();
+    fs::create_dir_all(folder.path().join("target/source/file")).unwrap();
+    fs::write(folder.path().join("source/file"), "content").unwrap();
+    let failed = op(folder.path(), &["copy", "source", "target"]);
+    failed.assert_failed("COMMAND_FAILED", &["cannot copy source/file to target/source/file: "]);
+    assert_eq!(failed.envelope["error"]["details"]["argument"], "target/source/file");
+}
+
+#[test]
+fn special_files_are_written_into_or_refused_and_never_replaced() {
+    use std::os::unix::fs::FileTypeExt;
+    let folder = folder();
+    fs::create_dir_all(folder.path().join("source")).unwrap();
+    fs::create_dir_all(folder.path().join("dir/source")).unwrap();
+    fs::write(folder.path().join("file"), "content").unwrap();
+    fs::write(folder.path().join("source/file"), "content").unwrap();
+    peer(folder.path(), "mkfifo", &["dir/file", "dir/source/file"]);
+    op(folder.path(), &["copy", "file", "dir"]).assert_failed("CONFLICT", &["dir/file", "not replaced"]);
+    op(folder.path(), &["copy", "source", "dir"]).assert_failed("COMMAND_FAILED", &["dir/source/file", "not replaced"]);
+    for name in ["dir/file", "dir/source/file"] {
+        assert!(fs::symlink_metadata(folder.path().join(name)).unwrap().file_type().is_fifo(), "{name}");
+    }
+    for name in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+        let mut command = support::runner();
+        let output = command.current_dir(folder.path()).args(["op", "copy", "file", name]).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"content"[..]), "{name} {output:?}");
+    }
 }

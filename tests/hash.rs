@@ -125,6 +125,16 @@ fn a_wrong_sum_and_a_missing_file_fail_and_are_named() {
 }
 
 #[test]
+fn malformed_lines_that_are_not_listed_are_counted() {
+    let folder = folder();
+    fs::write(folder.path().join("abc"), "abc").unwrap();
+    fs::write(folder.path().join("sums"), format!("{}{ABC}  abc\n", "nonsense\n".repeat(1100))).unwrap();
+    let checked = op(folder.path(), &["hash", "-c", "sums"]);
+    assert_eq!(checked.result()["malformed"], 1100);
+    assert_eq!(checked.result()["malformed_lines_omitted"], 100);
+}
+
+#[test]
 fn tagged_lines_say_the_algorithm_themselves() {
     let folder = folder();
     fs::write(folder.path().join("abc"), "abc").unwrap();
@@ -151,6 +161,18 @@ fn standard_input_is_hashed_and_wrong_calls_are_refused() {
     assert_eq!(hashed.stdout(), format!("{ABC}  -\n"));
     assert_eq!(op(folder.path(), &["hash"]).code, Some(125));
     assert_eq!(op(folder.path(), &["hash", "--algorithm", "md5", "abc"]).code, Some(125));
+}
+
+#[test]
+fn a_stream_of_unknown_length_has_no_progress_before_its_end() {
+    let folder = folder();
+    let mut command = runner();
+    command.current_dir(folder.path()).args(["op", "--json", "--timeout", "0.5", "hash", "/dev/zero"]);
+    let stopped = answer(&command.output().unwrap());
+    assert_eq!(stopped.code, Some(124), "{:#}", stopped.envelope);
+    assert!(stopped.partial()["bytes"].as_u64() > Some(0), "{:#}", stopped.envelope);
+    let details = &stopped.envelope["error"]["details"];
+    assert_eq!(details.get("progress"), None, "{details:#}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use flate2::Compression;
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ use zstd::stream::write::Encoder as ZstdEncoder;
 
 use crate::error::{Error, Result};
 
+/// How a gzip member begins.
+const MAGIC: [u8; 2] = [0x1F, 0x8B];
 /// What is written at once where nothing is compressed.
 const BUFFER: usize = 256 << 10;
 
@@ -132,9 +134,37 @@ impl<W: Write> Write for Encoder<W> {
 pub(super) fn decoder<'a>(format: Format, from: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match format {
         Format::Plain => Box::new(from),
-        Format::Gzip => Box::new(MultiGzDecoder::new(from)),
+        Format::Gzip => Box::new(Members { current: Some(GzDecoder::new(from)) }),
         Format::Zstd => Box::new(ZstdDecoder::with_buffer(from)?),
     })
+}
+
+/// Gzip members, one after another. What stands behind a complete one and is none is passed over, as gzip(1) does: tapes
+/// and old tools fill up with zeros.
+struct Members<R> {
+    /// None after the last.
+    current: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(current) = &mut self.current {
+            let count = current.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let next = current.get_mut().fill_buf()?;
+            let is_member = next.first() == Some(&MAGIC[0]) && next.get(1).is_none_or(|byte| *byte == MAGIC[1]);
+            let ended = self.current.take();
+            self.current = ended.filter(|_| is_member).map(|member| GzDecoder::new(member.into_inner()));
+        }
+        Ok(0)
+    }
+}
+
+/// True for what an archive says that was compressed with a larger window than the decoder takes: see `zstd --long`.
+pub(super) fn needs_larger_window(error: &io::Error) -> bool {
+    error.to_string().contains("requires too much memory")
 }
 
 #[cfg(test)]

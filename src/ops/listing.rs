@@ -2,7 +2,7 @@
 //!
 //! Used by the operations on files. What no longer fits is counted, never silently lost.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The most entries of one list.
 const ENTRIES: usize = 1000;
@@ -34,13 +34,19 @@ impl Listing {
         self.entries.len() as u64 + self.omitted
     }
 
-    /// How many were left out.
-    pub(super) fn omitted(&self) -> u64 {
-        self.omitted
+    /// Writes it under this name, and beside it how many were left out.
+    pub(super) fn put(&self, value: &mut Value, name: &str) {
+        value[name] = Value::Array(self.entries.clone());
+        if self.omitted > 0 {
+            value[format!("{name}_omitted")] = json!(self.omitted);
+        }
     }
 
-    pub(super) fn to_value(&self) -> Value {
-        Value::Array(self.entries.clone())
+    /// The same, or nothing where there was no entry.
+    pub(super) fn put_if_any(&self, value: &mut Value, name: &str) {
+        if self.count() > 0 {
+            self.put(value, name);
+        }
     }
 }
 
@@ -54,11 +60,19 @@ mod tests {
     fn it_is_bounded_in_entries_and_in_bytes_and_counts_the_rest() {
         let mut short = Listing::default();
         (0..1500).for_each(|number| short.push(json!(number)));
-        assert_eq!((short.count(), short.omitted()), (1500, 500));
+        let mut value = json!({});
+        short.put(&mut value, "failed");
+        assert_eq!((short.count(), &value["failed_omitted"]), (1500, &json!(500)));
+        assert_eq!(value["failed"].as_array().map(Vec::len), Some(1000));
         let mut long = Listing::default();
         (0..500).for_each(|_| long.push(json!("x".repeat(4000))));
-        assert!(long.to_value().to_string().len() < 200_000);
+        let mut value = json!({});
+        long.put(&mut value, "names");
+        assert!(value.to_string().len() < 200_000);
         assert_eq!(long.count(), 500);
-        assert!(long.omitted() > 400);
+        assert!(value["names_omitted"].as_u64() > Some(400));
+        let mut none = json!({});
+        Listing::default().put_if_any(&mut none, "names");
+        assert_eq!(none, json!({}));
     }
 }

@@ -28,9 +28,13 @@ mod fetch;
 mod hash;
 #[cfg(feature = "fetch")]
 mod http;
+mod input;
 mod listing;
 mod new_file;
+mod output;
 pub mod parameters;
+mod reporting;
+mod shown;
 mod sleep;
 mod wait_for;
 

@@ -1,7 +1,9 @@
 //! A file in the making: it stands under its name when it is complete, and never before, however we end.
 //!
-//! Used by the operations that write files. Where the file system has files without a name, nothing is left even after
-//! SIGKILL; elsewhere the half made file has a name of its own and is removed by whoever ends the operation.
+//! Used by the operations that write files. Where the file system has files without a name, nothing half made is left even
+//! after SIGKILL; elsewhere the half made file has a name of its own and is removed by whoever ends the operation. One
+//! that replaces another has a name of its own for a moment in either case, complete, between link and rename: SIGKILL
+//! at that moment leaves it there.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -38,13 +40,14 @@ impl NewFile {
         &self.file
     }
 
-    /// Puts it where it belongs, in the folder it was made in. What stood there is replaced, unless it is a folder.
+    /// Puts it where it belongs, in the folder it was made in. What stood there is replaced where it is a file
+    /// or a link.
     pub(super) fn publish(self, folder: &Folder, name: &OsStr, context: &Context) -> io::Result<()> {
         let Some(scratch) = self.named else {
             let publish = |name: &OsStr| folder.name_unnamed(&self.file, name);
             return put(folder, name, context, publish);
         };
-        refuse_folder(folder, name)?;
+        refuse_irreplaceable(folder, name)?;
         let temporary = scratch.path().file_name().expect("it was made with a name").to_owned();
         folder.rename(&temporary, name)?;
         scratch.keep();
@@ -63,7 +66,7 @@ pub(super) fn put(
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         other => return other,
     }
-    refuse_folder(folder, name)?;
+    refuse_irreplaceable(folder, name)?;
     let temporary = temporary_name();
     let scratch = context.scratch(&folder.path().join(&temporary));
     make(&temporary)?;
@@ -72,11 +75,14 @@ pub(super) fn put(
     Ok(())
 }
 
-fn refuse_folder(folder: &Folder, name: &OsStr) -> io::Result<()> {
-    if folder.kind(name)? == Some(Kind::Folder) {
-        return Err(io::ErrorKind::IsADirectory.into());
+/// Fails where what stands there is no file and no link: a folder holds other things, and a FIFO, a socket or a device
+/// is what others talk through.
+pub(super) fn refuse_irreplaceable(folder: &Folder, name: &OsStr) -> io::Result<()> {
+    match folder.kind(name)? {
+        Some(Kind::Folder) => Err(io::ErrorKind::IsADirectory.into()),
+        Some(Kind::Special) => Err(io::Error::other("a FIFO, a socket or a device stands there, and is not replaced")),
+        Some(Kind::File | Kind::Link) | None => Ok(()),
     }
-    Ok(())
 }
 
 fn temporary_name() -> OsString {

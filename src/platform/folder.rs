@@ -98,6 +98,11 @@ impl Folder {
         Ok(rustix::fs::symlinkat(target, &self.fd, name)?)
     }
 
+    /// Where a symbolic link in it leads.
+    pub fn link_target(&self, name: &OsStr) -> io::Result<Vec<u8>> {
+        Ok(rustix::fs::readlinkat(&self.fd, name, Vec::new())?.into_bytes())
+    }
+
     /// Gives a file of another folder a second name here. What is a link itself is not followed.
     pub fn link_from(&self, name: &OsStr, from: &Self, from_name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::linkat(&from.fd, from_name, &self.fd, name, AtFlags::empty())?)
@@ -111,11 +116,6 @@ impl Folder {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Removes a name that is no folder's.
-    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
     }
 
     /// Sets the times of a symbolic link in it.
@@ -161,6 +161,14 @@ impl Folder {
             other => Ok(other?),
         }
     }
+}
+
+/// A file, whatever its names: the file system and its number there.
+pub type Inode = (u64, u64);
+
+/// The inode, which is the same for all names of a file.
+pub fn inode(metadata: &Metadata) -> Inode {
+    (metadata.dev(), metadata.ino())
 }
 
 /// Sets the mode of an open file. The bits that lend the owner's rights are given up unless `metadata`, which is of the

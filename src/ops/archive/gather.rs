@@ -4,20 +4,17 @@ use std::fs::Metadata;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use serde_json::json;
 use walkdir::WalkDir;
 
-use super::Output;
+use super::Tally;
 use crate::ops::listing::Listing;
-use crate::ops::parameters::FilePath;
-use crate::ops::{Context, Failure};
+use crate::ops::output::Output;
+use crate::ops::{Context, Failure, shown};
 
 /// All that goes in, in the order in which it does.
 #[derive(Default)]
 pub(super) struct List {
     pub(super) items: Vec<Item>,
-    /// The sizes of all regular files.
-    pub(super) bytes: u64,
     /// What cannot go in.
     pub(super) skipped: Listing,
 }
@@ -31,7 +28,13 @@ pub(super) struct Item {
 }
 
 /// Lists the paths, which are relative to `base`, with what is below them.
-pub(super) fn list(base: &Path, paths: &[&Path], output: &Output, context: &Context) -> Result<List, Failure> {
+pub(super) fn list(
+    base: &Path,
+    paths: &[&Path],
+    output: &Output,
+    tally: &mut Tally,
+    context: &mut Context,
+) -> Result<List, Failure> {
     let mut list = List::default();
     for path in paths {
         let source = base.join(path);
@@ -47,9 +50,9 @@ pub(super) fn list(base: &Path, paths: &[&Path], output: &Output, context: &Cont
             let metadata = entry.metadata().map_err(|error| unreadable(entry.path(), &error.into()))?;
             let kind = metadata.file_type();
             if output.is_own(&metadata) || !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
-                list.skipped.push(json!(FilePath(entry.into_path())));
+                list.skipped.push(shown::name(entry.path()));
             } else if !name.as_os_str().is_empty() {
-                list.bytes += if kind.is_file() { metadata.len() } else { 0 };
+                tally.count(if kind.is_file() { metadata.len() } else { 0 }, context)?;
                 list.items.push(Item { source: entry.into_path(), name, metadata });
             }
         }
@@ -63,5 +66,5 @@ fn stored_name(path: &Path) -> PathBuf {
 }
 
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::system(&format!("read {}", path.display()), path.display().to_string(), error)
+    Failure::system(&format!("read {}", shown::text(path)), shown::text(path), error)
 }

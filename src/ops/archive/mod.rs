@@ -11,14 +11,12 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::ops::compression::Format;
+use crate::ops::output::Output;
 use crate::ops::parameters::FilePath;
-use crate::ops::{Context, Failure, Operation};
+use crate::ops::{Context, Failure, Operation, reporting, shown};
 
 mod gather;
-mod output;
 mod write;
-
-use output::Output;
 
 #[derive(Args, Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,7 +24,7 @@ pub(super) struct Archive {
     /// Files and folders to put in
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<FilePath>,
-    /// The archive to write; its name says the form: .tar, .tar.gz, .tgz, .tar.zst, .tzst
+    /// The archive to write; its name says the form: .tar, .tar.gz, .tgz, .tar.zst, .tzst; - is standard output
     #[arg(long, short = 'o', value_name = "FILE")]
     output: FilePath,
     /// The folder that the PATHs are relative to
@@ -47,12 +45,12 @@ impl Operation for Archive {
     const NAME: &'static str = "archive";
     const ABOUT: &'static str = "Put files and trees into a tar archive";
     const LONG_ABOUT: &'static str = "Put files, and folders with all that is below them, into a tar archive, plain or \
-        compressed. Modes, modification times, owners, symbolic links and hard links are kept; names are stored \
+        compressed. Modes, modification times (to the nanosecond), owners, symbolic links and hard links are kept; names are stored \
         relative, sorted within each folder. FIFOs, sockets and devices are left out and listed in the result as \
         skipped, and so is the archive itself.\n\n\
         The archive appears when it is complete, and replaces what was there in one step. It fails, and writes \
         nothing, where a file cannot be read or becomes shorter while it is read.\n\n\
-        The partial result holds 'entries', 'bytes', 'bytes_total' (of the content) and 'current'; the result \
+        The partial result holds 'entries', 'entries_total', 'bytes', 'bytes_total' (of the content) and 'current'; the result \
         'entries', 'bytes', 'file' and 'file_bytes'.";
     const EXAMPLES: &'static [&'static str] =
         &["archive -o logs.tar.zst -C /var/log nginx", "archive -o src.tgz --level 9 src Cargo.toml"];
@@ -89,14 +87,17 @@ impl Operation for Archive {
     fn run(self, context: &mut Context) -> std::result::Result<Value, Failure> {
         let format = Format::choose(self.format, self.output.as_path(), "output").expect("checked before");
         let base = self.directory.as_ref().map_or(Path::new(""), FilePath::as_path);
-        let output = Output::create(self.output.as_path(), context)?;
+        let mut output = Output::named(self.output.as_path(), context)?;
         let paths: Vec<&Path> = self.paths.iter().map(FilePath::as_path).collect();
-        let list = gather::list(base, &paths, &output, context)?;
-        let mut tally = Tally { bytes_total: list.bytes, ..Tally::default() };
-        let result = write::all(&list, format, self.level, &output, &mut tally, context);
+        let mut tally = Tally::default();
+        let result = gather::list(base, &paths, &output, &mut tally, context).and_then(|list| {
+            write::all(&list, format, self.level, &mut output, &mut tally, context)?;
+            Ok(list)
+        });
         context.partial_now(&tally.to_value());
-        result?;
-        let file_bytes = output.publish(context)?;
+        let list = result?;
+        let file_bytes = output.written();
+        output.complete(context)?;
         context.progress(1, 1);
         let mut value = json!({
             "entries": tally.entries,
@@ -104,9 +105,7 @@ impl Operation for Archive {
             "file": self.output,
             "file_bytes": file_bytes,
         });
-        if list.skipped.count() > 0 {
-            value["skipped"] = list.skipped.to_value();
-        }
+        list.skipped.put_if_any(&mut value, "skipped");
         Ok(value)
     }
 }
@@ -115,6 +114,7 @@ impl Operation for Archive {
 #[derive(Default)]
 struct Tally {
     entries: u64,
+    entries_total: u64,
     bytes: u64,
     bytes_total: u64,
     current: std::path::PathBuf,
@@ -124,14 +124,25 @@ impl Tally {
     fn to_value(&self) -> Value {
         json!({
             "entries": self.entries,
+            "entries_total": self.entries_total,
             "bytes": self.bytes,
             "bytes_total": self.bytes_total.max(self.bytes),
-            "current": FilePath(self.current.clone()),
+            "current": shown::name(&self.current),
         })
     }
 
     fn report(&self, context: &mut Context) {
-        let report = || (self.current.display().to_string(), self.to_value());
-        context.report_step(self.bytes, self.bytes_total.max(self.bytes), report);
+        let entries = (self.entries, self.entries_total);
+        let (done, whole) = reporting::share(entries, (self.bytes, self.bytes_total));
+        context.report_step(done, whole, || (shown::text(&self.current), self.to_value()));
+    }
+
+    /// One more entry is to be put in. Fails when it is time to stop.
+    fn count(&mut self, bytes: u64, context: &mut Context) -> std::result::Result<(), Failure> {
+        self.entries_total += 1;
+        self.bytes_total = self.bytes_total.saturating_add(bytes);
+        context.check()?;
+        reporting::alive(context, || ("counting".to_owned(), self.to_value()));
+        Ok(())
     }
 }

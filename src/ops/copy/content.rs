@@ -20,15 +20,12 @@ const SECTOR: u64 = 512;
 
 /// Why the bytes of a file did not all arrive.
 pub(super) enum Stop {
-    Broken(io::Error),
+    /// The fault of what is copied.
+    Source(io::Error),
+    /// The fault of the place that it is copied to.
+    Destination(io::Error),
     /// The whole operation is over.
     Over(Failure),
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Broken(error)
-    }
 }
 
 impl From<Failure> for Stop {
@@ -75,7 +72,7 @@ impl Ways {
                 Ok(None) => size..size,
                 // A file system that knows no holes.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => offset..size,
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(Stop::Source(error)),
             };
             let hole = data.start - offset;
             tally.skipped += hole;
@@ -85,10 +82,10 @@ impl Ways {
             let reached = self.range(from, to, data, pair, tally, context)?;
             if reached < end {
                 // It is shorter than it said, as files of sysfs are and such as are cut meanwhile.
-                return Ok(to.set_len(reached)?);
+                return to.set_len(reached).map_err(Stop::Destination);
             }
         }
-        Ok(to.set_len(size)?)
+        to.set_len(size).map_err(Stop::Destination)
     }
 
     /// Moves a range that is no hole. Gives the place up to which there was something.
@@ -103,7 +100,7 @@ impl Ways {
     ) -> Result<u64, Stop> {
         while !range.is_empty() && !self.cannot_move.contains(&pair) {
             let piece = (range.end - range.start).min(PIECE) as usize;
-            match file_copy::move_some(from, to, range.start, piece)? {
+            match file_copy::move_some(from, to, range.start, piece).map_err(of_either)? {
                 // The end, or a file that the kernel makes up; reading it tells.
                 Some(0) => break,
                 Some(count) => {
@@ -122,6 +119,15 @@ impl Ways {
     }
 }
 
+/// Whose fault it is, where one call reads and writes.
+fn of_either(error: io::Error) -> Stop {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        FileTooLarge | QuotaExceeded | ReadOnlyFilesystem | StorageFull => Stop::Destination(error),
+        _ => Stop::Source(error),
+    }
+}
+
 /// Reads and writes a range, or less where the file ends before.
 fn through_us(
     from: &File,
@@ -136,12 +142,12 @@ fn through_us(
         match from.read_at(&mut buffer[..limit], range.start) {
             Ok(0) => break,
             Ok(count) => {
-                to.write_all_at(&buffer[..count], range.start)?;
+                to.write_all_at(&buffer[..count], range.start).map_err(Stop::Destination)?;
                 range.start += count as u64;
                 tally.advance(count as u64, context)?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Stop::Source(error)),
         }
     }
     Ok(range.start)
@@ -153,19 +159,19 @@ fn tail(from: &File, to: &File, offset: u64, tally: &mut Tally, context: &mut Co
 }
 
 /// Writes all of a file into something that has no places to write at, such as a pipe.
-pub(super) fn pour(from: &File, mut to: &File, tally: &mut Tally, context: &mut Context) -> Result<(), Stop> {
+pub(super) fn pour(from: &File, to: &mut impl Write, tally: &mut Tally, context: &mut Context) -> Result<(), Stop> {
     let mut buffer = vec![0; BUFFER];
     let mut offset = 0;
     loop {
         match from.read_at(&mut buffer, offset) {
             Ok(0) => return Ok(()),
             Ok(count) => {
-                to.write_all(&buffer[..count])?;
+                to.write_all(&buffer[..count]).map_err(Stop::Destination)?;
                 offset += count as u64;
                 tally.advance(count as u64, context)?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Stop::Source(error)),
         }
     }
 }

@@ -3,7 +3,6 @@
 //! `plan` settles what goes where and refuses what cannot be right, before anything is written; `tree` does it; `content`
 //! moves the bytes. A single entry that cannot be copied keeps none of the others from being copied.
 
-use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result, plain};
+use crate::model::envelope::ErrorCode;
 use crate::ops::listing::Listing;
 use crate::ops::parameters::FilePath;
-use crate::ops::{Context, Failure, Operation};
+use crate::ops::{Context, Failure, Operation, reporting, shown};
 
 mod content;
 mod plan;
@@ -39,8 +39,9 @@ impl Operation for Copy {
         A file appears at its destination when it is complete, and replaces what was there in one step; a copy that is \
         stopped or killed leaves no half file. Nothing is synced to the disk. A FIFO, socket or device in a tree, and \
         an entry that cannot be read or written, fail the operation after everything else is copied. A folder never \
-        replaces a file, nor a file a folder. Missing sources, a folder into itself and a file onto itself are refused \
-        before anything is written.\n\n\
+        replaces a file, nor a file a folder. Two files that would have the same name are a conflict: the first stays. \
+        Missing sources, a folder into itself, a file onto itself, and one in the place of a FIFO, socket or device are \
+        refused before anything is written; into such a destination itself, or /dev/stdout, a file is written as it is.\n\n\
         The partial result holds 'files_done', 'files_total', 'bytes', 'bytes_total' and 'current'; the result also \
         'destination', 'reflinked' (files whose content is shared) and 'sparse_bytes_skipped'.";
     const EXAMPLES: &'static [&'static str] = &["copy disk.img /backup/", "copy src tests Cargo.toml /tmp/snapshot/"];
@@ -59,9 +60,9 @@ impl Operation for Copy {
     fn run(self, context: &mut Context) -> std::result::Result<Value, Failure> {
         let (destination, sources) = self.paths.split_last().expect("checked to be two at least");
         let sources: Vec<&Path> = sources.iter().map(FilePath::as_path).collect();
-        let plan = plan::make(&sources, destination.as_path(), context)?;
-        let mut tally = Tally { files_total: plan.files, bytes_total: plan.bytes, ..Tally::default() };
-        let result = tree::carry_out(&plan, &mut tally, context);
+        let mut tally = Tally::default();
+        let plan = plan::make(&sources, destination.as_path(), &mut tally, context);
+        let result = plan.and_then(|plan| tree::carry_out(&plan, &mut tally, context));
         context.partial_now(&tally.to_value());
         result?;
         if let Some(failure) = tally.failure() {
@@ -89,7 +90,16 @@ struct Tally {
     skipped: u64,
     troubles: Listing,
     /// What to fail with in the end.
-    first: Option<(String, PathBuf, io::Error)>,
+    first: Option<Trouble>,
+}
+
+/// Why an entry could not be copied.
+struct Trouble {
+    /// What could not be done, such as "copy a to b".
+    action: String,
+    /// The path to look at.
+    about: PathBuf,
+    error: io::Error,
 }
 
 impl Tally {
@@ -99,11 +109,9 @@ impl Tally {
             "files_total": self.files_total.max(self.files_done),
             "bytes": self.bytes,
             "bytes_total": self.bytes_total.max(self.bytes),
-            "current": FilePath(self.current.clone()),
+            "current": shown::name(&self.current),
         });
-        if self.troubles.count() > 0 {
-            value["failed"] = self.troubles.to_value();
-        }
+        self.troubles.put_if_any(&mut value, "failed");
         value
     }
 
@@ -111,35 +119,47 @@ impl Tally {
     fn advance(&mut self, bytes: u64, context: &mut Context) -> std::result::Result<(), Failure> {
         self.bytes += bytes;
         context.check()?;
-        let report = || (self.current.display().to_string(), self.to_value());
-        context.report_step(self.bytes, self.bytes_total.max(self.bytes), report);
+        let files = (self.files_done, self.files_total);
+        let (done, whole) = reporting::share(files, (self.bytes, self.bytes_total));
+        let report = || (shown::text(&self.current), self.to_value());
+        context.report_step(done, whole, report);
+        Ok(())
+    }
+
+    /// One more file is to be copied. Fails when it is time to stop.
+    fn count(&mut self, bytes: u64, context: &mut Context) -> std::result::Result<(), Failure> {
+        self.files_total += 1;
+        self.bytes_total = self.bytes_total.saturating_add(bytes);
+        context.check()?;
+        reporting::alive(context, || ("counting".to_owned(), self.to_value()));
         Ok(())
     }
 
     /// This entry could not be copied. Fails where no other could be either.
-    fn trouble(&mut self, action: &str, path: &Path, error: io::Error) -> std::result::Result<(), Failure> {
+    fn trouble(&mut self, path: &Path, trouble: Trouble) -> std::result::Result<(), Failure> {
         use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        let action = format!("{action} {}", path.display());
+        let Trouble { action, about, error } = &trouble;
         if matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem) {
-            return Err(Failure::system(&action, path.display().to_string(), &error));
+            return Err(Failure::system(action, shown::text(about), error));
         }
-        self.troubles.push(json!({ "path": FilePath(path.to_owned()), "error": plain(&error) }));
-        self.first.get_or_insert((action, path.to_owned(), error));
+        self.troubles.push(json!({ "path": shown::name(path), "error": plain(error) }));
+        self.first.get_or_insert(trouble);
         Ok(())
     }
 
     fn failure(&self) -> Option<Failure> {
-        let (action, path, error) = self.first.as_ref()?;
+        let Trouble { action, about, error } = self.first.as_ref()?;
         let action = match self.troubles.count() {
             1 => action.clone(),
             count => format!("copy {count} entries, the first of them: {action}"),
         };
-        Some(Failure::system(&action, path.display().to_string(), error))
+        let failure = Failure::system(&action, shown::text(about), error);
+        Some(match failure {
+            Failure::Failed(inner) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let remediation = "Copy them one by one, to folders or names of their own";
+                Failure::new(ErrorCode::Conflict, inner.message, remediation).about(shown::text(about))
+            }
+            other => other,
+        })
     }
-}
-
-/// The inode, which is the same for all names of a file.
-fn inode(metadata: &Metadata) -> (u64, u64) {
-    use std::os::unix::fs::MetadataExt;
-    (metadata.dev(), metadata.ino())
 }

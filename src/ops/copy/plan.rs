@@ -8,18 +8,15 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::inode;
+use super::Tally;
 use crate::model::envelope::ErrorCode;
-use crate::ops::{Context, Failure};
+use crate::ops::{Context, Failure, shown};
 use crate::platform::files;
+use crate::platform::folder::inode;
 
 /// All that is to be done.
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
-    /// Everything but folders.
-    pub(super) files: u64,
-    /// The sizes of all regular files.
-    pub(super) bytes: u64,
 }
 
 /// One source and its place.
@@ -39,32 +36,37 @@ pub(super) enum Place {
     Poured(PathBuf),
 }
 
-/// Settles it.
-pub(super) fn make(sources: &[&Path], destination: &Path, context: &Context) -> Result<Plan, Failure> {
-    let mut plan = Plan { steps: Vec::new(), files: 0, bytes: 0 };
+/// Settles it, and counts what is to be copied.
+pub(super) fn make(
+    sources: &[&Path],
+    destination: &Path,
+    tally: &mut Tally,
+    context: &mut Context,
+) -> Result<Plan, Failure> {
+    let mut plan = Plan { steps: Vec::new() };
     let into = match fs::metadata(destination) {
         Ok(metadata) if metadata.is_dir() => true,
         Ok(_) if sources.len() == 1 && !ends_with_slash(destination) => false,
         Err(error) if error.kind() == io::ErrorKind::NotFound && sources.len() == 1 => false,
         Ok(_) => return Err(no_folder(destination)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(no_folder(destination)),
-        Err(error) => return Err(unusable(destination, &error)),
+        Err(error) => return Err(unusable(sources[0], destination, &error)),
     };
     for source in sources {
         let metadata = fs::symlink_metadata(source)
-            .map_err(|error| Failure::system(&format!("copy {}", source.display()), text(source), &error))?;
+            .map_err(|error| Failure::system(&format!("copy {}", text(source)), text(source), &error))?;
         let place = place(source, &metadata, destination, into)?;
         let clash = |step: &Step| match (&step.place, &place) {
             (Place::Named { name: one, .. }, Place::Named { name: other, .. }) => one == other,
             _ => false,
         };
         if let Some(earlier) = plan.steps.iter().find(|step| clash(step)) {
-            let message = format!("{} and {} have the same name", earlier.source.display(), source.display());
+            let message = format!("{} and {} have the same name", text(&earlier.source), text(source));
             let remediation = "Copy them one by one, to folders or names of their own";
             return Err(Failure::new(ErrorCode::Conflict, message, remediation).about(text(source)));
         }
         refuse_nonsense(source, &metadata, &place)?;
-        count(source, &metadata, &mut plan, context)?;
+        count(source, &metadata, tally, context)?;
         plan.steps.push(Step { source: (*source).to_owned(), kind: metadata.file_type(), place });
     }
     Ok(plan)
@@ -80,16 +82,18 @@ fn place(source: &Path, metadata: &Metadata, destination: &Path, into: bool) -> 
     if ends_with_slash(destination) && !metadata.is_dir() {
         return Err(no_folder(destination));
     }
+    // What is one of our own descriptors may have no path of its own, and is asked for before links are followed.
+    if metadata.is_file() && !files::is_replaced(destination) {
+        return Ok(Place::Poured(destination.to_owned()));
+    }
     // A file goes where a link leads; a link replaces it.
     let target = if metadata.is_file() {
-        files::resolve(destination).map_err(|error| unusable(destination, &error))?
+        files::resolve(destination).map_err(|error| unusable(source, destination, &error))?
     } else {
         destination.to_owned()
     };
-    if metadata.is_file() && fs::metadata(&target).is_ok_and(|there| !there.is_file()) {
-        return Ok(Place::Poured(target));
-    }
-    let name = own_name(&target).ok_or_else(|| unusable(destination, &io::ErrorKind::IsADirectory.into()))?.to_owned();
+    let name =
+        own_name(&target).ok_or_else(|| unusable(source, destination, &io::ErrorKind::IsADirectory.into()))?.to_owned();
     let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
@@ -97,7 +101,7 @@ fn place(source: &Path, metadata: &Metadata, destination: &Path, into: bool) -> 
     match fs::metadata(&folder) {
         Ok(there) if there.is_dir() => Ok(Place::Named { folder, name }),
         Ok(_) => Err(no_folder(&folder)),
-        Err(error) => Err(unusable(&folder, &error)),
+        Err(error) => Err(unusable(source, &folder, &error)),
     }
 }
 
@@ -111,7 +115,7 @@ fn refuse_nonsense(source: &Path, metadata: &Metadata, place: &Place) -> Result<
     let conflict = |message: String, remediation: &str| {
         Err(Failure::new(ErrorCode::Conflict, message, remediation).about(text(&target)))
     };
-    let (from, to) = (source.display(), target.display());
+    let (from, to) = (text(source), text(&target));
     if let Ok(there) = fs::symlink_metadata(&target) {
         let followed = fs::metadata(source).ok();
         if inode(&there) == inode(metadata) || followed.is_some_and(|followed| inode(&there) == inode(&followed)) {
@@ -126,6 +130,13 @@ fn refuse_nonsense(source: &Path, metadata: &Metadata, place: &Place) -> Result<
             let remediation = "Move the folder away, or give another destination";
             return conflict(format!("{to} is a folder and cannot become the file {from}"), remediation);
         }
+        if !(there.is_file() || there.is_symlink() || there.is_dir()) {
+            let remediation = "Name it as the destination itself to write into it, or give another destination";
+            return conflict(
+                format!("{to} is a FIFO, a socket or a device and is not replaced by {from}"),
+                remediation,
+            );
+        }
     }
     if metadata.is_dir()
         && let (Ok(inner), Ok(outer)) = (fs::canonicalize(folder), fs::canonicalize(source))
@@ -138,21 +149,18 @@ fn refuse_nonsense(source: &Path, metadata: &Metadata, place: &Place) -> Result<
 }
 
 /// Adds to the sums. What cannot be read is left for its turn to be reported.
-fn count(source: &Path, metadata: &Metadata, plan: &mut Plan, context: &Context) -> Result<(), Failure> {
+fn count(source: &Path, metadata: &Metadata, tally: &mut Tally, context: &mut Context) -> Result<(), Failure> {
     if !metadata.is_dir() {
-        plan.files += 1;
-        plan.bytes += if metadata.is_file() { metadata.len() } else { 0 };
-        return Ok(());
+        return tally.count(if metadata.is_file() { metadata.len() } else { 0 }, context);
     }
     for entry in WalkDir::new(source).into_iter().flatten() {
         context.check()?;
         if entry.file_type().is_dir() {
             continue;
         }
-        plan.files += 1;
-        if entry.file_type().is_file() {
-            plan.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
-        }
+        let is_file = entry.file_type().is_file();
+        let size = if is_file { entry.metadata().map_or(0, |metadata| metadata.len()) } else { 0 };
+        tally.count(size, context)?;
     }
     Ok(())
 }
@@ -171,16 +179,16 @@ fn ends_with_slash(path: &Path) -> bool {
 }
 
 fn text(path: &Path) -> String {
-    path.display().to_string()
+    shown::text(path)
 }
 
 fn no_folder(path: &Path) -> Failure {
-    let message = format!("{} is not an existing folder", path.display());
+    let message = format!("{} is not an existing folder", text(path));
     Failure::new(ErrorCode::NotFound, message, "Make the folder first, or give another destination").about(text(path))
 }
 
-fn unusable(path: &Path, error: &io::Error) -> Failure {
-    Failure::system(&format!("copy to {}", path.display()), text(path), error)
+fn unusable(source: &Path, path: &Path, error: &io::Error) -> Failure {
+    Failure::system(&format!("copy {} to {}", text(source), text(path)), text(path), error)
 }
 
 #[cfg(test)]

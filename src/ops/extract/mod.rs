@@ -3,7 +3,7 @@
 //! `names` judges names and targets of links (pure), `place` makes things in the destination without ever going through
 //! a link, `source` is the archive as a stream. The first entry that is refused ends it; earlier ones stay.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::ops::compression::Format;
 use crate::ops::parameters::{FilePath, Size};
-use crate::ops::{Context, Failure, Operation};
+use crate::ops::{Context, Failure, Operation, input, shown};
 
 mod names;
 mod place;
@@ -44,11 +44,11 @@ impl Operation for Extract {
     const NAME: &'static str = "extract";
     const ABOUT: &'static str = "Extract a tar archive, safely";
     const LONG_ABOUT: &'static str = "Extract a tar archive, plain or compressed, into an existing folder. Modes, \
-        modification times, symbolic links and hard links are kept; owners are not, and set-user-ID, set-group-ID and \
+        modification times (also before 1970), symbolic links and hard links are kept; owners are not, and set-user-ID, set-group-ID and \
         sticky bits are dropped. Files that are there are replaced, each in one step; folders are merged.\n\n\
         Nothing is ever written outside of the folder. Refused are: names that are absolute or hold '..', names that \
         go through a symbolic link, symbolic links that are absolute or lead out of the folder ('..' is allowed at the \
-        start of the target only), hard links to what is outside, devices and FIFOs. The first refusal ends the \
+        start of the target only), hard links to what is outside, devices and FIFOs. The label of a volume is passed over. The first refusal ends the \
         operation, and nothing of the refused entry is written. So does an archive that is cut short or damaged; the \
         entries before stay, and a half file never appears. --max-size bounds what is written in all.\n\n\
         The partial result holds 'entries', 'bytes' (written) and 'current'; the result 'entries', 'bytes' and \
@@ -57,7 +57,7 @@ impl Operation for Extract {
         &["extract src.tgz -C /tmp/build", "extract --format tar.zst --max-size 1G - < upload"];
 
     fn check(&self) -> Result<()> {
-        let argument = if self.file.as_path() == Path::new(source::STDIN) { "--format" } else { "file" };
+        let argument = if input::is_stdin(self.file.as_path()) { "--format" } else { "file" };
         Format::choose(self.format, self.file.as_path(), argument).map(drop).map_err(|error| match error {
             Error::Invalid { .. } if argument == "--format" => Error::Invalid {
                 argument: Some(argument.to_owned()),
@@ -91,6 +91,6 @@ struct Tally {
 
 impl Tally {
     fn to_value(&self) -> Value {
-        json!({ "entries": self.entries, "bytes": self.bytes, "current": FilePath(self.current.clone()) })
+        json!({ "entries": self.entries, "bytes": self.bytes, "current": shown::name(&self.current) })
     }
 }

@@ -2,45 +2,72 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::ops::context::Cancel;
+use crate::ops::input;
+use crate::platform::poller;
 
-/// The name that means standard input.
-pub(super) const STDIN: &str = "-";
+/// It is woken by what it waits for, and not by the clock.
+const FOR_EVER: Duration = Duration::from_secs(3600);
 
 /// Opens it. The size is zero where nobody knows it.
 pub(super) fn open(path: &Path) -> io::Result<(File, u64)> {
-    if path == Path::new(STDIN) {
-        return Ok((File::from(io::stdin().as_fd().try_clone_to_owned()?), 0));
-    }
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    let size = if metadata.is_file() { metadata.len() } else { 0 };
-    Ok((file, size))
+    let size = input::size(path)?.unwrap_or(0);
+    Ok((input::open(path)?, size))
 }
 
-/// Counts the bytes that went through.
-pub(super) struct Counted {
+/// Reads a file, or a pipe whose writer may take its time: the order to stop is heard while it does.
+pub(super) struct Awaited {
     pub(super) file: File,
+    pub(super) cancel: Cancel,
+}
+
+impl Read for Awaited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        poller::await_any_readable(&[self.file.as_fd(), self.cancel.descriptor()], FOR_EVER);
+        if self.cancel.is_set() {
+            return Err(io::ErrorKind::Other.into());
+        }
+        self.file.read(buffer)
+    }
+}
+
+/// Counts the bytes that were taken, not those that were read ahead.
+pub(super) struct Counted {
+    pub(super) file: BufReader<Awaited>,
     pub(super) count: Rc<Cell<u64>>,
     pub(super) cancel: Cancel,
 }
 
+impl Counted {
+    fn check(&self) -> io::Result<()> {
+        if self.cancel.is_set() { Err(io::ErrorKind::Other.into()) } else { Ok(()) }
+    }
+}
+
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.cancel.is_set() {
-            return Err(io::ErrorKind::Other.into());
-        }
+        self.check()?;
         let count = self.file.read(buffer)?;
         self.count.set(self.count.get() + count as u64);
         Ok(count)
+    }
+}
+
+impl BufRead for Counted {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.check()?;
+        self.file.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.count.set(self.count.get() + amount as u64);
+        self.file.consume(amount);
     }
 }
 

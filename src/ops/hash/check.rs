@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::digest::{Algorithm, Stop};
 use super::sums::{self, Promise};
-use super::{Tally, mismatch, name, open};
+use super::{Tally, mismatch};
 use crate::model::envelope::ErrorCode;
 use crate::ops::listing::Listing;
 use crate::ops::parameters::FilePath;
-use crate::ops::{Context, Failure};
+use crate::ops::{Context, Failure, input, shown};
 
 /// A line that is longer is no checksum; a file without line ends is not read into memory.
 const LINE_LIMIT: u64 = 64 << 10;
@@ -52,8 +52,11 @@ impl Verdicts {
             self.read(file.as_path(), &mut promises, context)?;
         }
         self.tally.files_total = promises.len() as u64;
-        let sizes = promises.iter().map(|promise| super::size_of(&promise.path).unwrap_or(0));
-        self.tally.bytes_total = sizes.sum();
+        for promise in &promises {
+            context.check()?;
+            // What is missing is reported in its place.
+            self.tally.expect(input::size(&promise.path).unwrap_or(Some(0)));
+        }
         for promise in promises {
             context.check()?;
             self.judge(&promise, context)?;
@@ -64,9 +67,9 @@ impl Verdicts {
 
     /// Adds the promises of one file.
     fn read(&mut self, path: &Path, promises: &mut Vec<Promise>, context: &Context) -> Result<(), Failure> {
-        let text = path.display().to_string();
+        let text = shown::text(path);
         let unreadable = |error| Failure::system(&format!("read the checksums in {text}"), text.clone(), &error);
-        let mut reader = BufReader::new(open(path).map_err(unreadable)?);
+        let mut reader = BufReader::new(input::open(path).map_err(unreadable)?);
         let before = promises.len();
         let mut line = Vec::new();
         for number in 1_u64.. {
@@ -103,12 +106,12 @@ impl Verdicts {
                     self.ok += 1;
                     "OK"
                 } else {
-                    self.failed.push(name(path));
+                    self.failed.push(shown::name(path));
                     "FAILED"
                 }
             }
             Err(Stop::Unreadable(_)) => {
-                self.missing.push(name(path));
+                self.missing.push(shown::name(path));
                 "FAILED open or read"
             }
             Err(Stop::Over(failure)) => return Err(failure),
@@ -122,22 +125,15 @@ impl Verdicts {
     fn to_value(&self) -> Value {
         let mut value = self.tally.to_value();
         value["ok"] = json!(self.ok);
-        value["failed"] = self.failed.to_value();
-        value["missing"] = self.missing.to_value();
+        self.failed.put(&mut value, "failed");
+        self.missing.put(&mut value, "missing");
         value["malformed"] = json!(self.malformed.count());
-        for (name, list) in [("failed_omitted", &self.failed), ("missing_omitted", &self.missing)] {
-            if list.omitted() > 0 {
-                value[name] = json!(list.omitted());
-            }
-        }
-        if self.malformed.count() > 0 {
-            value["malformed_lines"] = self.malformed.to_value();
-        }
+        self.malformed.put_if_any(&mut value, "malformed_lines");
         value
     }
 
     fn failure(&self) -> Option<Failure> {
-        let first = self.first.as_ref()?.display().to_string();
+        let first = shown::text(self.first.as_ref()?);
         let mut parts = Vec::new();
         for (count, what) in [(self.failed.count(), "differ"), (self.missing.count(), "cannot be read")] {
             if count > 0 {

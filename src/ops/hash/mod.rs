@@ -3,9 +3,7 @@
 //! What it prints is what sha256sum(1) and b3sum print. A file that cannot be read keeps none of the others from being
 //! hashed; the failure comes at the end.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -17,16 +15,13 @@ use crate::error::{Error, Result, plain};
 use crate::model::envelope::ErrorCode;
 use crate::ops::listing::Listing;
 use crate::ops::parameters::FilePath;
-use crate::ops::{Context, Failure, Operation};
+use crate::ops::{Context, Failure, Operation, input, reporting, shown};
 
 mod check;
 mod digest;
 mod sums;
 
 use digest::{Algorithm, Stop};
-
-/// The name that means standard input.
-const STDIN: &str = "-";
 
 #[derive(Args, Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -78,14 +73,12 @@ impl Operation for Hash {
         let result = sum(&self.files, &mut tally, context);
         context.partial_now(&tally.to_value());
         result?;
-        tally.failure().map_or_else(|| Ok(tally.to_value()), Err)
+        if let Some(failure) = tally.failure() {
+            return Err(failure);
+        }
+        context.progress(1, 1);
+        Ok(tally.to_value())
     }
-}
-
-/// One file that will be read.
-struct Planned {
-    path: PathBuf,
-    size: u64,
 }
 
 fn sum(files: &[FilePath], tally: &mut Tally, context: &mut Context) -> std::result::Result<(), Failure> {
@@ -93,16 +86,14 @@ fn sum(files: &[FilePath], tally: &mut Tally, context: &mut Context) -> std::res
     for file in files {
         gather(file.as_path(), &mut plan, tally, context)?;
     }
-    tally.files_total = plan.len() as u64;
-    tally.bytes_total = plan.iter().map(|file| file.size).sum();
-    for file in plan {
+    for path in plan {
         context.check()?;
-        match tally.digest(tally.algorithm, &file.path, context) {
+        match tally.digest(tally.algorithm, &path, context) {
             Ok(hex) => {
-                context.print(sums::line(&hex, &file.path))?;
-                tally.hashed(&file.path, tally.algorithm, &hex);
+                context.print(sums::line(&hex, &path))?;
+                tally.hashed(&path, tally.algorithm, &hex);
             }
-            Err(Stop::Unreadable(error)) => tally.unreadable(&file.path, &error),
+            Err(Stop::Unreadable(error)) => tally.unreadable(&path, &error),
             Err(Stop::Over(failure)) => return Err(failure),
         }
         tally.files_done += 1;
@@ -113,24 +104,24 @@ fn sum(files: &[FilePath], tally: &mut Tally, context: &mut Context) -> std::res
 /// Adds what is to be read for one name of the command line.
 fn gather(
     path: &Path,
-    plan: &mut Vec<Planned>,
+    plan: &mut Vec<PathBuf>,
     tally: &mut Tally,
-    context: &Context,
+    context: &mut Context,
 ) -> std::result::Result<(), Failure> {
-    match size_of(path) {
-        Ok(size) => plan.push(Planned { path: path.to_owned(), size }),
+    match input::size(path) {
+        Ok(size) => add(path, size, plan, tally, context),
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
             for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
                 context.check()?;
                 match entry {
                     Ok(entry) if entry.file_type().is_file() => {
                         let size = entry.metadata().map_or(0, |metadata| metadata.len());
-                        plan.push(Planned { path: entry.into_path(), size });
+                        add(entry.path(), Some(size), plan, tally, context);
                     }
                     // The name on the command line may itself be a link to the folder.
                     Ok(entry) if entry.file_type().is_dir() || entry.depth() == 0 => {}
                     Ok(entry) if entry.file_type().is_symlink() => {}
-                    Ok(entry) => tally.skipped.push(name(entry.path())),
+                    Ok(entry) => tally.skipped.push(shown::name(entry.path())),
                     Err(error) => {
                         let path = error.path().unwrap_or(path).to_owned();
                         tally.unreadable(&path, &error.into());
@@ -139,30 +130,16 @@ fn gather(
             }
         }
         // It is reported in its place, when its turn comes.
-        Err(_) => plan.push(Planned { path: path.to_owned(), size: 0 }),
+        Err(_) => add(path, Some(0), plan, tally, context),
     }
     Ok(())
 }
 
-/// How many bytes a file will give, as far as that is known before.
-fn size_of(path: &Path) -> io::Result<u64> {
-    if path == Path::new(STDIN) {
-        return Ok(0);
-    }
-    let metadata = path.metadata()?;
-    if metadata.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(metadata.len()) }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    if path == Path::new(STDIN) {
-        return Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?));
-    }
-    File::open(path)
-}
-
-/// A path as it stands in answers.
-fn name(path: &Path) -> Value {
-    json!(FilePath(path.to_owned()))
+fn add(path: &Path, size: Option<u64>, plan: &mut Vec<PathBuf>, tally: &mut Tally, context: &mut Context) {
+    plan.push(path.to_owned());
+    tally.files_total += 1;
+    tally.expect(size);
+    reporting::alive(context, || ("counting".to_owned(), tally.to_value()));
 }
 
 /// What was done so far.
@@ -173,6 +150,8 @@ struct Tally {
     files_total: u64,
     bytes: u64,
     bytes_total: u64,
+    /// There is something of unknown size, so that nobody knows how much of the whole is done.
+    endless: bool,
     skipped: Listing,
     unreadable: Listing,
     /// What to fail with in the end.
@@ -188,6 +167,7 @@ impl Tally {
             files_total: 0,
             bytes: 0,
             bytes_total: 0,
+            endless: false,
             skipped: Listing::default(),
             unreadable: Listing::default(),
             first: None,
@@ -201,25 +181,38 @@ impl Tally {
         path: &Path,
         context: &mut Context,
     ) -> std::result::Result<String, Stop> {
-        let file = open(path)?;
+        let file = input::open(path)?;
         digest::of(algorithm, &file, &mut |count| {
             self.bytes += count;
             context.check()?;
-            let report = || (path.display().to_string(), self.to_value());
-            context.report_step(self.bytes, self.bytes_total.max(self.bytes), report);
+            let report = || (shown::text(path), self.to_value());
+            if self.endless {
+                reporting::alive(context, report);
+            } else {
+                let files = (self.files_done, self.files_total);
+                let (done, whole) = reporting::share(files, (self.bytes, self.bytes_total));
+                context.report_step(done, whole, report);
+            }
             Ok(())
         })
     }
 
+    /// One of the files will give so many bytes, or nobody knows how many.
+    fn expect(&mut self, size: Option<u64>) {
+        self.bytes_total = self.bytes_total.saturating_add(size.unwrap_or(0));
+        self.endless |= size.is_none();
+    }
+
     fn hashed(&mut self, path: &Path, algorithm: Algorithm, hex: &str) {
         let mut entry = Map::new();
-        entry.insert("path".to_owned(), name(path));
+        // Not shortened: whoever reads the digest wants to find the file.
+        entry.insert("path".to_owned(), json!(FilePath(path.to_owned())));
         entry.insert(algorithm.name().to_owned(), json!(hex));
         self.files.push(Value::Object(entry));
     }
 
     fn unreadable(&mut self, path: &Path, error: &io::Error) {
-        self.unreadable.push(json!({ "path": name(path), "error": plain(error) }));
+        self.unreadable.push(json!({ "path": shown::name(path), "error": plain(error) }));
         if self.first.is_none() {
             let error = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
             self.first = Some((path.to_owned(), error));
@@ -228,27 +221,21 @@ impl Tally {
 
     fn to_value(&self) -> Value {
         let mut value = json!({
-            "files": self.files.to_value(),
             "files_done": self.files_done,
             "files_total": self.files_total,
             "bytes": self.bytes,
             "bytes_total": self.bytes_total.max(self.bytes),
         });
-        if self.files.omitted() > 0 {
-            value["files_omitted"] = json!(self.files.omitted());
-        }
-        for (name, list) in [("skipped", &self.skipped), ("unreadable", &self.unreadable)] {
-            if list.count() > 0 {
-                value[name] = list.to_value();
-            }
-        }
+        self.files.put(&mut value, "files");
+        self.skipped.put_if_any(&mut value, "skipped");
+        self.unreadable.put_if_any(&mut value, "unreadable");
         value
     }
 
     /// The failure of those that could not be read.
     fn failure(&self) -> Option<Failure> {
         let (path, error) = self.first.as_ref()?;
-        let text = path.display().to_string();
+        let text = shown::text(path);
         let all = match self.unreadable.count() {
             1 => format!("read {text}"),
             count => format!("read {count} files, the first of them {text}"),
