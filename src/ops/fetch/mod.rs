@@ -1,11 +1,10 @@
 //! `fetch`: downloads a file over HTTP, through broken connections, and puts it in place as a whole or not at all.
 //!
 //! The parameters stand here; `transfer` decides what to ask for and when to try again, `connection` asks, `answer`
-//! reads the headers, `destination` is where the bytes go.
+//! reads the headers, and `ops::output` is where the bytes go.
 
 mod answer;
 mod connection;
-mod destination;
 mod pace;
 mod transfer;
 

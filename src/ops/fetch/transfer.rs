@@ -9,10 +9,10 @@ use ureq::http::header::{self, HeaderName, HeaderValue};
 use super::Fetch;
 use super::answer::Facts;
 use super::connection::{Connection, Event};
-use super::destination::Destination;
 use super::pace::{self, Speed};
 use crate::model::envelope::ErrorCode;
 use crate::ops::http::{Address, Limits, Trouble, TroubleKind};
+use crate::ops::output::Output;
 use crate::ops::{Context, Failure};
 use crate::time::clock::Moment;
 
@@ -26,7 +26,7 @@ pub(super) struct Transfer {
     retry_delay: Duration,
     wanted_sum: Option<String>,
     file: Value,
-    destination: Destination,
+    destination: Output,
     state: State,
 }
 
@@ -94,9 +94,9 @@ impl Transfer {
         context: &Context,
     ) -> Result<Self, Failure> {
         let destination = if fetch.is_to_stdout() {
-            Destination::standard_output()?
+            Output::standard_output()?
         } else {
-            Destination::open(fetch.output.as_path(), context)?
+            Output::open(fetch.output.as_path(), context)?
         };
         Ok(Self {
             url: fetch.shown_url(),
