@@ -4,29 +4,12 @@ mod terminal_support;
 
 use std::path::Path;
 
-use terminal_support::leash::Leash;
+use terminal_support::desk::{BAR, GATE, desk, job};
 use terminal_support::picture::{all_lines, is_bar};
 use terminal_support::process::{Setup, Streams, send, start_with, state};
 use terminal_support::pty::Terminal;
-use terminal_support::{Scratch, until};
+use terminal_support::until;
 use vt100::Color;
-
-/// Waits until the test says so.
-const GATE: &str = "until [ -e go ]; do sleep 0.02; done";
-/// How the tests call a job, so that its bar is short.
-const BAR: &str = "runner exec --progress bar --name job";
-
-fn job(text: &str) -> (Scratch, Leash) {
-    let scratch = Scratch::new();
-    scratch.write("job.sh", text);
-    let leash = Leash::new(&scratch);
-    (scratch, leash)
-}
-
-/// A shell without colours.
-fn desk(scratch: &Scratch) -> Terminal {
-    Terminal::shell_with(scratch, &[("NO_COLOR", "1")])
-}
 
 #[test]
 fn a_bar_stands_below_the_lines_and_nothing_of_it_remains() {

@@ -7,19 +7,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::pipe::{PipeFlags, pipe_with};
-use terminal_support::leash::Leash;
+use terminal_support::desk::{GATE, job};
 use terminal_support::process::{Setup, Streams, send, start, start_with, stream};
 use terminal_support::pty::Terminal;
 use terminal_support::{Scratch, Stopwatch, search_path, until};
-
-const GATE: &str = "until [ -e go ]; do sleep 0.02; done";
-
-fn job(text: &str) -> (Scratch, Leash) {
-    let scratch = Scratch::new();
-    scratch.write("job.sh", text);
-    let leash = Leash::new(&scratch);
-    (scratch, leash)
-}
 
 /// Runs `job.sh` with these options to its end: what was written to standard output and to standard error.
 fn run(scratch: &Scratch, options: &[&str]) -> (String, String) {

@@ -4,24 +4,11 @@ mod terminal_support;
 
 use std::time::Duration;
 
+use terminal_support::desk::{BAR, GATE, desk, job};
 use terminal_support::leash::Leash;
 use terminal_support::process::{self, Setup, send, start, start_as, state};
 use terminal_support::pty::Terminal;
 use terminal_support::{Scratch, Stopwatch, answer, has, until};
-
-const GATE: &str = "until [ -e go ]; do sleep 0.02; done";
-const BAR: &str = "runner exec --progress bar --name job";
-
-fn job(text: &str) -> (Scratch, Leash) {
-    let scratch = Scratch::new();
-    scratch.write("job.sh", text);
-    let leash = Leash::new(&scratch);
-    (scratch, leash)
-}
-
-fn desk(scratch: &Scratch) -> Terminal {
-    Terminal::shell_with(scratch, &[("NO_COLOR", "1")])
-}
 
 /// The envelope that a call without a terminal gives on stdout.
 fn envelope(scratch: &Scratch, arguments: &[&str]) -> serde_json::Value {

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test program uses its part of this")]
 #![expect(clippy::disallowed_methods, reason = "tests start processes and bound their waiting themselves")]
 
+pub(crate) mod desk;
 pub(crate) mod leash;
 pub(crate) mod peer;
 pub(crate) mod picture;
