@@ -18,7 +18,8 @@ use crate::platform::doorbell::Doorbell;
 use crate::platform::poller;
 use crate::time::clock::{Clock, Moment, SystemClock, unix_time};
 
-/// Reports are sent at most this often; the last of them is always sent.
+/// Reports are sent at most this often. What is kept back goes with the next one; a whole progress, and what is given
+/// with `partial_now`, are sent at once.
 const PERIOD: Duration = Duration::from_millis(50);
 
 /// The surroundings of a running operation.
@@ -29,7 +30,6 @@ pub struct Context {
     clock: SystemClock,
     deadline: Option<Moment>,
     next_report: Moment,
-    pending: Draft,
     progress: Option<Progress>,
     status: String,
 }
@@ -75,17 +75,7 @@ impl Context {
         let clock = SystemClock::start();
         let now = clock.now();
         let deadline = deadline_unix_ms.map(|at| now + Duration::from_millis(at).saturating_sub(unix_time()));
-        Self {
-            sender,
-            cancel,
-            scratch,
-            clock,
-            deadline,
-            next_report: now,
-            pending: Draft::default(),
-            progress: None,
-            status: String::new(),
-        }
+        Self { sender, cancel, scratch, clock, deadline, next_report: now, progress: None, status: String::new() }
     }
 
     /// Time since the operation started.
@@ -192,15 +182,15 @@ impl Context {
 
     /// Sends what is pending. Without a runner, or when it is gone, there is nobody to tell.
     fn report(&mut self, partial: Option<&Value>) {
+        let mut without = Draft::default();
         if let Some(progress) = self.progress.take() {
-            self.pending.progress(&progress.fraction().to_string());
+            without.progress(&progress.fraction().to_string());
         }
         if !self.status.is_empty() {
             let status = std::mem::take(&mut self.status);
-            self.pending.status(&status);
+            without.status(&status);
         }
-        let mut draft = std::mem::take(&mut self.pending);
-        let without = draft.clone();
+        let mut draft = without.clone();
         if let Some(value) = partial {
             draft.partial(value);
         }
