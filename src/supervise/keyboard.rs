@@ -127,7 +127,7 @@ impl Keyboard {
         let modes = Modes::of(job);
         for byte in typed {
             if std::mem::take(&mut self.literal) {
-                self.waiting.push(*byte);
+                self.queue(*byte);
                 continue;
             }
             let signal = match modes.as_ref().map_or(Key::Plain, |modes| modes.key(*byte)) {
@@ -136,9 +136,7 @@ impl Keyboard {
                 Key::Suspend if pty::foreground(job).is_none_or(|group| group == tree.leader_pid()) => Signal::TSTP,
                 key @ (Key::Suspend | Key::Plain | Key::Literal) => {
                     self.literal = key == Key::Literal;
-                    if self.waiting.len() < WAITING_LIMIT {
-                        self.waiting.push(*byte);
-                    }
+                    self.queue(*byte);
                     continue;
                 }
             };
@@ -153,6 +151,12 @@ impl Keyboard {
             }
         }
         self.type_waiting(job);
+    }
+
+    fn queue(&mut self, byte: u8) {
+        if self.waiting.len() < WAITING_LIMIT {
+            self.waiting.push(byte);
+        }
     }
 
     fn type_waiting(&mut self, job: BorrowedFd<'_>) {
