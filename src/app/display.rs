@@ -10,7 +10,6 @@ use crate::app::answer::{self, Request, Said};
 use crate::capture::stage::Stage;
 use crate::error::Result;
 use crate::model::event::{Event, Live};
-use crate::model::job::Command;
 use crate::model::outcome::End;
 use crate::model::request::{ExecRequest, ProgressForm};
 use crate::platform::descriptors;
@@ -46,13 +45,7 @@ pub(super) enum Form {
 impl Form {
     /// The form for this request, here and now.
     pub(super) fn choose(request: &ExecRequest) -> Self {
-        let limits = &request.job.limits;
-        let owned = request.answer.json
-            || request.answer.report.is_some()
-            || request.job.log.is_some()
-            || limits.idle_timeout.is_some()
-            || request.pty
-            || matches!(request.job.command, Command::Operation { .. });
+        let owned = request.answer.json || request.needs_output() || request.pty || request.is_operation();
         match request.answer.progress {
             ProgressForm::Bar if can_draw() => Self::Bar,
             ProgressForm::Auto if owned && can_draw() && !request.answer.quiet && !is_set("CI") => Self::Bar,
@@ -63,9 +56,10 @@ impl Form {
     }
 }
 
-/// Bars need a terminal that can move its cursor.
+/// Bars need a terminal that can move its cursor. One that nobody named may be anything.
 fn can_draw() -> bool {
-    descriptors::is_terminal(descriptors::stderr()) && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    let able = |term: std::ffi::OsString| !term.is_empty() && term != "dumb";
+    descriptors::is_terminal(descriptors::stderr()) && std::env::var_os("TERM").is_some_and(able)
 }
 
 /// True for a variable that is set to anything but the words for no.

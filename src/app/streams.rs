@@ -4,7 +4,7 @@
 //! its place, so that it prints as it would have.
 
 use crate::app::display::Form;
-use crate::model::job::{Command, Route, Streams};
+use crate::model::job::{Route, Streams};
 use crate::model::request::ExecRequest;
 use crate::platform::descriptors;
 
@@ -15,11 +15,8 @@ pub(super) fn choose(request: &ExecRequest, form: Form) -> Streams {
     decide(&Facts {
         json: request.answer.json,
         pty: request.pty,
-        owned: request.answer.report.is_some()
-            || request.job.log.is_some()
-            || request.job.limits.idle_timeout.is_some()
-            || form == Form::Bar,
-        operation: matches!(request.job.command, Command::Operation { .. }),
+        owned: request.needs_output() || form == Form::Bar,
+        operation: request.is_operation(),
         terminal,
         same,
     })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::model::job::JobSpec;
+use crate::model::job::{Command, JobSpec};
 use crate::model::outcome::Progress;
 use crate::model::signal::Signal;
 
@@ -18,6 +18,18 @@ pub struct ExecRequest {
     /// The job gets a pseudo-terminal, whatever its output leads to.
     pub pty: bool,
     pub answer: AnswerOptions,
+}
+
+impl ExecRequest {
+    /// Runner has to see what the job writes, also where it writes to a terminal.
+    pub fn needs_output(&self) -> bool {
+        self.answer.report.is_some() || self.job.log.is_some() || self.job.limits.idle_timeout.is_some()
+    }
+
+    /// It is a built-in operation.
+    pub fn is_operation(&self) -> bool {
+        matches!(self.job.command, Command::Operation { .. })
+    }
 }
 
 /// Where the answer goes and how much is said beside it.
