@@ -109,8 +109,7 @@ impl Child {
 
     /// Waits until it has ended, or for so long.
     pub(super) fn await_end(&self, limit: Duration) {
-        let timeout = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
-        let _ = rustix::event::poll(&mut [PollFd::new(&self.handle, PollFlags::IN)], Some(&timeout));
+        await_end_of(self.handle.as_fd(), limit);
     }
 
     /// Waits until it is gone. Only for a child that has ended or was killed.
@@ -120,4 +119,10 @@ impl Child {
         let wait = || rustix::process::waitid(WaitId::PidFd(self.handle.as_fd()), options);
         while matches!(wait(), Err(rustix::io::Errno::INTR)) {}
     }
+}
+
+/// Waits until the process of this pidfd has ended, or for so long.
+pub(super) fn await_end_of(handle: BorrowedFd<'_>, limit: Duration) {
+    let timeout = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
+    let _ = rustix::event::poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&timeout));
 }
