@@ -26,5 +26,6 @@ pub mod process;
 pub mod procfs;
 pub mod pty;
 pub mod signals;
+mod strays;
 pub mod tree;
 pub mod tty;

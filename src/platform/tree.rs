@@ -18,19 +18,13 @@ use super::plan::{self, Plan, Shared};
 use super::process::{self, Child, Sent};
 use super::procfs::{self, Identity, Stat};
 use super::signals::Inherited;
+use super::strays::Strays;
 use crate::error::{Error, Result};
 use crate::model::outcome::{Containment, End, Leftover, ProcessRow, StartFailure, StartStep, Usage};
 use crate::model::signal::Signal;
 
 /// Rows of a black box.
 const ROW_LIMIT: usize = 64;
-/// What a killed guard held is looked for so often, with a pause in between.
-const STRAY_ROUNDS: u32 = 100;
-const STRAY_PAUSE: Duration = Duration::from_millis(5);
-/// So many looks in a row must find nothing: a list of children that changes while it is read may lack some.
-const STRAY_QUIET_ROUNDS: u32 = 3;
-/// The kernel kills the leader with its guard. What it has forked comes to us once it is dead, which may take so long.
-const LEADER_DEATH_LIMIT: Duration = Duration::from_secs(1);
 /// How long a tree that nobody released may take to die.
 const EMERGENCY_LIMIT: Duration = Duration::from_secs(2);
 /// A tree that forks all the time is looked at so often before a signal.
@@ -217,39 +211,13 @@ impl Tree {
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();
         }
-        self.await_leader_death();
-        let mut quiet = 0;
-        for _ in 0..STRAY_ROUNDS {
-            let strays = self.strays(started);
-            quiet = if strays.is_empty() { quiet + 1 } else { 0 };
-            if quiet == STRAY_QUIET_ROUNDS {
-                break;
-            }
-            for stray in strays {
-                process::send(stray, Signal::KILL);
-            }
-            process::nap(STRAY_PAUSE);
-        }
+        self.news();
+        let strays = Strays { since: started, group: self.leader_pid(), mark: self.command.mark() };
+        strays.end(self.leader.as_ref().map(AsFd::as_fd));
         // What may be the job's and bears no sign of it is named, and left to whoever reads the answer.
         let unsure = procfs::rows_with_owners(&procfs::orphans(started));
         // The leader's status went to whoever adopted it.
         (End::Signaled { signal: Signal::KILL, core_dumped: false }, unsure)
-    }
-
-    fn await_leader_death(&mut self) {
-        self.news();
-        if let Some(leader) = &self.leader {
-            process::send_to(leader.as_fd(), Signal::KILL);
-            process::await_end_of(leader.as_fd(), LEADER_DEATH_LIMIT);
-        }
-    }
-
-    /// Processes below us that can only be of this tree: younger than its guard, and in the leader's group or marked.
-    fn strays(&self, since: u64) -> Vec<Identity> {
-        let leader = self.leader_pid();
-        let mut found = procfs::orphans(since);
-        found.retain(|stat| stat.group == leader || procfs::has_variable(stat.pid, self.command.mark()));
-        found.iter().map(Stat::identity).collect()
     }
 
     /// Tells the guard that the modes of the user's terminal are about to become ours. `false`: they are the user's again.
