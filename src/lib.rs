@@ -13,13 +13,15 @@
 //! | `control` | `model`, `platform`, `error` |
 //! | `ops` | `model`, `time`, `platform`, `control`, `error` |
 //! | `supervise` | `model`, `time`, `platform`, `capture`, `control`, `error` |
-//! | `backend` | `model`, `platform`, `capture`, `control`, `supervise`, `error` |
+//! | `backend` | `model`, `time`, `platform`, `capture`, `control`, `supervise`, `error` |
+//! | `batch` | `model`, `time`, `platform`, `ops` (their parameters), `backend` (the trait), `error` |
 //! | `render` | `model` |
 //! | `app` | everything above |
 //! | `cli` | `model`, `time`, `app`, `ops` (their parameters), `error` |
 
 pub mod app;
 pub mod backend;
+pub mod batch;
 pub mod capture;
 pub mod cli;
 pub mod control;

@@ -14,9 +14,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("control", &["model", "platform", "error"]),
     ("ops", &["model", "time", "platform", "control", "error"]),
     ("supervise", &["model", "time", "platform", "capture", "control", "error"]),
-    ("backend", &["model", "platform", "capture", "control", "supervise", "error"]),
+    ("backend", &["model", "time", "platform", "capture", "control", "supervise", "error"]),
+    ("batch", &["model", "time", "platform", "ops", "backend", "error"]),
     ("render", &["model"]),
-    ("app", &["model", "time", "error", "platform", "capture", "control", "ops", "supervise", "backend", "render"]),
+    (
+        "app",
+        &["model", "time", "error", "platform", "capture", "control", "ops", "supervise", "backend", "batch", "render"],
+    ),
     ("cli", &["model", "time", "error", "ops", "app"]),
     ("main", &["cli", "app", "error", "model", "platform"]),
 ];

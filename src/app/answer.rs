@@ -50,6 +50,8 @@ impl Request {
             timestamp: rfc3339(self.timestamp),
             duration: self.clock.now() - crate::time::clock::Moment::default(),
             name: self.name.clone(),
+            job_id: None,
+            attempts: Vec::new(),
         }
     }
 }

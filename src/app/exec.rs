@@ -5,8 +5,10 @@ use std::path::Path;
 
 use crate::app::answer::{self, Report, Request};
 use crate::app::display::{Display, Form};
+use crate::app::single::Single;
 use crate::app::{environment, streams};
 use crate::backend::local::{Local, Rungs};
+use crate::backend::queue::queue;
 use crate::backend::{Assignment, Backend};
 use crate::error::{Error, Result};
 use crate::model::answer::{Extent, of_outcome};
@@ -61,6 +63,7 @@ fn supervise(mut request: ExecRequest, begun: &Request) -> Result<Exit> {
     let mut outcome = None;
     let options = &request.answer;
     let assignment = Assignment {
+        tag: 0,
         spec: request.job,
         streams,
         job_id: begun.job_id(),
@@ -68,12 +71,22 @@ fn supervise(mut request: ExecRequest, begun: &Request) -> Result<Exit> {
         pulse: display.pulse(),
         env,
     };
-    backend.run(assignment, &mut |event| {
-        display.show(&event);
-        if let Event::JobFinished(finished) = event {
-            outcome = Some(*finished);
+    let mut failure = None;
+    let (sender, mut events) = queue();
+    let foreman = Single::new(assignment, move |event| sender.send(event), &mut failure);
+    backend.run(Box::new(foreman), &mut || {
+        for event in &mut events {
+            display.show(&event);
+            if let Event::JobFinished(finished) = event {
+                outcome = Some(*finished);
+                // The watchdog lets go of the job meanwhile: its group is removed, its guard gone.
+                break;
+            }
         }
     })?;
+    if let Some(error) = failure {
+        return Err(error);
+    }
     let outcome = outcome.ok_or_else(|| Error::Internal("the watchdog gave no outcome".to_owned()))?;
     let fresh_line = display.finish().unwrap_or_else(|| stands_at_line_start(&outcome, streams));
     Ok(deliver(&outcome, &command, fresh_line, options, report.as_ref(), begun))
@@ -125,7 +138,7 @@ fn stands_at_line_start(outcome: &Outcome, streams: Streams) -> bool {
         // Whatever the job wrote there went by unseen.
         Route::Inherit => !terminal || matches!(outcome.end, End::NotStarted(_)),
         Route::WithStdout => last(&outcome.stdout),
-        Route::PassThrough | Route::Keep => last(&outcome.stderr),
+        Route::PassThrough | Route::Keep | Route::Spool => last(&outcome.stderr),
     }
 }
 

@@ -13,5 +13,6 @@ pub mod man;
 pub mod notify;
 pub mod op;
 pub mod schema;
+mod single;
 mod streams;
 pub mod timeout;

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::app::answer;
+use crate::app::single::Single;
 use crate::backend::local::{Local, Rungs};
 use crate::backend::{Assignment, Backend};
 use crate::error::{Error, Result};
@@ -13,6 +14,7 @@ use crate::model::exit_code::{self, Exit};
 use crate::model::job::{Command, JobSpec, Leftovers, Limits, Route, Scope, Stdin, Streams, Surroundings};
 use crate::model::outcome::{Cause, End, Outcome, StartStep};
 use crate::model::request::TimeoutRequest;
+use crate::model::retry::Retry;
 use crate::model::signal::Signal;
 use crate::platform::signals::{self, Inherited};
 use crate::supervise::orders::Manners;
@@ -54,6 +56,7 @@ fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inh
         limits,
         surroundings: Surroundings { stdin: Stdin::Inherit, ..Surroundings::default() },
         leftovers: Leftovers::Ignore,
+        retry: Retry::default(),
         capture_limit: 0,
         log: None,
         sd_notify: false,
@@ -61,16 +64,21 @@ fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inh
     let backend = Local { manners: Manners::PassOn, rungs: Rungs::Best, inherited };
     let streams = Streams { stdout: Route::Inherit, stderr: Route::Inherit, terminals: [false; 2] };
     let env = std::env::vars_os().collect();
-    let assignment = Assignment { spec, streams, job_id: String::new(), stage: None, pulse: None, env };
+    let assignment = Assignment { tag: 0, spec, streams, job_id: String::new(), stage: None, pulse: None, env };
     let mut outcome = None;
-    backend.run(assignment, &mut |event| match event {
+    let mut failure = None;
+    let listener = |event| match event {
         Event::StopBegun { signal, .. } | Event::SignalForwarded(signal) if request.verbose => {
             let signal = if signal == Signal::NULL { "EXIT".to_owned() } else { signal.to_string() };
             say(name, &format!("sending signal {signal} to command {program}"));
         }
         Event::JobFinished(finished) => outcome = Some(*finished),
         _ => {}
-    })?;
+    };
+    backend.run(Box::new(Single::new(assignment, listener, &mut failure)), &mut || {})?;
+    if let Some(error) = failure {
+        return Err(error);
+    }
     outcome.ok_or_else(|| Error::Internal("the watchdog gave no outcome".to_owned()))
 }
 

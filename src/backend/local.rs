@@ -1,21 +1,18 @@
 //! Runs jobs on this machine, as processes below this one.
 //!
-//! The watchdog has a thread of its own; whoever called hears of events through a bounded queue, so that a slow listener
-//! delays no deadline.
+//! The watchdog has a thread of its own, on which it asks its foreman; the calling thread shows what happens.
 
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::thread;
 
-use crate::backend::{Assignment, Backend};
+use crate::backend::{Assignment, Backend, Foreman, Next, Waker};
 use crate::control::inlet::Inlet;
 use crate::control::sender::NOTIFY_SOCKET;
 use crate::error::{Error, Result};
 use crate::model::event::Event;
 use crate::model::job::Stdin;
+use crate::model::outcome::Cause;
 use crate::model::signal::Signal;
 use crate::platform::cgroup::Home;
 use crate::platform::command::{self, Check, PreparedCommand};
@@ -24,13 +21,10 @@ use crate::platform::process;
 use crate::platform::signals::{self, Arrivals, Inherited};
 use crate::platform::tree::TreeSpec;
 use crate::platform::tty::Terminal;
+use crate::supervise::feed::{Feed, Submission, Supply};
 use crate::supervise::orders::{Manners, Orders};
-use crate::supervise::watchdog::{Submission, Watchdog};
-
-/// Events that may wait for a slow listener. More than that are dropped, but never the last one.
-const QUEUE: usize = 1024;
-/// A value that a job reported is only queued behind fewer than so many others: it may be large.
-const WAITING_VALUES: usize = 4;
+use crate::supervise::watchdog::Watchdog;
+use crate::time::clock::Moment;
 
 /// The variable that tells a job who it is.
 pub const JOB_ID: &str = "RUNNER_JOB_ID";
@@ -64,42 +58,35 @@ impl Backend for Local {
         "local"
     }
 
-    fn run(&self, mut assignment: Assignment, listener: &mut (dyn FnMut(Event) + Send)) -> Result<()> {
+    fn run(&self, foreman: Box<dyn Foreman + '_>, meanwhile: &mut dyn FnMut()) -> Result<()> {
         let terminal = Terminal::open();
         let shares_group = terminal.as_ref().is_some_and(Terminal::is_ours);
-        let inlet = self.listen_to(&mut assignment);
-        let tree = tree_spec(&assignment, !shares_group, self.manners)?;
         let home = self.home()?;
         process::adopt_orphans();
         let arrivals = self.watch_signals()?;
-        let Assignment { spec, streams, stage, pulse, .. } = assignment;
-        // Last, since it empties a file: an error must not cost anybody an older log.
-        let log_help = "Check --log: its folder must exist and be writable";
-        let log = spec.log.as_deref().map(|path| descriptors::output(path, log_help)).transpose()?;
+        let mut feed = LocalFeed { foreman, local: self, own_group: !shares_group, killed: false };
         let orders = Orders::new(self.manners);
         let ended = match self.manners {
-            Manners::Cancel => {
-                let (sender, events) = queue();
-                let listener_there = Box::new(move |event| sender.send(event));
-                let stage_there = stage.clone();
-                let submission =
-                    Submission { spec, streams, tree, log, inlet, stage: stage_there, pulse, listener: listener_there };
-                let watchdog = Watchdog::new(arrivals, orders, home, self.inherited, stage)?;
-                on_a_thread(watchdog, submission, events, listener)
-            }
+            Manners::Cancel => thread::scope(|scope| {
+                let watch = move || {
+                    let ended = Watchdog::new(arrivals, orders, home, self.inherited)
+                        .and_then(|mut watchdog| watchdog.run(&mut feed));
+                    ended.map(|()| feed.killed)
+                };
+                let named = thread::Builder::new().name("watchdog".to_owned());
+                let watchdog = named.spawn_scoped(scope, watch).map_err(Error::system("start a thread"))?;
+                meanwhile();
+                match watchdog.join() {
+                    Ok(ended) => ended,
+                    Err(_) => Err(Error::Internal("the watchdog failed".to_owned())),
+                }
+            }),
             // Nothing else is done meanwhile, so no thread is paid for.
             Manners::PassOn => {
-                let mut killed = false;
-                let listener_here = Box::new(|event| {
-                    killed |= was_killed(&event);
-                    listener(event);
-                });
-                let submission =
-                    Submission { spec, streams, tree, log, inlet, stage: None, pulse, listener: listener_here };
-                let mut watchdog = Watchdog::new(arrivals, orders, home, self.inherited, None)?;
-                let ended = watchdog.submit(submission).and_then(|()| watchdog.run());
+                let mut watchdog = Watchdog::new(arrivals, orders, home, self.inherited)?;
+                let ended = watchdog.run(&mut feed);
                 drop(watchdog);
-                ended.map(|()| killed)
+                ended.map(|()| feed.killed)
             }
         };
         // Nobody reads them any more: whoever ends us while we answer must succeed.
@@ -108,6 +95,73 @@ impl Backend for Local {
             terminal.restore();
         }
         ended.map(drop)
+    }
+}
+
+/// Turns assignments into what the watchdog starts.
+struct LocalFeed<'a> {
+    foreman: Box<dyn Foreman + 'a>,
+    local: &'a Local,
+    /// Jobs get a process group of their own.
+    own_group: bool,
+    /// A job was killed, or died of a signal.
+    killed: bool,
+}
+
+impl LocalFeed<'_> {
+    fn submission(&self, mut assignment: Assignment) -> Result<Submission> {
+        let inlet = self.local.listen_to(&mut assignment);
+        let tree = tree_spec(&mut assignment, self.own_group, self.local.manners)?;
+        // Last, since it empties a file: an error must not cost anybody an older log.
+        let log_help = "Check --log: its folder must exist and be writable";
+        let Assignment { tag, spec, streams, stage, pulse, .. } = assignment;
+        let log = spec.log.as_deref().map(|path| descriptors::output(path, log_help)).transpose()?;
+        Ok(Submission { tag, spec, streams, tree, log, inlet, stage, pulse })
+    }
+}
+
+impl Feed for LocalFeed<'_> {
+    fn next(&mut self, now: Moment) -> Supply {
+        loop {
+            return match self.foreman.next(now) {
+                Next::Start(assignment) => {
+                    let tag = assignment.tag;
+                    match self.submission(*assignment) {
+                        Ok(submission) => Supply::Start(Box::new(submission)),
+                        Err(error) => {
+                            self.foreman.refused(tag, error, now);
+                            continue;
+                        }
+                    }
+                }
+                Next::Stop(cause) => Supply::Stop(cause),
+                Next::Wait { until } => Supply::Nothing { until },
+                Next::Over => Supply::Over,
+            };
+        }
+    }
+
+    fn hear(&mut self, tag: u64, event: Event, now: Moment) {
+        self.killed |= was_killed(&event);
+        self.foreman.hear(tag, event, now);
+    }
+
+    fn refused(&mut self, tag: u64, error: Error, now: Moment) {
+        self.foreman.refused(tag, error, now);
+    }
+
+    fn stop(&mut self, cause: Cause) {
+        self.foreman.stop(cause);
+    }
+
+    fn doorbell(&self) -> Option<BorrowedFd<'_>> {
+        self.foreman.waker().map(Waker::descriptor)
+    }
+
+    fn clear_doorbell(&self) {
+        if let Some(waker) = self.foreman.waker() {
+            waker.clear();
+        }
     }
 }
 
@@ -164,94 +218,6 @@ impl Local {
     }
 }
 
-/// Runs the watchdog on a thread and hands its events on here. True where the job was killed.
-fn on_a_thread(
-    mut watchdog: Watchdog<'static>,
-    submission: Submission<'static>,
-    events: Events,
-    listener: &mut dyn FnMut(Event),
-) -> Result<bool> {
-    let thread = thread::Builder::new()
-        .name("watchdog".to_owned())
-        .spawn(move || {
-            watchdog.submit(submission)?;
-            watchdog.run()
-        })
-        .map_err(Error::system("start a thread"))?;
-    let mut killed = false;
-    for event in events {
-        killed |= was_killed(&event);
-        let is_last = matches!(event, Event::JobFinished(_));
-        listener(event);
-        if is_last {
-            // The watchdog lets go of the job meanwhile: its group is removed, its guard gone.
-            break;
-        }
-    }
-    match thread.join() {
-        Ok(result) => result.map(|()| killed),
-        Err(_) => Err(Error::Internal("the watchdog failed".to_owned())),
-    }
-}
-
-/// The queue between the watchdog and the listener.
-fn queue() -> (EventSender, Events) {
-    let waiting = Arc::new(AtomicUsize::new(0));
-    let (sender, receiver) = sync_channel(QUEUE);
-    (EventSender { sender, waiting: Arc::clone(&waiting) }, Events { receiver, waiting })
-}
-
-struct EventSender {
-    /// The room for all is made at the start, so each takes as little of it as it can.
-    sender: SyncSender<Box<Event>>,
-    waiting: Arc<AtomicUsize>,
-}
-
-impl EventSender {
-    /// The outcome waits for room, anything else does not. What the job says, and it may say a lot, leaves room for what
-    /// happens to it.
-    fn send(&self, event: Event) {
-        let waiting = self.waiting.load(Ordering::Relaxed);
-        let room = match event {
-            Event::JobFinished(_) => {
-                let _ = self.sender.send(Box::new(event));
-                return;
-            }
-            Event::PartialReported(_) => WAITING_VALUES,
-            Event::ProgressReported(_)
-            | Event::StatusReported(_)
-            | Event::StoppingReported
-            | Event::DeadlineExtended { .. }
-            | Event::ExtensionRefused { .. }
-            | Event::MessageRefused { .. } => QUEUE / 2,
-            _ => QUEUE,
-        };
-        if waiting < room {
-            self.waiting.fetch_add(1, Ordering::Relaxed);
-            if self.sender.try_send(Box::new(event)).is_err() {
-                self.waiting.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
-struct Events {
-    receiver: Receiver<Box<Event>>,
-    waiting: Arc<AtomicUsize>,
-}
-
-impl Iterator for Events {
-    type Item = Event;
-
-    fn next(&mut self) -> Option<Event> {
-        let event = *self.receiver.recv().ok()?;
-        if !matches!(event, Event::JobFinished(_)) {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        Some(event)
-    }
-}
-
 fn was_killed(event: &Event) -> bool {
     match event {
         Event::JobFinished(outcome) => {
@@ -261,11 +227,11 @@ fn was_killed(event: &Event) -> bool {
     }
 }
 
-fn tree_spec(assignment: &Assignment, own_group: bool, manners: Manners) -> Result<TreeSpec> {
+fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> Result<TreeSpec> {
     let surroundings = &assignment.spec.surroundings;
     let argv = assignment.spec.command.argv();
     let check = if manners == Manners::PassOn { Check::ByStart } else { Check::BeforeStart };
-    let env = assignment.env.clone();
+    let env = std::mem::take(&mut assignment.env);
     let command = PreparedCommand::new(&argv, env, surroundings.cwd.as_deref(), JOB_ID, check)?;
     let mut late_input = None;
     let stdin: Option<OwnedFd> = match &surroundings.stdin {

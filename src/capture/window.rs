@@ -145,7 +145,7 @@ impl Window {
         }
         tail.extend_from_slice(&self.tail.bytes[..self.tail.position]);
         let omitted = self.total - (head.len() + tail.len()) as u64;
-        StreamRecord { captured: true, head, tail, total: self.total, omitted, undelivered }
+        StreamRecord { captured: true, head, tail, total: self.total, omitted, undelivered, spool: None }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::app::config::{self, Config, Origin};
 use crate::error::{Error, Result};
 use crate::model::job::{Command, JobSpec, Leftovers, Limits, Scope, Stdin, Surroundings};
 use crate::model::request::{AnswerOptions, ExecRequest, ProgressForm};
+use crate::model::retry::Retry;
 use crate::model::signal::Signal;
 use crate::time::duration;
 
@@ -157,6 +158,7 @@ impl JobOptions {
             name: self.place.name.clone(),
             limits,
             leftovers: self.limits.leftovers.unwrap_or_default(),
+            retry: Retry::default(),
             capture_limit,
             log: self.output.log,
             sd_notify: self.place.sd_notify,

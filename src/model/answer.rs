@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 
+use crate::model::attempt::Attempt;
 use crate::model::envelope::{
     API_VERSION, CommandData, Details, Envelope, ErrorBody, ErrorCode, Metadata, OutputRecord, PartialResult, Status,
     Termination,
@@ -33,12 +34,19 @@ pub struct RequestInfo {
     pub timestamp: String,
     pub duration: Duration,
     pub name: Option<String>,
+    /// What the list or the queue calls the job; absent elsewhere.
+    pub job_id: Option<String>,
+    /// Every attempt, where retries were asked for or the job is one of a batch or queue.
+    pub attempts: Vec<Attempt>,
 }
 
 /// The answer for an attempt that came to an end. `command` is the program as the user named it.
 pub fn of_outcome(outcome: &Outcome, command: &str, extent: Extent, request: &RequestInfo) -> Envelope {
     match error_body(outcome, command, extent) {
-        Some(error) => of_error(error, request),
+        Some(error) => {
+            let details = Details { attempts: several(&request.attempts), ..error.details };
+            of_error(ErrorBody { details, ..error }, request)
+        }
         None => Envelope {
             status: Status::Success,
             data: Some(CommandData {
@@ -47,11 +55,18 @@ pub fn of_outcome(outcome: &Outcome, command: &str, extent: Extent, request: &Re
                 result: outcome.told.result.clone(),
                 usage: outcome.usage,
                 leftovers: outcome.leftovers.clone(),
+                flaky: request.attempts.len() > 1,
+                attempts: several(&request.attempts),
             }),
             error: None,
             metadata: metadata(request),
         },
     }
+}
+
+/// One attempt needs no list of its own.
+fn several(attempts: &[Attempt]) -> Vec<Attempt> {
+    if attempts.len() > 1 { attempts.to_vec() } else { Vec::new() }
 }
 
 /// The answer for an error.
@@ -71,6 +86,8 @@ fn metadata(request: &RequestInfo) -> Metadata {
         duration_ms: (request.duration.as_secs_f64() * 1e4).round() / 10.0,
         api_version: API_VERSION.to_owned(),
         name: request.name.clone(),
+        job_id: request.job_id.clone(),
+        attempt: request.attempts.last().map(|last| last.attempt),
     }
 }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::model::attempt::Attempt;
 use crate::model::outcome::{Containment, Extensions, Leftover, ProcessRow, Progress, TimeoutReason, Usage};
 use crate::model::quantity::Seconds;
 use crate::model::signal::Signal;
@@ -41,6 +42,12 @@ pub struct CommandData {
     pub result: Option<Value>,
     pub usage: Usage,
     pub leftovers: Vec<Leftover>,
+    /// It succeeded after an attempt that did not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub flaky: bool,
+    /// Every attempt, where there was more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
 }
 
 /// What was kept of both streams. The middle of a long stream is left out: one marker line stands for it in the text.
@@ -157,6 +164,15 @@ pub struct Details {
     pub usage: Option<Usage>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leftovers: Option<Vec<Leftover>>,
+    /// Every attempt, where there was more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// Why the job was never run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped_because: Option<String>,
+    /// It had been running when an earlier run was killed, and so a part of it may have run twice.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub interrupted_before: bool,
 }
 
 /// How the job was ended.
@@ -185,6 +201,12 @@ pub struct Metadata {
     pub api_version: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What the list or the queue calls the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    /// Which attempt this is the answer of, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
 }
 
 /// The version that every envelope names.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::outcome::TimeoutReason;
+use crate::model::retry::Retry;
 use crate::model::signal::Signal;
 
 /// A job: one command with its surroundings and limits.
@@ -18,6 +19,7 @@ pub struct JobSpec {
     pub limits: Limits,
     pub surroundings: Surroundings,
     pub leftovers: Leftovers,
+    pub retry: Retry,
     /// Bytes kept of each stream that we own, head and tail together.
     pub capture_limit: u64,
     /// Every byte of both streams goes here too, as it comes.
@@ -155,6 +157,8 @@ pub enum Route {
     Inherit,
     /// Kept for the answer alone.
     Keep,
+    /// Every byte is kept, in memory or in a file, for whoever writes it out once the job is over.
+    Spool,
     /// Copied to ours, byte for byte, and kept.
     PassThrough,
     /// For stderr: the same pipe as stdout, so that their order holds.

@@ -3,6 +3,8 @@
 //! Nothing here starts, reads or writes anything.
 
 pub mod answer;
+pub mod attempt;
+pub mod batch;
 pub mod envelope;
 pub mod event;
 pub mod event_record;
@@ -11,4 +13,5 @@ pub mod job;
 pub mod outcome;
 pub mod quantity;
 pub mod request;
+pub mod retry;
 pub mod signal;

@@ -3,6 +3,8 @@
 //! `end` (what the kernel said) and `cause` (why we acted) are kept apart, so that a timeout never hides an exit code.
 //! The supervisor fills it in; `answer` turns it into an envelope.
 
+use std::fs::File;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -185,7 +187,22 @@ pub struct StreamRecord {
     pub omitted: u64,
     /// Bytes that our reader never took.
     pub undelivered: u64,
+    /// Every byte from the start of the file, where all of them were to be kept and memory did not hold them.
+    pub spool: Option<Spool>,
 }
+
+/// A stream of which every byte was to be kept.
+#[derive(Clone, Debug)]
+pub struct Spool(pub Arc<File>);
+
+/// Two are the same where they are the same file.
+impl PartialEq for Spool {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Spool {}
 
 /// One process of the tree.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

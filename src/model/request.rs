@@ -113,3 +113,158 @@ pub struct Defaults {
     pub progress: Option<ProgressForm>,
     pub error_format: Option<ErrorFormat>,
 }
+
+/// `runner batch`, complete.
+#[derive(Clone, Debug)]
+pub struct BatchRequest {
+    pub list: JobList,
+    /// What holds for every job that does not say otherwise. Its command is never run.
+    pub defaults: JobSpec,
+    /// The default timeout as a share of the median of the successes so far: 3.0 is 300 %.
+    pub timeout_share: Option<f64>,
+    /// No timeout that comes of a share is shorter.
+    pub timeout_floor: Duration,
+    pub workers: Workers,
+    pub total_timeout: Option<Duration>,
+    pub stopping: StopRule,
+    pub journal: Option<JournalRequest>,
+    pub output: OutputForm,
+    /// Envelopes of all jobs: a file of JSON lines, or a folder with one folder for each job.
+    pub results: Option<PathBuf>,
+    pub junit: Option<PathBuf>,
+    pub joblog: Option<PathBuf>,
+    pub ci: Option<CiSystem>,
+    /// Print the jobs and run none.
+    pub dry_run: bool,
+    pub answer: AnswerOptions,
+}
+
+/// Where the jobs of a batch come from.
+#[derive(Clone, Debug)]
+pub enum JobList {
+    /// JSON lines, a JSON array or TOML, by content and name.
+    File(PathBuf),
+    Stdin,
+    /// One job for each item, made of a command with placeholders.
+    Items(Template),
+}
+
+/// A command with placeholders, and the inputs whose items stand for them.
+#[derive(Clone, Debug)]
+pub struct Template {
+    pub command: TemplateCommand,
+    pub inputs: Vec<ItemInput>,
+    /// The inputs are paired item by item instead of combined.
+    pub link: bool,
+    /// Items of files end with a NUL and not with a newline.
+    pub null_separated: bool,
+    /// So many items go to one job.
+    pub items_per_job: usize,
+}
+
+#[derive(Clone, Debug)]
+pub enum TemplateCommand {
+    Argv(Vec<std::ffi::OsString>),
+    /// One line for a shell. An item is a positional parameter of it, never a part of its text.
+    Shell {
+        shell: std::ffi::OsString,
+        line: std::ffi::OsString,
+    },
+}
+
+/// One source of items.
+#[derive(Clone, Debug)]
+pub enum ItemInput {
+    Stdin,
+    File(PathBuf),
+    /// They stood on the command line, behind `:::`.
+    Words(Vec<std::ffi::OsString>),
+}
+
+/// How many jobs run at once, and what holds new ones back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Workers {
+    pub slots: usize,
+    /// No new job while the load of the machine is higher.
+    pub max_load: Option<f64>,
+    /// No new job while less memory is available, in bytes.
+    pub min_free_memory: Option<u64>,
+}
+
+/// When a batch ends early.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StopRule {
+    pub fail_fast: FailFast,
+    pub max_failures: Option<MaxFailures>,
+}
+
+/// What the first failure brings about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailFast {
+    #[default]
+    Off,
+    /// No new jobs.
+    Soft,
+    /// No new jobs, and those that run are stopped.
+    Now,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MaxFailures {
+    Count(u64),
+    /// A share of all jobs that are over, at least ten of them: 0.1 is 10 %.
+    Share(f64),
+}
+
+/// The journal, and what is taken from an earlier run's.
+#[derive(Clone, Debug)]
+pub struct JournalRequest {
+    pub path: PathBuf,
+    /// Each record is on the disk before anything follows from it.
+    pub sync_each: bool,
+    /// Go on with the run that wrote it.
+    pub resume: Option<ResumeRule>,
+}
+
+/// Which of the jobs that did not succeed are run again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResumeRule {
+    #[default]
+    All,
+    /// Those that ended without success.
+    Failed,
+    /// Those that had begun and not ended, and those that had not begun.
+    Unfinished,
+    TimedOut,
+}
+
+/// How the outputs of the jobs of a batch come out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputForm {
+    pub grouping: Grouping,
+    /// In the order of the list.
+    pub keep_order: bool,
+    /// Each line has the label of its job before it.
+    pub tag: bool,
+    /// Nothing comes out.
+    pub silent: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grouping {
+    /// All of a job once it is over.
+    #[default]
+    Job,
+    /// Whole lines, as they come.
+    Line,
+    /// Bytes, as they come.
+    None,
+}
+
+/// A CI system whose log knows groups and annotations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CiSystem {
+    Github,
+    Gitlab,
+    Teamcity,
+}

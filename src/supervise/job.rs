@@ -2,15 +2,12 @@
 //!
 //! It performs the machine's effects and decides nothing. Only the watchdog calls it.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capture::stage::Stage;
-use crate::control::inlet::Inlet;
 use crate::error::Result;
 use crate::model::event::{Event, Live};
-use crate::model::job::{Command, JobSpec, Scope, Streams};
+use crate::model::job::{Command, Scope};
 use crate::model::outcome::{End, Leftover, Outcome, ProcessRow};
 use crate::model::signal::Signal;
 use crate::platform::cgroup::Home;
@@ -18,25 +15,16 @@ use crate::platform::descriptors;
 use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
 use crate::platform::signals::Inherited;
-use crate::platform::tree::{Tree, TreeSpec};
+use crate::platform::tree::Tree;
+use crate::supervise::feed::Submission;
 use crate::supervise::keyboard::Keyboard;
 use crate::supervise::listening::Listening;
 use crate::supervise::machine::{Effect, Input, Machine, Timer};
 use crate::supervise::output::{self, Output};
 use crate::supervise::policy::Policy;
 use crate::supervise::standing::Standing;
+use crate::supervise::surface::{JobId, Surface};
 use crate::time::clock::Moment;
-use crate::time::deadlines::Deadlines;
-
-/// Identifies a job within the watchdog.
-pub(super) type JobId = usize;
-
-/// What the event loop shares with its jobs.
-pub(super) struct Surface<'a> {
-    pub(super) poller: &'a Poller,
-    pub(super) deadlines: &'a mut Deadlines<(JobId, Timer)>,
-    pub(super) now: Moment,
-}
 
 /// Descriptors of one job in the poller: the key is the job's number times `KEYS`, plus one of these.
 pub(super) const KEYS: usize = 8;
@@ -54,26 +42,9 @@ const BYTES_AT_ONCE: usize = 1 << 20;
 /// And when a deadline is about to strike: a little more, since an extension may stand behind them.
 const BYTES_BEFORE_DEADLINE: usize = 2 << 20;
 
-/// Everything that starts a job.
-pub struct Submission<'a> {
-    pub spec: JobSpec,
-    pub streams: Streams,
-    /// Program, arguments and environment, made ready.
-    pub tree: TreeSpec,
-    /// The open log, where one is wanted.
-    pub log: Option<OwnedFd>,
-    /// The job's socket, where it has one.
-    pub inlet: Option<Inlet>,
-    /// The terminal that the job shares with a bar, where there is one.
-    pub stage: Option<Arc<Stage>>,
-    /// How often the listener hears that time passed. None: never.
-    pub pulse: Option<Duration>,
-    /// Told everything that happens to the job.
-    pub listener: Box<dyn FnMut(Event) + Send + 'a>,
-}
-
-pub(super) struct Job<'a> {
+pub(super) struct Job {
     id: JobId,
+    tag: u64,
     machine: Machine,
     tree: Tree,
     output: Output,
@@ -84,7 +55,6 @@ pub(super) struct Job<'a> {
     standing: Standing,
     shares_group: bool,
     operation: bool,
-    listener: Box<dyn FnMut(Event) + Send + 'a>,
     ended_at: Option<Moment>,
     end: Option<End>,
     started: bool,
@@ -96,17 +66,17 @@ pub(super) struct Job<'a> {
     done: bool,
 }
 
-impl<'a> Job<'a> {
+impl Job {
     /// Starts a job. What is wrong with it is said before anything runs.
     pub(super) fn start(
         id: JobId,
-        submission: Submission<'a>,
+        submission: Submission,
         home: Option<&Home>,
         inherited: &Inherited,
         doorbell: &Arc<Doorbell>,
         surface: &mut Surface<'_>,
     ) -> Result<Self> {
-        let Submission { spec, streams, mut tree, log, inlet, stage, pulse, listener } = submission;
+        let Submission { tag, spec, streams, mut tree, log, inlet, stage, pulse } = submission;
         let limit = usize::try_from(spec.capture_limit).unwrap_or(usize::MAX);
         let first_key = id * KEYS + OUTPUT;
         let output = Output::open(streams, limit, log.as_ref(), stage.as_ref(), &mut tree, doorbell, first_key)?;
@@ -120,6 +90,7 @@ impl<'a> Job<'a> {
         let tree = Tree::start(tree, home, inherited)?;
         let mut job = Self {
             id,
+            tag,
             machine,
             tree,
             output,
@@ -129,7 +100,6 @@ impl<'a> Job<'a> {
             standing: Standing::new(now),
             shares_group,
             operation,
-            listener,
             ended_at: None,
             end: None,
             started: false,
@@ -260,9 +230,9 @@ impl<'a> Job<'a> {
     }
 
     /// Tells how the job stands.
-    pub(super) fn tell_status(&mut self, now: Moment) {
-        let live = Live { processes: Some(self.tree.size()), ..self.live(now) };
-        (self.listener)(Event::StatusRequested(live));
+    pub(super) fn tell_status(&self, surface: &mut Surface<'_>) {
+        let live = Live { processes: Some(self.tree.size()), ..self.live(surface.now) };
+        self.tell(Event::StatusRequested(live), surface);
     }
 
     /// A deadline that is the job's own, or the machine's.
@@ -278,10 +248,10 @@ impl<'a> Job<'a> {
             _ => return self.step(Input::Due(timer), surface),
         }
         if let Some(growth) = self.standing.growth(self.output.totals(), surface.now, false) {
-            (self.listener)(growth);
+            self.tell(growth, surface);
         }
         let live = self.live(surface.now);
-        (self.listener)(Event::TimePassed(live));
+        self.tell(Event::TimePassed(live), surface);
         self.arm_pulse(surface);
     }
 
@@ -289,6 +259,10 @@ impl<'a> Job<'a> {
         if let Some(pulse) = self.pulse {
             surface.deadlines.arm((self.id, Timer::Pulse), surface.now + pulse);
         }
+    }
+
+    fn tell(&self, event: Event, surface: &mut Surface<'_>) {
+        surface.told.push((self.tag, event));
     }
 
     fn live(&self, now: Moment) -> Live {
@@ -309,7 +283,7 @@ impl<'a> Job<'a> {
             let Some(heard) = self.listening.next() else { break };
             understood |= heard.understood;
             bytes += heard.size;
-            heard.events.into_iter().for_each(&mut self.listener);
+            heard.events.into_iter().for_each(|event| self.tell(event, surface));
             if let Some(from_now) = heard.extend {
                 self.step(Input::Extend(from_now), surface);
             }
@@ -327,7 +301,7 @@ impl<'a> Job<'a> {
         self.keyboard.follow_output(self.output.terminal(), surface.poller, &self.tree);
         if let Some(progress) = self.output.take_progress() {
             let event = self.listening.note_progress(progress);
-            (self.listener)(event);
+            self.tell(event, surface);
         }
         if self.output.has_lost_terminal_reader() {
             self.tree.signal_alone(Signal::PIPE);
@@ -416,7 +390,7 @@ impl<'a> Job<'a> {
                 Effect::FindLeftovers => {
                     self.leftovers = self.tree.leftovers(&self.output.job_ends());
                     if !self.leftovers.is_empty() {
-                        (self.listener)(Event::LeftoversFound(self.leftovers.clone()));
+                        self.tell(Event::LeftoversFound(self.leftovers.clone()), surface);
                     }
                 }
                 Effect::FindSurvivors => self.survivors = self.tree.survivors(),
@@ -425,27 +399,27 @@ impl<'a> Job<'a> {
                     self.advance_all(surface);
                 }
                 Effect::DropUndelivered => self.output.drop_undelivered(),
-                Effect::TellStarted => (self.listener)(Event::JobStarted { pid: self.tree.leader_pid() }),
+                Effect::TellStarted => self.tell(Event::JobStarted { pid: self.tree.leader_pid() }, surface),
                 Effect::TellWarning => {
                     let elapsed = surface.now - self.standing.started_at();
                     let timeout = self.machine.wall();
-                    (self.listener)(Event::WarningReached { elapsed, timeout });
+                    self.tell(Event::WarningReached { elapsed, timeout }, surface);
                 }
                 Effect::TellStopping(cause, signal) => {
                     self.standing.note_stop(signal);
-                    (self.listener)(Event::StopBegun { cause, signal });
+                    self.tell(Event::StopBegun { cause, signal }, surface);
                 }
                 Effect::TellExtended { wall, capped } => {
                     self.listening.extensions.granted += 1;
                     self.listening.extensions.reached_maximum |= capped;
-                    (self.listener)(Event::DeadlineExtended { timeout: wall, capped });
+                    self.tell(Event::DeadlineExtended { timeout: wall, capped }, surface);
                 }
                 Effect::TellExtensionRefused { reason, at_maximum } => {
                     self.listening.extensions.refused += 1;
                     self.listening.extensions.reached_maximum |= at_maximum;
-                    (self.listener)(Event::ExtensionRefused { reason });
+                    self.tell(Event::ExtensionRefused { reason }, surface);
                 }
-                Effect::TellForwarded(signal) => (self.listener)(Event::SignalForwarded(signal)),
+                Effect::TellForwarded(signal) => self.tell(Event::SignalForwarded(signal), surface),
                 Effect::Finish => self.finish(surface),
             }
         }
@@ -454,7 +428,8 @@ impl<'a> Job<'a> {
     /// Lets go of everything and tells the outcome.
     fn finish(&mut self, surface: &mut Surface<'_>) {
         // The last words may have come with the end.
-        self.listening.last().into_iter().flat_map(|heard| heard.events).for_each(&mut self.listener);
+        let last = self.listening.last();
+        last.into_iter().flat_map(|heard| heard.events).for_each(|event| self.tell(event, surface));
         self.done = true;
         surface.deadlines.disarm((self.id, Timer::Pulse));
         surface.deadlines.disarm((self.id, Timer::Keys));
@@ -468,10 +443,10 @@ impl<'a> Job<'a> {
         if let Some(growth) = self.standing.growth(self.output.totals(), surface.now, true)
             && self.pulse.is_some()
         {
-            (self.listener)(growth);
+            self.tell(growth, surface);
         }
         let outcome = Box::new(self.outcome(surface.now));
-        (self.listener)(Event::JobFinished(outcome));
+        self.tell(Event::JobFinished(outcome), surface);
     }
 
     fn outcome(&mut self, now: Moment) -> Outcome {

@@ -1,5 +1,6 @@
 //! The watchdog: one event loop that owns every job of the process, and the pure policy that it carries out.
 
+pub mod feed;
 mod job;
 mod keyboard;
 mod listening;
@@ -9,4 +10,5 @@ mod output;
 pub mod policy;
 mod standing;
 mod step;
+mod surface;
 pub mod watchdog;

@@ -62,7 +62,7 @@ impl Output {
                     None => None,
                 };
             }
-            if !matches!(route, Route::Keep | Route::PassThrough) {
+            if !matches!(route, Route::Keep | Route::Spool | Route::PassThrough) {
                 continue;
             }
             let terminal = streams.terminals[index];

@@ -10,22 +10,25 @@ use std::time::Duration;
 
 use crate::capture::stage::Stage;
 use crate::error::Result;
+use crate::model::event::Event;
 use crate::model::signal::Signal;
 use crate::platform::cgroup::{Home, Patience};
 use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
 use crate::platform::process;
 use crate::platform::signals::{self, Arrival, Arrivals, Inherited};
-pub use crate::supervise::job::Submission;
-use crate::supervise::job::{Job, JobId, KEYS, Surface};
-use crate::supervise::machine::Timer;
+use crate::supervise::feed::{Feed, Submission, Supply};
+use crate::supervise::job::{Job, KEYS};
+use crate::supervise::machine::{Input, Rung, Timer};
 use crate::supervise::orders::{Order, Orders};
-use crate::time::clock::{Clock, JobClock, SystemClock};
+use crate::supervise::surface::{JobId, Surface};
+use crate::time::clock::{Clock, JobClock, Moment, SystemClock};
 use crate::time::deadlines::Deadlines;
 
 /// Keys that belong to no job stand behind all that do.
 const SIGNALS: usize = usize::MAX - 2;
 const THREADS: usize = usize::MAX - 3;
+const FEED: usize = usize::MAX - 4;
 
 /// So many signals are looked at before the deadlines are.
 const ARRIVALS_AT_ONCE: u32 = 64;
@@ -35,12 +38,20 @@ const TERMINAL_LIMIT: Duration = Duration::from_millis(50);
 const SUSPEND_LIMIT: Duration = Duration::from_millis(200);
 const SUSPEND_PERIOD: Duration = Duration::from_millis(2);
 
+/// What the feed last answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Demand {
+    /// It is to be asked again by then, and after every change.
+    Until(Option<Moment>),
+    Over,
+}
+
 /// Owns jobs until they are done.
-pub struct Watchdog<'a> {
+pub struct Watchdog {
     poller: Poller,
     clock: JobClock<SystemClock>,
     deadlines: Deadlines<(JobId, Timer)>,
-    jobs: BTreeMap<JobId, Job<'a>>,
+    jobs: BTreeMap<JobId, Job>,
     next_id: JobId,
     /// Rung by threads that have room again.
     doorbell: Arc<Doorbell>,
@@ -50,18 +61,13 @@ pub struct Watchdog<'a> {
     inherited: Inherited,
     /// The terminal with a bar on it.
     stage: Option<Arc<Stage>>,
+    /// What happened and was not told on yet.
+    told: Vec<(u64, Event)>,
 }
 
-impl<'a> Watchdog<'a> {
+impl Watchdog {
     /// A watchdog without jobs. `home` is where control groups are made; none leaves the walk alone.
-    /// `stage` is the terminal that a bar is drawn on.
-    pub fn new(
-        arrivals: Arrivals,
-        orders: Orders,
-        home: Option<Home>,
-        inherited: Inherited,
-        stage: Option<Arc<Stage>>,
-    ) -> Result<Self> {
+    pub fn new(arrivals: Arrivals, orders: Orders, home: Option<Home>, inherited: Inherited) -> Result<Self> {
         let poller = Poller::new()?;
         let doorbell = Arc::new(Doorbell::new()?);
         poller.add(arrivals.doorbell().as_fd(), SIGNALS, Interest::Readable)?;
@@ -77,42 +83,38 @@ impl<'a> Watchdog<'a> {
             orders,
             home,
             inherited,
-            stage,
+            stage: None,
+            told: Vec::new(),
         })
     }
 
-    /// Starts a job. Its listener hears of everything else.
-    pub fn submit(&mut self, submission: Submission<'a>) -> Result<()> {
-        let id = self.next_id;
-        self.next_id += 1;
-        let mut surface = Surface { poller: &self.poller, deadlines: &mut self.deadlines, now: self.clock.now() };
-        let job = Job::start(id, submission, self.home.as_ref(), &self.inherited, &self.doorbell, &mut surface)?;
-        self.jobs.insert(id, job);
-        Ok(())
-    }
-
-    /// Runs until every job is done.
-    pub fn run(&mut self) -> Result<()> {
-        // The job is starting meanwhile.
-        let unfinished = self.home.as_ref().is_some_and(|home| home.sweep(Patience::GoOn));
+    /// Runs what the feed gives until it is over and every job is done.
+    pub fn run(&mut self, feed: &mut dyn Feed) -> Result<()> {
+        if let Some(doorbell) = feed.doorbell() {
+            self.poller.add(doorbell, FEED, Interest::Readable)?;
+        }
         let mut ready = Vec::new();
-        self.remove_done();
-        while !self.jobs.is_empty() {
-            let timeout = self.deadlines.next().map(|at| at - self.clock.now());
-            self.poller.wait(timeout, &mut ready)?;
+        let mut supply = self.take_supply(feed);
+        // The first job is starting meanwhile.
+        let unfinished = self.home.as_ref().is_some_and(|home| home.sweep(Patience::GoOn));
+        while supply != Demand::Over || !self.jobs.is_empty() {
+            let until = if let Demand::Until(until) = supply { until } else { None };
+            let earliest = self.deadlines.next().into_iter().chain(until).min();
+            self.poller.wait(earliest.map(|at| at - self.clock.now()), &mut ready)?;
             if self.jobs.values().any(Job::may_be_interrupted) {
                 self.arrivals.await_next(TERMINAL_LIMIT);
-                self.obey();
+                self.obey(feed);
             }
             for key in &ready {
-                self.dispatch(*key);
+                self.dispatch(*key, feed);
             }
-            self.obey_keys();
+            self.obey_keys(feed);
             // What happened comes before what came due: a job that ended in time has ended in time.
             while let Some((id, timer)) = self.deadlines.take_due(self.clock.now()) {
                 self.with_job(id, |job, surface| job.due(timer, surface));
             }
-            self.remove_done();
+            self.tell_on(feed);
+            supply = self.take_supply(feed);
         }
         if let (true, Some(home)) = (unfinished, &self.home) {
             home.sweep(Patience::Wait);
@@ -120,9 +122,63 @@ impl<'a> Watchdog<'a> {
         Ok(())
     }
 
-    fn dispatch(&mut self, key: usize) {
+    /// Starts what there is to start.
+    fn take_supply(&mut self, feed: &mut dyn Feed) -> Demand {
+        loop {
+            match feed.next(self.clock.now()) {
+                Supply::Start(submission) => {
+                    let tag = submission.tag;
+                    if let Err(error) = self.submit(*submission) {
+                        feed.refused(tag, error, self.clock.now());
+                    }
+                }
+                Supply::Stop(cause) => {
+                    let input = Input::Stop { cause, rung: Rung::Signal, heard: false };
+                    self.with_each(|job, surface| job.step(input, surface));
+                }
+                Supply::Nothing { until } => return Demand::Until(until),
+                Supply::Over => return Demand::Over,
+            }
+            self.tell_on(feed);
+        }
+    }
+
+    fn submit(&mut self, submission: Submission) -> Result<()> {
+        let id = self.next_id;
+        self.next_id += 1;
+        if submission.stage.is_some() {
+            self.stage.clone_from(&submission.stage);
+        }
+        let mut surface = Surface {
+            poller: &self.poller,
+            deadlines: &mut self.deadlines,
+            told: &mut self.told,
+            now: self.clock.now(),
+        };
+        let job = Job::start(id, submission, self.home.as_ref(), &self.inherited, &self.doorbell, &mut surface)?;
+        self.jobs.insert(id, job);
+        Ok(())
+    }
+
+    /// Tells the feed what happened, and lets go of the jobs that are done.
+    fn tell_on(&mut self, feed: &mut dyn Feed) {
+        let mut finished = false;
+        let now = self.clock.now();
+        for (tag, event) in self.told.drain(..) {
+            finished |= matches!(event, Event::JobFinished(_));
+            feed.hear(tag, event, now);
+        }
+        if finished {
+            for (_, job) in self.jobs.extract_if(.., |_, job| job.is_done()) {
+                job.release();
+            }
+        }
+    }
+
+    fn dispatch(&mut self, key: usize, feed: &mut dyn Feed) {
         match key {
-            SIGNALS => self.obey(),
+            SIGNALS => self.obey(feed),
+            FEED => feed.clear_doorbell(),
             THREADS => {
                 self.doorbell.clear();
                 self.with_each(|job, surface| {
@@ -133,28 +189,32 @@ impl<'a> Watchdog<'a> {
         }
     }
 
-    fn with_job(&mut self, id: JobId, action: impl FnOnce(&mut Job<'a>, &mut Surface<'_>)) {
-        let mut surface = Surface { poller: &self.poller, deadlines: &mut self.deadlines, now: self.clock.now() };
+    fn with_job(&mut self, id: JobId, action: impl FnOnce(&mut Job, &mut Surface<'_>)) {
+        let mut surface = Surface {
+            poller: &self.poller,
+            deadlines: &mut self.deadlines,
+            told: &mut self.told,
+            now: self.clock.now(),
+        };
         if let Some(job) = self.jobs.get_mut(&id).filter(|job| !job.is_done()) {
             action(job, &mut surface);
         }
     }
 
-    fn with_each(&mut self, mut action: impl FnMut(&mut Job<'a>, &mut Surface<'_>)) {
-        let mut surface = Surface { poller: &self.poller, deadlines: &mut self.deadlines, now: self.clock.now() };
+    fn with_each(&mut self, mut action: impl FnMut(&mut Job, &mut Surface<'_>)) {
+        let mut surface = Surface {
+            poller: &self.poller,
+            deadlines: &mut self.deadlines,
+            told: &mut self.told,
+            now: self.clock.now(),
+        };
         for job in self.jobs.values_mut().filter(|job| !job.is_done()) {
             action(job, &mut surface);
         }
     }
 
-    fn remove_done(&mut self) {
-        for (_, job) in self.jobs.extract_if(.., |_, job| job.is_done()) {
-            job.release();
-        }
-    }
-
     /// Reads the signals that came, and does what they order.
-    fn obey(&mut self) {
+    fn obey(&mut self, feed: &mut dyn Feed) {
         self.arrivals.doorbell().clear();
         for _ in 0..ARRIVALS_AT_ONCE {
             let Some(arrival) = self.arrivals.next() else { return };
@@ -163,15 +223,20 @@ impl<'a> Watchdog<'a> {
                 sender == process::own_pid() || self.jobs.values().any(|job| job.contains(sender))
             });
             let shares_group = self.jobs.values().all(Job::shares_group);
-            self.carry_out(arrival, from_inside, shares_group);
+            self.carry_out(arrival, from_inside, shares_group, feed);
         }
         // A flood of signals must not keep the deadlines waiting.
         self.arrivals.doorbell().ring();
     }
 
-    fn carry_out(&mut self, arrival: Arrival, from_inside: bool, shares_group: bool) {
+    fn carry_out(&mut self, arrival: Arrival, from_inside: bool, shares_group: bool, feed: &mut dyn Feed) {
         match self.orders.read(arrival, from_inside, shares_group) {
-            Order::ToJobs(input) => self.with_each(|job, surface| job.step(input, surface)),
+            Order::ToJobs(input) => {
+                if let Input::Stop { cause, .. } = input {
+                    feed.stop(cause);
+                }
+                self.with_each(|job, surface| job.step(input, surface));
+            }
             Order::NudgeGuards => self.with_each(|job, _| job.nudge_guard()),
             Order::Resize => {
                 if let Some(stage) = &self.stage {
@@ -179,7 +244,7 @@ impl<'a> Watchdog<'a> {
                 }
                 self.with_each(|job, surface| job.resume(surface));
             }
-            Order::TellStatus => self.with_each(|job, surface| job.tell_status(surface.now)),
+            Order::TellStatus => self.with_each(|job, surface| job.tell_status(surface)),
             Order::Suspend => self.suspend(arrival.sender.is_some()),
             Order::Resume => self.with_each(|job, surface| job.resume(surface)),
             Order::Nothing => {}
@@ -187,20 +252,20 @@ impl<'a> Watchdog<'a> {
     }
 
     /// Does what typed keys order, as the terminal would have by signals.
-    fn obey_keys(&mut self) {
+    fn obey_keys(&mut self, feed: &mut dyn Feed) {
         let typed: Vec<(Vec<Signal>, bool)> = self.jobs.values_mut().map(Job::take_typed).collect();
         for (signals, heard) in typed {
             for signal in signals {
                 // Scripts around us and the other members of our pipeline expect it as well.
                 signals::tell_own_group(signal);
-                self.carry_out(Arrival { signal, sender: None }, false, heard);
+                self.carry_out(Arrival { signal, sender: None }, false, heard, feed);
             }
         }
     }
 
     /// Stops with the terminal's other jobs: the trees that the terminal did not reach, the clock, then ourselves.
     fn suspend(&mut self, sent_to_us_alone: bool) {
-        let unreached = |job: &Job<'_>| sent_to_us_alone || !job.shares_group();
+        let unreached = |job: &Job| sent_to_us_alone || !job.shares_group();
         for job in self.jobs.values_mut().filter(|job| unreached(job)) {
             job.job_control(Signal::TSTP);
         }

@@ -1,0 +1,11 @@
+//! Many jobs: where they come from, which of them runs next, and what is remembered of them.
+//!
+//! `source` reads lists, `scheduler` decides (pure), `journal` remembers, and `foreman` joins them for a backend.
+
+pub mod admission;
+pub mod foreman;
+pub mod journal;
+pub mod median;
+pub mod resume;
+pub mod scheduler;
+pub mod source;

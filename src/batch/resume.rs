@@ -1,0 +1,1 @@
+//! What an earlier run left: its journal read and repaired, its processes ended.
