@@ -194,6 +194,7 @@ impl LimitOptions {
             timeout,
             max_timeout,
             parent_timeout: None,
+            budget: None,
             idle_timeout: self.idle_timeout.map_or(defaults.idle_timeout.flatten(), |limit| limit.0),
             warn_after: self.warn_after,
             warn_signal: self.warn_signal,
