@@ -71,6 +71,14 @@ pub struct LimitOptions {
     /// 500ms, 2m, 1h30m, 1d. The word none takes a default of the environment or of a configuration file back.
     #[arg(short, long, value_name = "DUR|none", value_parser = parse_limit, allow_hyphen_values = true)]
     pub timeout: Option<Limit>,
+    #[command(flatten)]
+    pub other: OtherLimitOptions,
+}
+
+/// Every limit but the timeout, which is more for a batch than a duration.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct OtherLimitOptions {
     /// Let nothing extend the job beyond so long
     ///
     /// A timeout past it is an error; where no timeout is given, this one holds.
@@ -157,7 +165,7 @@ impl JobOptions {
             command,
             name: self.place.name.clone(),
             limits,
-            leftovers: self.limits.leftovers.unwrap_or_default(),
+            leftovers: self.limits.other.leftovers.unwrap_or_default(),
             retry: Retry::default(),
             capture_limit,
             log: self.output.log,
@@ -177,9 +185,16 @@ impl PlaceOptions {
 impl LimitOptions {
     /// The limits that hold, options before defaults.
     pub(crate) fn resolve(&self, config: &Config) -> Result<Limits> {
+        self.other.resolve(self.timeout, config)
+    }
+}
+
+impl OtherLimitOptions {
+    /// The limits that hold with this timeout, options before defaults.
+    pub(crate) fn resolve(&self, timeout: Option<Limit>, config: &Config) -> Result<Limits> {
         let defaults = &config.defaults;
         let (timeout, timeout_origin) =
-            stronger(self.timeout, "--timeout", defaults.timeout, config.timeout_origin.as_ref());
+            stronger(timeout, "--timeout", defaults.timeout, config.timeout_origin.as_ref());
         let (max_timeout, max_origin) =
             stronger(self.max_timeout, "--max-timeout", defaults.max_timeout, config.max_timeout_origin.as_ref());
         config::check_maximum(timeout, timeout_origin.as_ref(), max_timeout, max_origin.as_ref())?;
@@ -228,8 +243,13 @@ impl OutputOptions {
     }
 
     pub(crate) fn capture_limit(&self, config: &Config) -> u64 {
-        self.capture_limit.or(config.defaults.capture_limit).unwrap_or(CAPTURE_LIMIT)
+        capture_limit(self.capture_limit, config)
     }
+}
+
+/// What is kept of each stream, the option before defaults.
+pub(crate) fn capture_limit(option: Option<u64>, config: &Config) -> u64 {
+    option.or(config.defaults.capture_limit).unwrap_or(CAPTURE_LIMIT)
 }
 
 /// An option before a default, with who gave it.
@@ -245,7 +265,7 @@ fn stronger(
     }
 }
 
-fn parse_limit(text: &str) -> std::result::Result<Limit, duration::NotADuration> {
+pub(crate) fn parse_limit(text: &str) -> std::result::Result<Limit, duration::NotADuration> {
     duration::parse_timeout(text).map(Limit)
 }
 
@@ -286,7 +306,7 @@ fn leftovers(word: String) -> Leftovers {
 
 /// Reads a form of progress, and lets completions know the forms.
 #[derive(Clone)]
-struct ProgressParser;
+pub(crate) struct ProgressParser;
 
 impl TypedValueParser for ProgressParser {
     type Value = ProgressForm;
