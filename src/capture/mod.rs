@@ -7,5 +7,6 @@ pub mod pump;
 mod rendition;
 pub mod screen;
 mod sequences;
+pub mod spool;
 pub mod stage;
 pub mod window;
