@@ -1,5 +1,6 @@
 //! The job's output: copied through to our reader, and kept within bounds, in constant memory at any volume and rate.
 
+pub mod content;
 mod cursor;
 pub mod osc;
 pub mod outlet;
