@@ -13,6 +13,7 @@ pub mod exec;
 pub mod man;
 pub mod notify;
 pub mod op;
+pub mod port;
 pub mod schema;
 mod single;
 mod streams;

@@ -451,7 +451,7 @@ impl Job {
     }
 
     fn outcome(&mut self, now: Moment) -> Outcome {
-        let (stdout, stderr) = self.output.records();
+        let (stdout, stderr) = self.output.take_records();
         Outcome {
             end: self.end.clone().unwrap_or(End::Unknown),
             cause: self.machine.cause(),
