@@ -27,10 +27,10 @@ pub(crate) fn check(options: &BatchOptions) -> Result<()> {
 fn jobs(options: &BatchOptions) -> Result<()> {
     let has_command = !options.command.is_empty();
     let line = options.items.line.is_some();
-    if options.items.shell.is_some() && !line {
+    if options.items.shell.is_some() && !line && options.has_items() {
         return refuse(
             "--shell",
-            "--shell goes with -c LINE, and nothing else runs through a shell here",
+            "--shell goes with -c LINE, and a command runs without a shell",
             "Leave --shell out, or give -c 'LINE' in place of the command",
         );
     }
@@ -93,13 +93,6 @@ fn items(options: &BatchOptions) -> Result<()> {
             "--link",
             "--link pairs the items of several inputs, and there is one",
             "Leave it out, or give another input, as in: ::: a b ::: c d",
-        );
-    }
-    if asked.max_args.is_some_and(|count| count > 1) && inputs.len() > 1 {
-        return refuse(
-            "--max-args",
-            &format!("--max-args takes many items of one input, and there are {}", inputs.len()),
-            "Leave it out, or give one input",
         );
     }
     if asked.null && inputs.iter().all(|input| matches!(input, ItemInput::Words(_))) {

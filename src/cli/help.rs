@@ -188,9 +188,10 @@ pub(crate) fn op() -> Command {
     sized(documented_op(cli::op::definition()))
 }
 
-/// `runner batch`, documented.
-pub(crate) fn batch() -> Command {
-    sized(documented_batch(cli::batch::definition()))
+/// `runner batch`, documented. Short help has no room for headings.
+pub(crate) fn batch(short: bool) -> Command {
+    let verb = sized(documented_batch(cli::batch::definition()));
+    if short { verb.mut_args(|arg| arg.help_heading(None::<&str>)) } else { verb }
 }
 
 /// `runner notify`, documented.
