@@ -12,6 +12,7 @@ pub mod exec;
 pub mod man;
 pub mod notify;
 pub mod op;
+pub mod records;
 pub mod schema;
 mod single;
 mod streams;
