@@ -15,18 +15,26 @@ use crate::app::config::{self, Config};
 use crate::cli::batch_values::{self, BatchTimeout, Ci, Jobs, Load};
 use crate::cli::exec;
 use crate::cli::job_options::{self, Limit, OtherLimitOptions, PlaceOptions, ProgressParser};
+use crate::cli::retry_options::RetryOptions;
 use crate::error::{Error, Result};
 use crate::model::job::{Command, JobSpec, Stdin, Surroundings};
 use crate::model::request::{
     AnswerOptions, BatchRequest, CiSystem, FailFast, Grouping, ItemInput, JobList, JournalRequest, MaxFailures,
     OutputForm, ProgressForm, ResumeRule, StopRule, Template, TemplateCommand, Workers,
 };
-use crate::model::retry::Retry;
 use crate::time::duration;
 
 /// No timeout that comes of a median is shorter, where nobody said otherwise: a machine that hesitates is no reason to
 /// stop a job that takes a moment.
 const TIMEOUT_FLOOR: Duration = Duration::from_secs(1);
+
+/// What other verbs say of pipes and of standard input does not matter here: outputs are kept, and no job reads ours.
+const RETRIES: &str = "\
+Try a job that failed again, up to N times
+
+The next attempt begins when no process of the last is left: what outlives a failure that may be tried again is ended, as \
+with --leftovers kill. Meanwhile other jobs run. Only the output of the last attempt is printed. A job that succeeds after a \
+failure is called flaky, and is a success.";
 
 /// The options of `batch` as they were given.
 #[derive(Args, Clone, Debug)]
@@ -46,6 +54,8 @@ pub struct BatchOptions {
     pub(crate) workers: WorkerOptions,
     #[command(flatten)]
     pub(crate) time: TimeOptions,
+    #[command(flatten)]
+    pub(crate) retries: RetryOptions,
     #[command(flatten)]
     pub(crate) output: BatchOutputOptions,
     #[command(flatten)]
@@ -353,6 +363,8 @@ impl BatchOptions {
             ..self.answer()
         };
         let list = self.job_list(machine)?;
+        // Jobs of a list may say by themselves that they are tried again.
+        let retry = if self.has_items() { self.retries.resolve()? } else { self.retries.values()? };
         let mut place = self.place;
         // Jobs that run side by side cannot share what is typed, and a list must not be eaten by its jobs.
         let stdin = place.stdin.take().unwrap_or(Stdin::Null);
@@ -362,7 +374,7 @@ impl BatchOptions {
             name: place.name.take(),
             limits,
             leftovers: self.time.other.leftovers.unwrap_or_default(),
-            retry: Retry::default(),
+            retry,
             capture_limit: job_options::capture_limit(self.output.capture_limit, config),
             log: self.output.log,
             sd_notify: place.sd_notify,
@@ -464,6 +476,7 @@ pub(crate) fn definition() -> Definition {
         .into_iter()
         .fold(verb, |verb, name| verb.mut_arg(name, |arg| arg.hide_short_help(true)));
     verb.mut_arg("stdin", |arg| arg.help("Standard input: inherit, null, or a file to read [default: null]"))
+        .mut_arg("retries", |arg| arg.hide_short_help(false).long_help(RETRIES))
         .mut_arg("help", |arg| arg.display_order(1000).help("Print help; --help explains all options"))
         .mut_arg("name", |arg| arg.help("What to call jobs in answers that have no name of their own"))
         .long_about(None)

@@ -213,6 +213,15 @@ fn with_mark(path: &Path) -> String {
 /// When it ends early, and how it is gone on with.
 fn stopping(options: &BatchOptions) -> Result<()> {
     let asked = &options.stopping;
+    if let (Some(_), Some(word)) = (asked.fail_fast, options.list.as_deref().and_then(Path::to_str))
+        && ["soft", "now"].contains(&word)
+    {
+        return refuse(
+            "--fail-fast",
+            &format!("'{word}' stands behind --fail-fast as a word of its own, and would be a job list"),
+            &format!("Write --fail-fast={word}, or ./{word} for a list of that name"),
+        );
+    }
     if asked.fail_fast.is_some() && asked.max_failures.is_some() {
         return refuse(
             "--max-failures",

@@ -15,6 +15,7 @@ use crate::model::request::{
     AnswerOptions, BatchRequest, CiSystem, Defaults, FailFast, Grouping, ItemInput, JobList, MaxFailures, OutputForm,
     ProgressForm, ResumeRule, StopRule, Template, TemplateCommand, Workers,
 };
+use crate::model::retry::{Condition, Retry};
 use crate::model::signal::Signal;
 
 const MACHINE: Machine = Machine { cpus: 6, ci: None, stdin_is_terminal: false };
@@ -218,6 +219,19 @@ fn every_option_arrives() {
 }
 
 #[test]
+fn retries_are_those_of_each_job() {
+    let retry = |line: &str| resolved(line).defaults.retry;
+    assert_eq!(retry("l"), Retry::default());
+    let expected = Retry { retries: 2, on: vec![Condition::Timeout], timeout_growth: 3.0, ..Retry::default() };
+    assert_eq!(retry("--retries 2 --retry-on timeout --retry-timeout-growth 3 --total-timeout 9 l"), expected);
+    // The jobs of a list may say that they are tried again; items say nothing.
+    assert_eq!(retry("--retry-delay 5 l").delay, seconds(5));
+    let error = options("--each --retry-delay 5 x").resolve_on(&MACHINE, &Config::default()).expect_err("no retries");
+    assert!(error.to_string().starts_with("--retry-delay says how"), "{error}");
+    assert!(error.remediation().starts_with("Give --retries too"), "{}", error.remediation());
+}
+
+#[test]
 fn outputs_have_their_forms() {
     let of = |line: &str| resolved(line).output;
     let plain = OutputForm::default();
@@ -367,6 +381,12 @@ fn what_makes_no_sense_together_is_refused_with_its_fix() {
             "Put {#} into the name, as in: --report r-{#}",
         ),
         ("--log {id} --each x", "--log", "holds {id}, and jobs made of items have none", "Give {#} in its place"),
+        (
+            "--fail-fast now",
+            "--fail-fast",
+            "'now' stands behind --fail-fast as a word",
+            "Write --fail-fast=now, or ./now",
+        ),
         ("--fail-fast --max-failures 2", "--max-failures", "ends the batch at the first failure", "Leave one of them"),
         (
             "--resume-only failed",
