@@ -25,6 +25,7 @@ Examples:
   runner exec --timeout 60 -- make test
   runner exec --timeout 5m --idle-timeout 30s --json -- ./crawl > answer.json
   runner exec -t 10 -c 'sort words | uniq -c'
+  runner batch -j 4 -t 5m --each -- ./convert < names
   runner timeout -k 5 60 make test
 ";
 
