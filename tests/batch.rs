@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::{Finished, Rung, SOON, batch, folder, seconds, wait_until};
+use crate::support::{Finished, SOON, batch, folder, seconds, wait_until};
 
 #[macro_use]
 mod support;
@@ -224,7 +224,7 @@ fn a_wrong_line_is_named_before_anything_starts() {
     let error = done.answer()["error"].clone();
     assert_eq!(error["code"], "VALIDATION_ERROR");
     let message = error["message"].as_str().unwrap_or_default();
-    assert!(message.contains("jobs.jsonl:3") && message.contains("timeout"), "{message}");
+    assert!(message.contains("jobs.jsonl line 3") && message.contains("timeout"), "{message}");
     assert!(!list.path("mark").exists());
 }
 
