@@ -3,15 +3,18 @@
 //! Called by `main` with what the command line was parsed into. Nothing here knows the command line's types.
 
 pub mod answer;
+pub mod batch;
 pub mod completions;
 pub mod config;
 mod config_file;
 mod display;
 pub mod environment;
 pub mod exec;
+mod input;
 pub mod man;
 pub mod notify;
 pub mod op;
+pub mod port;
 pub mod schema;
 mod single;
 mod streams;

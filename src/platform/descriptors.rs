@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::pipe::{PipeFlags, SpliceFlags};
@@ -203,6 +203,24 @@ pub fn write_patiently(to: BorrowedFd<'_>, mut bytes: &[u8], patience: Duration)
     Ok(Moved::Bytes(length))
 }
 
+/// Writes what is taken at once, a little of it where the target might keep a writer waiting. `WouldBlock` where nothing
+/// is taken for so long.
+pub fn write_some(to: BorrowedFd<'_>, kind: Kind, bytes: &[u8], patience: Option<Duration>) -> io::Result<Moved> {
+    // A pipe that polls writable has room for so much, and then a blocking write of it does not block.
+    let limit = if kind == Kind::Prompt { bytes.len() } else { bytes.len().min(rustix::pipe::PIPE_BUF) };
+    loop {
+        if kind != Kind::Prompt && !wait_writable(to, patience) {
+            return Ok(Moved::WouldBlock);
+        }
+        return match rustix::io::write(to, &bytes[..limit]) {
+            Ok(written) => Ok(Moved::Bytes(written)),
+            Err(Errno::INTR | Errno::AGAIN) => continue,
+            Err(Errno::PIPE | Errno::CONNRESET) => Ok(Moved::Broken),
+            Err(errno) => Err(errno.into()),
+        };
+    }
+}
+
 /// True once something can be written; false where that takes longer than the limit.
 fn wait_writable(to: BorrowedFd<'_>, limit: Option<Duration>) -> bool {
     let timeout = limit.map(|limit| Timespec {
@@ -217,6 +235,16 @@ fn wait_writable(to: BorrowedFd<'_>, limit: Option<Duration>) -> bool {
             _ => return true,
         }
     }
+}
+
+/// Where in what it leads to the next byte is read. None: it has no such place, as a pipe has none.
+pub fn position(descriptor: BorrowedFd<'_>) -> Option<u64> {
+    rustix::fs::seek(descriptor, SeekFrom::Current(0)).ok()
+}
+
+/// Goes there, for everybody who shares the descriptor.
+pub fn go_to(descriptor: BorrowedFd<'_>, position: u64) -> Result<()> {
+    rustix::fs::seek(descriptor, SeekFrom::Start(position)).map(drop).map_err(Error::system("go back in the input"))
 }
 
 /// /dev/null, for a job without input.
@@ -247,8 +275,17 @@ pub fn input(path: &Path) -> Result<OwnedFd> {
 
 /// A file to write to for the user: made anew where it is regular or absent, else written as it is.
 pub fn output(path: &Path, remediation: &str) -> Result<OwnedFd> {
+    open_output(path, OFlags::TRUNC, remediation)
+}
+
+/// The same, to go on behind what is there.
+pub fn output_behind(path: &Path, remediation: &str) -> Result<OwnedFd> {
+    open_output(path, OFlags::APPEND, remediation)
+}
+
+fn open_output(path: &Path, how: OFlags, remediation: &str) -> Result<OwnedFd> {
     let mode = Mode::from_raw_mode(0o666);
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let flags = how | OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY;
     if let Some(own) = super::files::own_descriptor(path) {
         // It has a position that others share, and must not be cut off.
         return duplicate(own);

@@ -112,6 +112,23 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
+/// A file for bytes that only we read again, in `$TMPDIR` or where the system keeps such files. It has no name: nothing is
+/// left of it once it is closed.
+pub fn temporary() -> io::Result<File> {
+    let folder = std::env::temp_dir();
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    match rustix::fs::open(&folder, flags | OFlags::TMPFILE, Mode::from_raw_mode(0o600)) {
+        Ok(file) => return Ok(file.into()),
+        // Not every file system can, and older kernels see no more than a folder opened for writing.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let path = folder.join(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
+    let file = rustix::fs::open(&path, flags | OFlags::CREATE | OFlags::EXCL, Mode::from_raw_mode(0o600))?;
+    fs::remove_file(&path)?;
+    Ok(file.into())
+}
+
 /// Writes to what is no regular file. One that nobody reads is given up, since an answer must not wait for ever.
 fn write_special(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Without a reader, opening a FIFO in this way fails at once.
@@ -151,7 +168,17 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
 
-    use super::{check_writable, replace};
+    use super::{check_writable, replace, temporary};
+
+    #[test]
+    fn a_temporary_file_has_no_name_and_can_be_read_again() {
+        use std::os::unix::fs::{FileExt, MetadataExt};
+        let file = temporary().unwrap();
+        file.write_all_at(b"content", 0).unwrap();
+        let mut read = [0; 7];
+        file.read_exact_at(&mut read, 0).unwrap();
+        assert_eq!((&read, file.metadata().unwrap().nlink()), (b"content", 0));
+    }
 
     #[test]
     fn a_link_is_followed_and_permissions_are_kept() {
