@@ -126,9 +126,10 @@ fn prepare(request: &BatchRequest) -> Prepare {
         spec.leftovers = beginning.leftovers;
         let wall = spec.limits.wall().map(|(wall, _)| wall);
         let wall = wall.into_iter().chain(beginning.left).min();
-        let env = environment::for_job(&spec.surroundings, &beginning.job_id, wall);
+        let env = environment::for_job(&spec.surroundings, &beginning.job_id, beginning.attempt, wall);
         Assignment {
             tag: entry.seq,
+            attempt: beginning.attempt,
             spec,
             streams,
             job_id: beginning.job_id.clone(),
