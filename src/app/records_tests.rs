@@ -203,6 +203,15 @@ fn what_only_the_surroundings_ask_for_never_fails_a_batch() {
 }
 
 #[test]
+fn a_ci_system_that_was_declined_gets_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let summary = folder.path().join("summary");
+    let variables = [("GITHUB_ACTIONS", Path::new("true")), ("GITHUB_STEP_SUMMARY", summary.as_path())];
+    run(open(&BatchRequest { ci: Some(None), ..request() }, &variables).unwrap()).unwrap();
+    assert!(!summary.exists());
+}
+
+#[test]
 fn a_summary_that_would_be_too_large_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let summary = folder.path().join("summary");
