@@ -11,10 +11,10 @@ use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, Ty
 use clap::{ArgAction, Args, ValueHint};
 
 use crate::app::config::{self, Config, Origin};
+use crate::cli::retry_options::{AttemptOptions, RetryOptions};
 use crate::error::{Error, Result};
 use crate::model::job::{Command, JobSpec, Leftovers, Limits, Scope, Stdin, Surroundings};
 use crate::model::request::{AnswerOptions, ExecRequest, ProgressForm};
-use crate::model::retry::Retry;
 use crate::model::signal::Signal;
 use crate::time::duration;
 
@@ -29,6 +29,10 @@ pub struct JobOptions {
     pub place: PlaceOptions,
     #[command(flatten)]
     pub limits: LimitOptions,
+    #[command(flatten)]
+    pub retries: RetryOptions,
+    #[command(flatten)]
+    pub attempts: AttemptOptions,
     #[command(flatten)]
     pub output: OutputOptions,
 }
@@ -166,13 +170,13 @@ impl JobOptions {
             name: self.place.name.clone(),
             limits,
             leftovers: self.limits.other.leftovers.unwrap_or_default(),
-            retry: Retry::default(),
+            retry: self.attempts.resolve(&self.retries)?,
             capture_limit,
             log: self.output.log,
             sd_notify: self.place.sd_notify,
             surroundings: self.place.into_surroundings(),
         };
-        Ok(ExecRequest { job, pty: false, answer })
+        Ok(ExecRequest { job, pty: false, every_attempt: self.attempts.shows_every_attempt(), answer })
     }
 }
 

@@ -12,6 +12,7 @@ mod help;
 pub mod job_options;
 mod notify;
 mod op;
+pub mod retry_options;
 mod timeout;
 mod usage;
 mod verbs;

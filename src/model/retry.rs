@@ -44,6 +44,14 @@ impl Default for Retry {
     }
 }
 
+impl Retry {
+    /// Whether an attempt is made again depends on what the last one wrote.
+    pub fn looks_at_output(&self) -> bool {
+        let mut conditions = self.on.iter().chain(&self.never_on);
+        self.retries > 0 && conditions.any(|condition| matches!(condition, Condition::Match(_)))
+    }
+}
+
 /// A kind of failure.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {

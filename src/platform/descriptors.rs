@@ -265,8 +265,17 @@ pub fn input(path: &Path) -> Result<OwnedFd> {
 
 /// A file to write to for the user: made anew where it is regular or absent, else written as it is.
 pub fn output(path: &Path, remediation: &str) -> Result<OwnedFd> {
+    open_output(path, OFlags::TRUNC, remediation)
+}
+
+/// The same, but what is in the file stays, and writes go behind it.
+pub fn more_output(path: &Path, remediation: &str) -> Result<OwnedFd> {
+    open_output(path, OFlags::APPEND, remediation)
+}
+
+fn open_output(path: &Path, manner: OFlags, remediation: &str) -> Result<OwnedFd> {
     let mode = Mode::from_raw_mode(0o666);
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let flags = OFlags::WRONLY | OFlags::CREATE | manner | OFlags::CLOEXEC | OFlags::NOCTTY;
     if let Some(own) = super::files::own_descriptor(path) {
         // It has a position that others share, and must not be cut off.
         return duplicate(own);
