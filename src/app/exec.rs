@@ -68,6 +68,7 @@ fn supervise(mut request: ExecRequest, begun: &Request) -> Result<Exit> {
         streams,
         job_id: begun.job_id(),
         stage: display.stage(),
+        lines: None,
         pulse: display.pulse(),
         env,
     };
@@ -138,7 +139,7 @@ fn stands_at_line_start(outcome: &Outcome, streams: Streams) -> bool {
         // Whatever the job wrote there went by unseen.
         Route::Inherit => !terminal || matches!(outcome.end, End::NotStarted(_)),
         Route::WithStdout => last(&outcome.stdout),
-        Route::PassThrough | Route::Keep | Route::Spool => last(&outcome.stderr),
+        Route::PassThrough | Route::Lines | Route::Keep | Route::Spool => last(&outcome.stderr),
     }
 }
 

@@ -65,7 +65,8 @@ fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inh
     let backend = Local { manners: Manners::PassOn, rungs: Rungs::Best, inherited };
     let streams = Streams { stdout: Route::Inherit, stderr: Route::Inherit, terminals: [false; 2] };
     let env = std::env::vars_os().collect();
-    let assignment = Assignment { tag: 0, spec, streams, job_id: String::new(), stage: None, pulse: None, env };
+    let assignment =
+        Assignment { tag: 0, spec, streams, job_id: String::new(), stage: None, lines: None, pulse: None, env };
     let mut outcome = None;
     let mut failure = None;
     let listener = |event| match event {
