@@ -15,6 +15,7 @@ pub mod man;
 pub mod notify;
 pub mod op;
 pub mod port;
+pub mod records;
 pub mod schema;
 mod single;
 mod streams;

@@ -116,7 +116,7 @@ impl LocalFeed<'_> {
         let log_help = "Check --log: its folder must exist and be writable";
         let Assignment { tag, spec, streams, stage, pulse, attempt, .. } = assignment;
         // It holds all attempts, one after the other.
-        let open = if attempt > 1 { descriptors::output_behind } else { descriptors::output };
+        let open = if attempt > 1 { descriptors::more_output } else { descriptors::output };
         let log = spec.log.as_deref().map(|path| open(path, log_help)).transpose()?;
         Ok(Submission { tag, spec, streams, tree, log, inlet, stage, pulse })
     }

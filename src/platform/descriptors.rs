@@ -278,14 +278,14 @@ pub fn output(path: &Path, remediation: &str) -> Result<OwnedFd> {
     open_output(path, OFlags::TRUNC, remediation)
 }
 
-/// The same, to go on behind what is there.
-pub fn output_behind(path: &Path, remediation: &str) -> Result<OwnedFd> {
+/// The same, but what is in the file stays, and writes go behind it.
+pub fn more_output(path: &Path, remediation: &str) -> Result<OwnedFd> {
     open_output(path, OFlags::APPEND, remediation)
 }
 
-fn open_output(path: &Path, how: OFlags, remediation: &str) -> Result<OwnedFd> {
+fn open_output(path: &Path, manner: OFlags, remediation: &str) -> Result<OwnedFd> {
     let mode = Mode::from_raw_mode(0o666);
-    let flags = how | OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let flags = OFlags::WRONLY | OFlags::CREATE | manner | OFlags::CLOEXEC | OFlags::NOCTTY;
     if let Some(own) = super::files::own_descriptor(path) {
         // It has a position that others share, and must not be cut off.
         return duplicate(own);
