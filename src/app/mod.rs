@@ -11,6 +11,7 @@ mod display;
 pub mod environment;
 pub mod exec;
 mod input;
+mod keeper;
 pub mod man;
 pub mod notify;
 pub mod op;
