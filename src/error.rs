@@ -25,6 +25,9 @@ pub enum Error {
     /// The program of the job exists and cannot be executed.
     #[error("{message}")]
     CannotRun { message: String, remediation: String },
+    /// Somebody else holds or did what may be held or done once only.
+    #[error("{message}")]
+    Conflict { message: String, remediation: String },
     /// The operating system refused something that we need.
     #[error("failed to {action}: {}", plain(source))]
     System { action: &'static str, source: io::Error },
@@ -54,6 +57,7 @@ impl Error {
             Self::Invalid { .. } => ErrorCode::ValidationError,
             Self::CommandNotFound { .. } => ErrorCode::NotFound,
             Self::CannotRun { .. } => ErrorCode::AuthorizationDenied,
+            Self::Conflict { .. } => ErrorCode::Conflict,
             Self::Path { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => ErrorCode::NotFound,
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorCode::AuthorizationDenied,
@@ -82,7 +86,8 @@ impl Error {
             Self::Invalid { remediation, .. }
             | Self::Path { remediation, .. }
             | Self::CommandNotFound { remediation, .. }
-            | Self::CannotRun { remediation, .. } => remediation.clone(),
+            | Self::CannotRun { remediation, .. }
+            | Self::Conflict { remediation, .. } => remediation.clone(),
             Self::System { source, .. } => match source.raw_os_error() {
                 Some(libc::EMFILE | libc::ENFILE) => {
                     "Raise the limit of open files (ulimit -n) and try again".to_owned()
@@ -106,7 +111,7 @@ impl Error {
                 details.os_error = Some(plain(source));
             }
             Self::System { source, .. } => details.os_error = Some(plain(source)),
-            Self::CommandNotFound { .. } | Self::CannotRun { .. } | Self::Internal(_) => {}
+            Self::CommandNotFound { .. } | Self::CannotRun { .. } | Self::Conflict { .. } | Self::Internal(_) => {}
         }
         ErrorBody { code: self.kind(), message: self.to_string(), details, remediation: self.remediation() }
     }

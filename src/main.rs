@@ -9,7 +9,7 @@ use runner::app::config::Config;
 use runner::cli::{self, Invocation, Parsed};
 use runner::error::Error;
 use runner::model::exit_code::Exit;
-use runner::model::request::{AnswerOptions, ExecRequest};
+use runner::model::request::AnswerOptions;
 use runner::platform::signals;
 
 /// What a panic said, instead of a trace that nobody can use.
@@ -48,10 +48,15 @@ fn run() -> Exit {
 /// Verbs with an answer of their own say how to leave; the others print a text, or fail.
 fn carry_out(invocation: Invocation) -> anyhow::Result<Exit> {
     let text = match invocation {
-        Invocation::Exec(options) => return Ok(with_defaults(options.answer(), |config| options.resolve(config))),
+        Invocation::Exec(options) => {
+            return Ok(with_defaults(options.answer(), |config| options.resolve(config), app::exec::run));
+        }
+        Invocation::Batch(options) => {
+            return Ok(with_defaults(options.answer(), |config| options.resolve(config), app::batch::run));
+        }
         Invocation::Op(options) => {
             app::op::hide_parameters(options.words_shown());
-            return Ok(with_defaults(options.answer(), |config| options.resolve(config)));
+            return Ok(with_defaults(options.answer(), |config| options.resolve(config), app::exec::run));
         }
         Invocation::Notify(request) => {
             app::notify::run(&request)?;
@@ -77,8 +82,12 @@ fn known(error: anyhow::Error) -> Error {
     error.downcast().unwrap_or_else(|other| Error::Internal(format!("{other:#}")))
 }
 
-/// Runs the job that the options make together with the defaults.
-fn with_defaults(answer: AnswerOptions, resolve: impl FnOnce(&Config) -> Result<ExecRequest, Error>) -> Exit {
+/// Runs what the options make together with the defaults.
+fn with_defaults<R>(
+    answer: AnswerOptions,
+    resolve: impl FnOnce(&Config) -> Result<R, Error>,
+    run: impl FnOnce(R) -> Exit,
+) -> Exit {
     let answer = AnswerOptions { error_format: app::config::error_format(), ..answer };
     let resolved = app::config::load().and_then(|config| {
         if answer.verbose > 0 {
@@ -92,7 +101,7 @@ fn with_defaults(answer: AnswerOptions, resolve: impl FnOnce(&Config) -> Result<
         resolve(&config)
     });
     match resolved {
-        Ok(request) => app::exec::run(request),
+        Ok(request) => run(request),
         Err(error) => fail(&error, &answer),
     }
 }

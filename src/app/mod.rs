@@ -3,6 +3,7 @@
 //! Called by `main` with what the command line was parsed into. Nothing here knows the command line's types.
 
 pub mod answer;
+pub mod batch;
 pub mod completions;
 pub mod config;
 mod config_file;
@@ -12,6 +13,7 @@ pub mod exec;
 pub mod man;
 pub mod notify;
 pub mod op;
+pub mod port;
 pub mod records;
 pub mod schema;
 mod single;

@@ -43,6 +43,7 @@ fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inh
         timeout: request.duration,
         max_timeout: None,
         parent_timeout: None,
+        budget: None,
         idle_timeout: None,
         warn_after: None,
         warn_signal: None,

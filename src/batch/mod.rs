@@ -1,6 +1,7 @@
 //! Many jobs: where they come from, which of them runs next, and what is remembered of them.
 //!
-//! `source` reads lists, `scheduler` decides (pure), `journal` remembers, and `foreman` joins them for a backend.
+//! `source` reads lists, `scheduler` decides (pure), `tries` decides about further attempts (pure), `journal` remembers,
+//! and `foreman` joins them for a backend.
 
 pub mod admission;
 pub mod foreman;
@@ -9,3 +10,4 @@ pub mod median;
 pub mod resume;
 pub mod scheduler;
 pub mod source;
+pub mod tries;

@@ -1,5 +1,6 @@
 //! The job's output: copied through to our reader, and kept within bounds, in constant memory at any volume and rate.
 
+pub mod content;
 mod cursor;
 pub mod osc;
 pub mod outlet;
@@ -7,5 +8,6 @@ pub mod pump;
 mod rendition;
 pub mod screen;
 mod sequences;
+pub mod spool;
 pub mod stage;
 pub mod window;

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use crate::capture::osc::OscScanner;
 use crate::capture::outlet::Outlet;
+use crate::capture::spool::Keeper;
 use crate::capture::window::Window;
 use crate::model::outcome::{Progress, StreamRecord};
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::doorbell::Doorbell;
+use crate::platform::files;
 
 /// At most so much is moved before the event loop looks at its deadlines again.
 const PORTION: u64 = 4 << 20;
@@ -48,6 +50,8 @@ pub struct Pump {
     terminal: Option<OscScanner>,
     progress: Option<Progress>,
     window: Window,
+    /// Where every byte is to be kept.
+    keeper: Option<Keeper>,
     reader: Option<Outlet>,
     log: Option<Outlet>,
     doorbell: Arc<Doorbell>,
@@ -76,6 +80,7 @@ impl Pump {
             terminal: None,
             progress: None,
             window: Window::new(limit),
+            keeper: None,
             reader,
             log,
             doorbell,
@@ -97,6 +102,11 @@ impl Pump {
         doorbell: Arc<Doorbell>,
     ) -> Self {
         Self { terminal: Some(OscScanner::default()), ..Self::new(source, limit, reader, log, doorbell) }
+    }
+
+    /// Keeps every byte. Not together with a reader.
+    pub fn keep_all(&mut self) {
+        self.keeper = Some(Keeper::new(files::temporary));
     }
 
     pub fn is_terminal(&self) -> bool {
@@ -138,9 +148,10 @@ impl Pump {
         self.trouble.as_deref()
     }
 
-    /// What was kept.
-    pub fn record(&self) -> StreamRecord {
-        self.window.record(self.undelivered)
+    /// What was kept. Asked once, at the end.
+    pub fn take_record(&mut self) -> StreamRecord {
+        let spool = self.keeper.as_ref().and_then(Keeper::spool);
+        StreamRecord { spool, ..self.window.take_record(self.undelivered) }
     }
 
     /// Moves what can be moved now, and says what to wait for next.
@@ -233,7 +244,8 @@ impl Pump {
         let limit = usize::try_from(self.remaining.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
         let pipe = self.reader.as_ref().and_then(Outlet::as_pipe);
         let Some(pipe) = pipe else {
-            let space = self.window.space();
+            let whole = self.keeper.as_ref().is_some_and(Keeper::needs_window_whole);
+            let space = if whole { self.window.space_aside() } else { self.window.space() };
             let length = space.len().min(limit);
             return match descriptors::read(source.as_fd(), &mut space[..length]) {
                 Ok(Moved::Bytes(0)) | Ok(Moved::Broken) | Err(_) => {
@@ -299,6 +311,9 @@ impl Pump {
 
     /// `length` bytes were read and have to go on to the reader and the log.
     fn take(&mut self, length: usize) {
+        if let Some(trouble) = self.keeper.as_mut().and_then(|keeper| keeper.take(&self.window, length)) {
+            self.trouble.get_or_insert(trouble);
+        }
         let bytes = self.window.fill(length);
         if let Some(progress) = self.terminal.as_mut().and_then(|terminal| terminal.read(bytes)) {
             self.progress = Some(progress);

@@ -74,6 +74,17 @@ impl Stage {
         result
     }
 
+    /// The same, but gives up on a terminal that takes nothing for so long: `WouldBlock` then.
+    pub fn write_patiently(&self, bytes: &[u8], patience: Duration) -> io::Result<Moved> {
+        let mut result = Ok(Moved::WouldBlock);
+        let compose = |screen: &mut Screen, now| screen.output(bytes, now);
+        self.take_turn(Some(patience), compose, |composed| {
+            result = descriptors::write_patiently(self.target.as_fd(), composed, patience);
+            matches!(result, Ok(Moved::Bytes(_)))
+        });
+        result
+    }
+
     /// Shows these lines as the bar, where the terminal is free just now.
     pub fn draw(&self, lines: Vec<String>) {
         if self.hidden.load(Ordering::Acquire) {

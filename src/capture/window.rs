@@ -73,7 +73,12 @@ impl Window {
         self.total
     }
 
-    /// Free space to read into; never empty.
+    /// So many bytes more can be kept without omitting any.
+    pub fn has_room_for(&self, length: usize) -> bool {
+        self.total + length as u64 <= (self.head.limit + self.tail.limit) as u64
+    }
+
+    /// Free space to read into; never empty. It may be where the oldest bytes of the tail stand.
     pub fn space(&mut self) -> &mut [u8] {
         self.last = if self.head.position < self.head.limit {
             Place::Head
@@ -82,6 +87,9 @@ impl Window {
         } else {
             Place::Scratch
         };
+        if self.last != Place::Scratch {
+            self.scratch = Vec::new();
+        }
         match self.last {
             Place::Head => self.head.space(),
             Place::Tail => {
@@ -91,11 +99,36 @@ impl Window {
                 }
                 self.tail.space()
             }
-            Place::Scratch => {
-                self.scratch.resize(READ_SIZE, 0);
-                &mut self.scratch
-            }
+            Place::Scratch => self.scratch_space(),
         }
+    }
+
+    /// The same, but never in the place of bytes that are kept: those stay until the space is filled.
+    pub fn space_aside(&mut self) -> &mut [u8] {
+        if self.has_room_for(1) {
+            return self.space();
+        }
+        self.last = Place::Scratch;
+        self.scratch_space()
+    }
+
+    fn scratch_space(&mut self) -> &mut [u8] {
+        self.scratch.resize(READ_SIZE, 0);
+        &mut self.scratch
+    }
+
+    /// The first `length` bytes of the space, before they are filled.
+    pub fn last_read(&self, length: usize) -> &[u8] {
+        match self.last {
+            Place::Head => &self.head.bytes[self.head.position..self.head.position + length],
+            Place::Tail => &self.tail.bytes[self.tail.position..self.tail.position + length],
+            Place::Scratch => &self.scratch[..length],
+        }
+    }
+
+    /// All bytes so far in their order, where none was omitted.
+    pub fn parts(&self) -> [&[u8]; 2] {
+        [&self.head.bytes[..self.head.position], &self.tail.bytes[..self.tail.position]]
     }
 
     /// The first `length` bytes of the space were filled. Gives them.
@@ -119,7 +152,12 @@ impl Window {
 
     fn keep_scratch(&mut self, length: usize) {
         let limit = self.tail.limit;
-        self.tail.bytes.resize(limit, 0);
+        // All that was read before is in the tail already, unless that is full.
+        let needed = self.tail.position + length;
+        if self.tail.bytes.len() < limit {
+            let size = needed.max(self.tail.bytes.len()).next_power_of_two().min(limit);
+            self.tail.bytes.resize(size, 0);
+        }
         let mut bytes = &self.scratch[..length];
         if bytes.len() > limit {
             bytes = &bytes[bytes.len() - limit..];
@@ -136,14 +174,18 @@ impl Window {
         }
     }
 
-    /// What was kept.
-    pub fn record(&self, undelivered: u64) -> StreamRecord {
-        let head = self.head.bytes[..self.head.position].to_vec();
-        let mut tail = Vec::new();
+    /// What was kept. It is taken out, since nobody asks twice and many records may wait for whoever writes them.
+    pub fn take_record(&mut self, undelivered: u64) -> StreamRecord {
+        let mut head = std::mem::take(&mut self.head.bytes);
+        head.truncate(self.head.position);
+        head.shrink_to_fit();
+        let mut tail = std::mem::take(&mut self.tail.bytes);
         if self.wrapped {
-            tail.extend_from_slice(&self.tail.bytes[self.tail.position..]);
+            tail.rotate_left(self.tail.position);
+        } else {
+            tail.truncate(self.tail.position);
         }
-        tail.extend_from_slice(&self.tail.bytes[..self.tail.position]);
+        tail.shrink_to_fit();
         let omitted = self.total - (head.len() + tail.len()) as u64;
         StreamRecord { captured: true, head, tail, total: self.total, omitted, undelivered, spool: None }
     }
@@ -169,7 +211,7 @@ mod tests {
     fn a_short_stream_is_kept_whole() {
         let mut window = Window::new(256 * 1024);
         feed(&mut window, b"hello");
-        let record = window.record(0);
+        let record = window.take_record(0);
         assert_eq!((record.head.as_slice(), record.tail.as_slice(), record.omitted), (&b"hello"[..], &b""[..], 0));
     }
 
@@ -186,7 +228,7 @@ mod tests {
                 feed(&mut window, &chunk);
                 whole.extend(chunk);
             }
-            let record = window.record(0);
+            let record = window.take_record(0);
             assert_eq!(record.total, whole.len() as u64);
             assert_eq!(record.head, whole[..whole.len().min(limit / 4)]);
             assert!(record.head.len() + record.tail.len() <= limit);

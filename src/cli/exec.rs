@@ -67,6 +67,6 @@ pub(crate) fn definition() -> Definition {
     ExecOptions::augment_args(verb).about("Run one command under a watchdog").long_about(None)
 }
 
-fn parse_shell(text: OsString) -> std::result::Result<OsString, &'static str> {
+pub(crate) fn parse_shell(text: OsString) -> std::result::Result<OsString, &'static str> {
     if text.is_empty() { Err("the name is empty: give sh, bash, or the path of a shell") } else { Ok(text) }
 }

@@ -66,6 +66,52 @@ Examples:
   runner op sleep --help
 ";
 
+const BATCH_ABOUT: &str = "\
+Run many jobs, so many at a time, under one watchdog.
+
+Jobs come from a list, or are made of one command and many items. Each has the limits, the output and the answer that it \
+would have alone. With a journal, a batch that was stopped or killed goes on where it was.";
+
+const BATCH_EXAMPLES: &str = "\
+Examples:
+  runner batch -j 4 --journal night.journal jobs.jsonl
+  runner batch --resume night.journal -j 4 jobs.jsonl
+  find . -name '*.log' -print0 | runner batch --each -0 -n 50 -- gzip -9
+  runner batch -t 300% --tag --line-buffer -- ping -c 3 ::: alpha beta gamma
+  runner batch --each -- convert {} {.}.png < names
+  runner batch --link -- cp {1} {2} ::: a b ::: c d
+  runner batch --each -c 'grep -c error \"$1\" | tee {.}.count' < names
+  runner batch --fail-fast --junit junit.xml tests.toml
+";
+
+const BATCH_REST: &str = "\
+Job lists:
+  One job is an object with cmd (a list of words), shell (a line) or op (the
+  name of an operation, with params), and what it needs of id, name, needs,
+  lock, priority (critical, high, normal, low), cwd, env, and the options of a
+  job by their long names, such as timeout and retries. A list is JSON, one
+  object a line or all in an array, or TOML with a table [[job]] for each and
+  [defaults] for all. A list in a file is checked as a whole before the first
+  job starts; one that is piped in, line by line.
+
+Placeholders:
+  {}       the item; all of them, each a word of its own, with -n
+  {.}      the item without its extension
+  {/}      without its directories
+  {//}     its directory
+  {/.}     without directories and extension
+  {#}      the number of the job, from 1
+  {1}      the item of the first input, {2} of the second; also {1.} and so on
+  An item is always a part of one word, whatever it holds: no shell reads it.
+  Where the command has no placeholder, the items are put at its end.
+
+The answer:
+  Each job has one JSON answer that says how it ended and why, see
+  runner-exec(1). With --json they stand on standard output, one a line; with
+  --results all go to a file or a folder, with --report each to a file of its
+  own. At the end a summary goes to standard error.
+";
+
 const NOTIFY_ABOUT: &str = "\
 Tell the runner of this job how far it is, what it has so far, or that it needs longer.
 
@@ -122,11 +168,14 @@ pub fn command() -> Command {
     let runner = verbs::definition().mut_subcommands(|verb| match verb.get_name() {
         "exec" => documented_exec(verb),
         "op" => documented_op(verb),
+        "batch" => documented_batch(verb),
         "notify" => documented_notify(verb),
         "timeout" => documented_timeout(verb),
         _ => verb,
     });
-    sized(runner.long_about(RUNNER_ABOUT).after_long_help(format!("{RUNNER_EXAMPLES}\n{}", exit_codes())))
+    sized(
+        runner.long_about(RUNNER_ABOUT).after_long_help(format!("{RUNNER_EXAMPLES}\n{}", exit_codes(exit_code::TABLE))),
+    )
 }
 
 /// `runner exec`, documented.
@@ -137,6 +186,11 @@ pub(crate) fn exec() -> Command {
 /// `runner op` with every operation, documented.
 pub(crate) fn op() -> Command {
     sized(documented_op(cli::op::definition()))
+}
+
+/// `runner batch`, documented.
+pub(crate) fn batch() -> Command {
+    sized(documented_batch(cli::batch::definition()))
 }
 
 /// `runner notify`, documented.
@@ -159,7 +213,8 @@ pub(crate) fn shown(text: &clap::builder::StyledStr, to_stderr: bool) -> String 
 }
 
 fn documented_exec(verb: Command) -> Command {
-    verb.long_about(EXEC_ABOUT).after_long_help(format!("{EXEC_EXAMPLES}\n{}\n{EXEC_ANSWER}", exit_codes()))
+    verb.long_about(EXEC_ABOUT)
+        .after_long_help(format!("{EXEC_EXAMPLES}\n{}\n{EXEC_ANSWER}", exit_codes(exit_code::TABLE)))
 }
 
 fn documented_op(verb: Command) -> Command {
@@ -170,7 +225,12 @@ fn documented_op(verb: Command) -> Command {
         }
         None => operation,
     });
-    verb.long_about(OP_ABOUT).after_long_help(format!("{OP_EXAMPLES}\n{}\n{EXEC_ANSWER}", exit_codes()))
+    verb.long_about(OP_ABOUT).after_long_help(format!("{OP_EXAMPLES}\n{}\n{EXEC_ANSWER}", exit_codes(exit_code::TABLE)))
+}
+
+fn documented_batch(verb: Command) -> Command {
+    let codes = exit_codes(exit_code::BATCH_TABLE);
+    verb.long_about(BATCH_ABOUT).after_long_help(format!("{BATCH_EXAMPLES}\n{BATCH_REST}\n{codes}"))
 }
 
 fn documented_notify(verb: Command) -> Command {
@@ -186,10 +246,10 @@ fn sized(command: Command) -> Command {
 }
 
 /// The table of exit codes, with long meanings continued below themselves.
-fn exit_codes() -> String {
+fn exit_codes(table: &[(&str, &str)]) -> String {
     const INDENT: usize = 17;
     let mut text = String::from("Exit codes:\n");
-    for (code, meaning) in exit_code::TABLE {
+    for (code, meaning) in table {
         text.push_str(&format!("  {code:<width$}", width = INDENT - 2));
         let mut column = INDENT;
         for (at, word) in meaning.split(' ').enumerate() {

@@ -11,10 +11,10 @@ use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, Ty
 use clap::{ArgAction, Args, ValueHint};
 
 use crate::app::config::{self, Config, Origin};
+use crate::cli::retry_options::{AttemptOptions, RetryOptions};
 use crate::error::{Error, Result};
 use crate::model::job::{Command, JobSpec, Leftovers, Limits, Scope, Stdin, Surroundings};
 use crate::model::request::{AnswerOptions, ExecRequest, ProgressForm};
-use crate::model::retry::Retry;
 use crate::model::signal::Signal;
 use crate::time::duration;
 
@@ -29,6 +29,10 @@ pub struct JobOptions {
     pub place: PlaceOptions,
     #[command(flatten)]
     pub limits: LimitOptions,
+    #[command(flatten)]
+    pub retries: RetryOptions,
+    #[command(flatten)]
+    pub attempts: AttemptOptions,
     #[command(flatten)]
     pub output: OutputOptions,
 }
@@ -71,6 +75,14 @@ pub struct LimitOptions {
     /// 500ms, 2m, 1h30m, 1d. The word none takes a default of the environment or of a configuration file back.
     #[arg(short, long, value_name = "DUR|none", value_parser = parse_limit, allow_hyphen_values = true)]
     pub timeout: Option<Limit>,
+    #[command(flatten)]
+    pub other: OtherLimitOptions,
+}
+
+/// Every limit but the timeout, which is more for a batch than a duration.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct OtherLimitOptions {
     /// Let nothing extend the job beyond so long
     ///
     /// A timeout past it is an error; where no timeout is given, this one holds.
@@ -157,14 +169,14 @@ impl JobOptions {
             command,
             name: self.place.name.clone(),
             limits,
-            leftovers: self.limits.leftovers.unwrap_or_default(),
-            retry: Retry::default(),
+            leftovers: self.limits.other.leftovers.unwrap_or_default(),
+            retry: self.attempts.resolve(&self.retries)?,
             capture_limit,
             log: self.output.log,
             sd_notify: self.place.sd_notify,
             surroundings: self.place.into_surroundings(),
         };
-        Ok(ExecRequest { job, pty: false, answer })
+        Ok(ExecRequest { job, pty: false, every_attempt: self.attempts.shows_every_attempt(), answer })
     }
 }
 
@@ -177,9 +189,16 @@ impl PlaceOptions {
 impl LimitOptions {
     /// The limits that hold, options before defaults.
     pub(crate) fn resolve(&self, config: &Config) -> Result<Limits> {
+        self.other.resolve(self.timeout, config)
+    }
+}
+
+impl OtherLimitOptions {
+    /// The limits that hold with this timeout, options before defaults.
+    pub(crate) fn resolve(&self, timeout: Option<Limit>, config: &Config) -> Result<Limits> {
         let defaults = &config.defaults;
         let (timeout, timeout_origin) =
-            stronger(self.timeout, "--timeout", defaults.timeout, config.timeout_origin.as_ref());
+            stronger(timeout, "--timeout", defaults.timeout, config.timeout_origin.as_ref());
         let (max_timeout, max_origin) =
             stronger(self.max_timeout, "--max-timeout", defaults.max_timeout, config.max_timeout_origin.as_ref());
         config::check_maximum(timeout, timeout_origin.as_ref(), max_timeout, max_origin.as_ref())?;
@@ -194,6 +213,7 @@ impl LimitOptions {
             timeout,
             max_timeout,
             parent_timeout: None,
+            budget: None,
             idle_timeout: self.idle_timeout.map_or(defaults.idle_timeout.flatten(), |limit| limit.0),
             warn_after: self.warn_after,
             warn_signal: self.warn_signal,
@@ -227,8 +247,13 @@ impl OutputOptions {
     }
 
     pub(crate) fn capture_limit(&self, config: &Config) -> u64 {
-        self.capture_limit.or(config.defaults.capture_limit).unwrap_or(CAPTURE_LIMIT)
+        capture_limit(self.capture_limit, config)
     }
+}
+
+/// What is kept of each stream, the option before defaults.
+pub(crate) fn capture_limit(option: Option<u64>, config: &Config) -> u64 {
+    option.or(config.defaults.capture_limit).unwrap_or(CAPTURE_LIMIT)
 }
 
 /// An option before a default, with who gave it.
@@ -244,7 +269,7 @@ fn stronger(
     }
 }
 
-fn parse_limit(text: &str) -> std::result::Result<Limit, duration::NotADuration> {
+pub(crate) fn parse_limit(text: &str) -> std::result::Result<Limit, duration::NotADuration> {
     duration::parse_timeout(text).map(Limit)
 }
 
@@ -285,7 +310,7 @@ fn leftovers(word: String) -> Leftovers {
 
 /// Reads a form of progress, and lets completions know the forms.
 #[derive(Clone)]
-struct ProgressParser;
+pub(crate) struct ProgressParser;
 
 impl TypedValueParser for ProgressParser {
     type Value = ProgressForm;

@@ -3,11 +3,16 @@
 //! Called by `main` alone. It prints nothing, ends nothing and starts nothing: help, and errors of usage, are handed
 //! back. Only the verb that was asked for is built, since every start pays for it.
 
+pub mod batch;
+mod batch_checks;
+pub mod batch_values;
+mod batch_words;
 pub mod exec;
 mod help;
 pub mod job_options;
 mod notify;
 mod op;
+pub mod retry_options;
 mod timeout;
 mod usage;
 mod verbs;
@@ -25,6 +30,7 @@ use crate::model::exit_code::RUNNER_FAILED;
 use crate::model::request::{AnswerOptions, NotifyRequest, TimeoutRequest};
 use crate::ops::child;
 
+pub use batch::BatchOptions;
 pub use exec::ExecOptions;
 pub use help::command;
 pub use op::OpOptions;
@@ -47,6 +53,8 @@ pub enum Parsed {
 pub enum Invocation {
     /// Still to be resolved with the defaults.
     Exec(Box<ExecOptions>),
+    /// Still to be resolved with the defaults.
+    Batch(Box<BatchOptions>),
     Timeout(TimeoutRequest),
     /// Still to be resolved with the defaults.
     Op(Box<OpOptions>),
@@ -81,6 +89,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Parsed {
         Some("timeout") => timeout::parse(args),
         Some("exec") => exec(args.collect()),
         Some("op") => op(args.collect()),
+        Some("batch") => batch(&args.collect::<Vec<_>>()),
         Some("notify") => notify(args.collect()),
         Some(child::VERB) => Parsed::Run(Invocation::OperationChild(args.collect())),
         Some("help") => {
@@ -124,6 +133,35 @@ fn op(args: Vec<OsString>) -> Parsed {
             answer: with_format(usage::asked_for(&definition, &args)),
         },
     }
+}
+
+fn batch(args: &[OsString]) -> Parsed {
+    let mut definition = batch::definition().no_binary_name(true);
+    let words = match batch_words::split(&definition, args) {
+        Ok(words) => words,
+        Err(error) => return wrong_batch(error, &definition, args),
+    };
+    let options =
+        definition.try_get_matches_from_mut(&words.head).and_then(|matches| BatchOptions::from_arg_matches(&matches));
+    match options {
+        Ok(options) => {
+            let options = BatchOptions { words: words.inputs, ..options };
+            match batch_checks::check(&options) {
+                Ok(()) => Parsed::Run(Invocation::Batch(Box::new(options))),
+                Err(error) => Parsed::Wrong { error, answer: with_format(options.answer()) },
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            told(help::batch().no_binary_name(true).try_get_matches_from(&words.head).err().unwrap_or(error))
+        }
+        Err(error) => wrong_batch(usage::wrong(&error, "runner batch", args), &definition, &words.head),
+    }
+}
+
+/// A report is of a job, and so an error of the whole batch goes to none.
+fn wrong_batch(error: Error, definition: &clap::Command, args: &[OsString]) -> Parsed {
+    let answer = usage::asked_for(definition, &batch_words::options_first(definition, args));
+    Parsed::Wrong { error, answer: with_format(AnswerOptions { report: None, ..answer }) }
 }
 
 fn notify(args: Vec<OsString>) -> Parsed {

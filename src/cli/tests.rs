@@ -100,7 +100,7 @@ fn a_line_goes_to_a_shell() {
 
 #[test]
 fn defaults_are_those_of_the_manual() {
-    let ExecRequest { job, pty, answer } = resolved(&["ls"]);
+    let ExecRequest { job, pty, answer, .. } = resolved(&["ls"]);
     assert!(!pty && !job.sd_notify);
     let limits = job.limits;
     assert_eq!((limits.timeout, limits.max_timeout, limits.idle_timeout), (None, None, None));
@@ -120,7 +120,7 @@ fn every_option_arrives() {
          --capture-limit 64K --log l --progress none --pty --sd-notify -vv make";
     let words: Vec<_> = words.split_whitespace().collect();
     assert_eq!(exec(&words).answer().report, Some("r".into()));
-    let ExecRequest { job, pty, answer } = resolved(&words);
+    let ExecRequest { job, pty, answer, .. } = resolved(&words);
     assert!(pty && job.sd_notify);
     let limits = job.limits;
     assert_eq!(limits.timeout, Some(Duration::from_secs(90)));

@@ -35,6 +35,11 @@ pub(crate) fn wrong(error: &clap::Error, verb: &str, args: &[OsString]) -> Error
                 None if verb == "runner exec" => {
                     format!("Options for the command go after its name, and a name with a dash after '--'; {see}")
                 }
+                None if verb == "runner batch" => {
+                    let way =
+                        "To run a command for each item, name the items first, as in: runner batch --each -- gzip -9";
+                    format!("{way}; {see}")
+                }
                 None => format!("Remove it; {see}"),
             };
             (message, remediation)
@@ -179,47 +184,70 @@ fn first_line(error: &clap::Error) -> String {
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
+/// An option as it was given, before anything is known about its value.
+pub(crate) struct Given<'a> {
+    /// The long name without its dashes, or one letter.
+    pub(crate) name: &'a [u8],
+    pub(crate) value: Option<&'a OsStr>,
+}
+
 /// Where the answer to a wrong command line goes: what can be told from its options without a full parse. It looks no
 /// further than clap would, up to `--` or the first word of the command.
 pub(crate) fn asked_for(definition: &Command, args: &[OsString]) -> AnswerOptions {
     let mut answer = AnswerOptions::default();
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
+    walk(definition, args, |option| match option.name {
+        b"json" => answer.json = true,
+        b"report" => answer.report = option.value.map(Into::into),
+        b"quiet" | b"q" => answer.quiet = true,
+        b"verbose" | b"v" => answer.verbose = answer.verbose.saturating_add(1),
+        _ => {}
+    });
+    answer
+}
+
+/// Goes over the options at the head of a command line. Answers where they end: at `--`, at the first word that is
+/// neither an option nor the value of one, or behind the last word.
+pub(crate) fn walk<'a>(definition: &Command, args: &'a [OsString], mut each: impl FnMut(Given<'a>)) -> usize {
+    let is_long = |arg: &clap::Arg, name: &[u8]| arg.get_long().map(str::as_bytes) == Some(name);
+    let mut at = 0;
+    while let Some(arg) = args.get(at) {
         let bytes = arg.as_bytes();
         if let Some(long) = bytes.strip_prefix(b"--").filter(|long| !long.is_empty()) {
+            at += 1;
             let equals = long.iter().position(|byte| *byte == b'=');
             let (name, inline) = match equals {
                 Some(at) => (&long[..at], Some(OsStr::from_bytes(&long[at + 1..]))),
                 None => (long, None),
             };
-            let option = definition.get_arguments().find(|arg| arg.get_long().map(str::as_bytes) == Some(name));
-            let takes_value = option.is_some_and(|option| option.get_action().takes_values());
-            let value = inline.or_else(|| if takes_value { args.next().map(OsString::as_os_str) } else { None });
-            match name {
-                b"json" => answer.json = true,
-                b"report" => answer.report = value.map(Into::into),
-                b"quiet" => answer.quiet = true,
-                b"verbose" => answer.verbose = answer.verbose.saturating_add(1),
-                _ => {}
-            }
+            let option = definition.get_arguments().find(|arg| is_long(arg, name));
+            // The value stands in the next word, unless it must stand behind an equals sign.
+            let takes_word = inline.is_none()
+                && option.is_some_and(|arg| arg.get_action().takes_values() && !arg.is_require_equals_set());
+            let value = if takes_word { args.get(at).map(OsString::as_os_str) } else { inline };
+            at += usize::from(takes_word);
+            each(Given { name, value });
         } else if bytes.len() > 1 && bytes[0] == b'-' && bytes[1] != b'-' {
-            for (at, letter) in bytes.iter().enumerate().skip(1) {
-                let option = definition.get_arguments().find(|arg| arg.get_short() == Some(char::from(*letter)));
-                if option.is_some_and(|option| option.get_action().takes_values()) {
-                    if at + 1 == bytes.len() {
-                        args.next();
-                    }
-                    break;
+            at += 1;
+            for place in 1..bytes.len() {
+                let name = &bytes[place..=place];
+                let option = definition.get_arguments().find(|arg| arg.get_short() == Some(char::from(bytes[place])));
+                if !option.is_some_and(|option| option.get_action().takes_values()) {
+                    each(Given { name, value: None });
+                    continue;
                 }
-                match letter {
-                    b'q' => answer.quiet = true,
-                    b'v' => answer.verbose = answer.verbose.saturating_add(1),
-                    _ => {}
-                }
+                let rest = &bytes[place + 1..];
+                let value = if rest.is_empty() {
+                    at += 1;
+                    args.get(at - 1).map(OsString::as_os_str)
+                } else {
+                    Some(OsStr::from_bytes(rest.strip_prefix(b"=").unwrap_or(rest)))
+                };
+                each(Given { name, value });
+                break;
             }
         } else {
             break;
         }
     }
-    answer
+    at.min(args.len())
 }

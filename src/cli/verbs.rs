@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
 use crate::app::completions::Shell;
-use crate::cli::{Invocation, exec, notify, op, timeout};
+use crate::cli::{Invocation, batch, exec, notify, op, timeout};
 
 #[derive(Args)]
 struct CompletionsOptions {
@@ -50,6 +50,7 @@ pub(crate) fn definition() -> Command {
         .subcommands([
             exec::definition(),
             op::definition(),
+            batch::definition(),
             timeout::definition(),
             notify::definition(),
             CompletionsOptions::augment_args(completions),

@@ -43,10 +43,7 @@ pub struct RequestInfo {
 /// The answer for an attempt that came to an end. `command` is the program as the user named it.
 pub fn of_outcome(outcome: &Outcome, command: &str, extent: Extent, request: &RequestInfo) -> Envelope {
     match error_body(outcome, command, extent) {
-        Some(error) => {
-            let details = Details { attempts: several(&request.attempts), ..error.details };
-            of_error(ErrorBody { details, ..error }, request)
-        }
+        Some(error) => of_error(error, request),
         None => Envelope {
             status: Status::Success,
             data: Some(CommandData {
@@ -70,7 +67,10 @@ fn several(attempts: &[Attempt]) -> Vec<Attempt> {
 }
 
 /// The answer for an error.
-pub fn of_error(error: ErrorBody, request: &RequestInfo) -> Envelope {
+pub fn of_error(mut error: ErrorBody, request: &RequestInfo) -> Envelope {
+    if error.details.attempts.is_empty() {
+        error.details.attempts = several(&request.attempts);
+    }
     Envelope { status: Status::Error, data: None, error: Some(error), metadata: metadata(request) }
 }
 
@@ -119,13 +119,16 @@ fn error_body(outcome: &Outcome, command: &str, extent: Extent) -> Option<ErrorB
     match (&outcome.cause, &outcome.end) {
         (Some(Cause::Timeout { reason, limit }), _) => Some(ErrorBody {
             code: ErrorCode::Timeout,
-            message: timeout_message(*reason, *limit, outcome.extensions.reached_maximum),
+            message: timeout_message(outcome, *reason, *limit),
             details: Details { timeout_seconds: Some(Seconds(*limit)), reason: Some(*reason), ..stopped },
             remediation: timeout_remediation(outcome, *reason, *limit),
         }),
         (Some(Cause::Cancelled { signal }), _) => Some(ErrorBody {
             code: ErrorCode::Cancelled,
-            message: format!("Operation was cancelled by SIG{signal}"),
+            message: match outcome.between_attempts {
+                true => format!("Operation was cancelled by SIG{signal} before its next attempt"),
+                false => format!("Operation was cancelled by SIG{signal}"),
+            },
             details: Details { signal: Some(*signal), ..stopped },
             remediation: "Run the command again when it may run to its end".to_owned(),
         }),
@@ -184,11 +187,17 @@ fn operation_failed(failure: &OperationFailure, details: Details) -> ErrorBody {
     }
 }
 
-fn timeout_message(reason: TimeoutReason, limit: Duration, reached_maximum: bool) -> String {
+fn timeout_message(outcome: &Outcome, reason: TimeoutReason, limit: Duration) -> String {
     let limit = Seconds(limit);
     let unit = if limit.0 == Duration::from_secs(1) { "second" } else { "seconds" };
     match reason {
-        TimeoutReason::Total if reached_maximum => {
+        TimeoutReason::TotalBudget if outcome.between_attempts => {
+            format!("No time is left for another attempt: all together may take {limit} {unit}")
+        }
+        TimeoutReason::ParentDeadline if outcome.between_attempts => {
+            format!("No time is left for another attempt: the runner above this one allows {limit} {unit}")
+        }
+        TimeoutReason::Total if outcome.extensions.reached_maximum => {
             format!("Operation exceeded timeout of {limit} {unit}, beyond which nothing may extend it")
         }
         TimeoutReason::Total => format!("Operation exceeded timeout of {limit} {unit}"),
@@ -411,7 +420,7 @@ fn encode(bytes: &[u8]) -> String {
 }
 
 /// The operating system's words for an error number.
-fn os_text(number: i32) -> String {
+pub(super) fn os_text(number: i32) -> String {
     let text = std::io::Error::from_raw_os_error(number).to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

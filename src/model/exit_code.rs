@@ -5,6 +5,8 @@
 use crate::model::outcome::{Cause, End, Outcome, StartStep};
 use crate::model::signal::Signal;
 
+/// Some job of a batch did not succeed.
+pub const SOME_JOB_FAILED: i32 = 1;
 /// A built-in operation failed.
 pub const OPERATION_FAILED: i32 = 1;
 /// Stopped for time, also when it took a KILL.
@@ -27,6 +29,16 @@ pub const TABLE: &[(&str, &str)] = &[
     ("126", "the command was found and could not be run"),
     ("127", "the command was not found"),
     ("128+N", "the job died of signal N, which runner did not send for time"),
+    ("129, 143", "runner was told to stop by HUP or TERM"),
+    ("130, 131", "runner was told to stop by INT or QUIT; it answers, then dies of that signal"),
+];
+
+/// The same for a batch.
+pub const BATCH_TABLE: &[(&str, &str)] = &[
+    ("0", "all jobs succeeded, now or in the run that was resumed"),
+    ("1", "some job failed, ran out of its own time, or was skipped"),
+    ("124", "the time of the whole batch ran out"),
+    ("125", "runner itself failed, or was called wrongly; a wrong job list is one, and no job was started"),
     ("129, 143", "runner was told to stop by HUP or TERM"),
     ("130, 131", "runner was told to stop by INT or QUIT; it answers, then dies of that signal"),
 ];

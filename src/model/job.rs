@@ -58,6 +58,8 @@ pub struct Limits {
     pub max_timeout: Option<Duration>,
     /// The deadline of a runner that we run under, where that comes first; its reason is told apart.
     pub parent_timeout: Option<Duration>,
+    /// What is left of the time for all attempts together; its reason is told apart, too.
+    pub budget: Option<Budget>,
     /// How long the job may neither write nor use CPU.
     pub idle_timeout: Option<Duration>,
     /// One warning after so long.
@@ -72,28 +74,35 @@ pub struct Limits {
     pub scope: Scope,
 }
 
+/// Time that several attempts share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// All of it, as it was given.
+    pub whole: Duration,
+    /// What this attempt may take of it.
+    pub left: Duration,
+}
+
 impl Limits {
     /// How long the wall time may become when the job asks for more. None: it may not grow.
     pub fn longest(&self) -> Option<(Duration, TimeoutReason)> {
-        let max = self.max_timeout?;
-        Some(match self.parent_timeout {
-            Some(parent) if parent < max => (parent, TimeoutReason::ParentDeadline),
-            _ => (max, TimeoutReason::Total),
-        })
+        self.no_more_than(Some(self.max_timeout?))
     }
 
     /// The wall time that holds at first: the smallest of what was given, with the reason to name when it strikes.
     pub fn wall(&self) -> Option<(Duration, TimeoutReason)> {
-        use TimeoutReason::{ParentDeadline, Total};
-        let own = match (self.timeout, self.max_timeout) {
+        self.no_more_than(match (self.timeout, self.max_timeout) {
             (Some(timeout), Some(max)) => Some(timeout.min(max)),
             (timeout, max) => timeout.or(max),
-        };
-        match (own, self.parent_timeout) {
-            (Some(own), Some(parent)) if parent < own => Some((parent, ParentDeadline)),
-            (Some(own), _) => Some((own, Total)),
-            (None, parent) => parent.map(|parent| (parent, ParentDeadline)),
-        }
+        })
+    }
+
+    /// The attempt's own time, or what others leave of it. Where several are equal, the one nearest to it is named.
+    fn no_more_than(&self, own: Option<Duration>) -> Option<(Duration, TimeoutReason)> {
+        let own = own.map(|own| (own, TimeoutReason::Total));
+        let budget = self.budget.map(|budget| (budget.left, TimeoutReason::TotalBudget));
+        let parent = self.parent_timeout.map(|parent| (parent, TimeoutReason::ParentDeadline));
+        [own, budget, parent].into_iter().flatten().min_by_key(|(limit, _)| *limit)
     }
 }
 
@@ -135,6 +144,8 @@ pub enum Leftovers {
     Report,
     /// End them as after a timeout.
     Kill,
+    /// Name those of a success; end those of a failure, since another attempt may follow.
+    KillAfterFailure,
     /// Wait until the tree is empty, deadlines held.
     Wait,
     /// Do not look: the answer comes with the end of the leader, as timeout(1) has it.
@@ -163,4 +174,46 @@ pub enum Route {
     PassThrough,
     /// For stderr: the same pipe as stdout, so that their order holds.
     WithStdout,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Budget, Limits, Scope};
+    use crate::model::outcome::TimeoutReason::{ParentDeadline, Total, TotalBudget};
+    use crate::model::signal::Signal;
+
+    #[test]
+    fn the_smallest_limit_holds_and_is_named() {
+        let seconds = Duration::from_secs;
+        let limits = |timeout, max, parent: Option<u64>, left: Option<u64>| Limits {
+            timeout: Option::map(timeout, seconds),
+            max_timeout: Option::map(max, seconds),
+            parent_timeout: parent.map(seconds),
+            budget: left.map(|left| Budget { whole: seconds(100), left: seconds(left) }),
+            idle_timeout: None,
+            warn_after: None,
+            warn_signal: None,
+            stop_signal: Signal::TERM,
+            grace: None,
+            scope: Scope::Tree,
+        };
+        for (timeout, max, parent, left, wall, longest) in [
+            (None, None, None, None, None, None),
+            (Some(5), None, None, None, Some((5, Total)), None),
+            (Some(5), Some(9), None, None, Some((5, Total)), Some((9, Total))),
+            (None, Some(9), None, None, Some((9, Total)), Some((9, Total))),
+            (Some(5), Some(9), Some(7), None, Some((5, Total)), Some((7, ParentDeadline))),
+            (Some(5), Some(9), Some(7), Some(6), Some((5, Total)), Some((6, TotalBudget))),
+            (Some(5), None, None, Some(4), Some((4, TotalBudget)), None),
+            (Some(5), None, Some(3), Some(4), Some((3, ParentDeadline)), None),
+            (Some(5), None, Some(5), Some(5), Some((5, Total)), None),
+            (None, None, Some(5), Some(5), Some((5, TotalBudget)), None),
+        ] {
+            let limits = limits(timeout, max, parent, left);
+            assert_eq!(limits.wall(), wall.map(|(limit, reason)| (seconds(limit), reason)), "{limits:?}");
+            assert_eq!(limits.longest(), longest.map(|(limit, reason)| (seconds(limit), reason)), "{limits:?}");
+        }
+    }
 }

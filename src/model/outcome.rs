@@ -49,16 +49,17 @@ pub struct Outcome {
     pub extensions: Extensions,
     /// Things that went wrong beside the job and cost it nothing, each a whole sentence.
     pub troubles: Vec<String>,
+    /// It had ended when we acted: another attempt was due, and `cause` is why there was none.
+    pub between_attempts: bool,
 }
 
-#[cfg(test)]
 impl Outcome {
-    /// One that ended so after 12.34 seconds, without output or anything else worth telling.
-    pub(crate) fn plain(cause: Option<Cause>, end: End) -> Self {
+    /// One that ended so at once, without output or anything else worth telling.
+    pub fn bare(cause: Option<Cause>, end: End) -> Self {
         Self {
             end,
             cause,
-            elapsed: Duration::from_micros(12_340_400),
+            elapsed: Duration::ZERO,
             stdout: StreamRecord::default(),
             stderr: StreamRecord::default(),
             merged: false,
@@ -74,7 +75,14 @@ impl Outcome {
             told: Told::default(),
             extensions: Extensions::default(),
             troubles: Vec::new(),
+            between_attempts: false,
         }
+    }
+
+    /// The same after 12.34 seconds.
+    #[cfg(test)]
+    pub(crate) fn plain(cause: Option<Cause>, end: End) -> Self {
+        Self { elapsed: Duration::from_micros(12_340_400), ..Self::bare(cause, end) }
     }
 }
 

@@ -48,6 +48,30 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// A share that people write in percent: `300%` is 3.0.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Share(pub f64);
+
+/// The text was no share.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a share: give a number above zero with a percent sign, such as 150%")]
+pub struct NotAShare(String);
+
+impl FromStr for Share {
+    type Err = NotAShare;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || NotAShare(text.to_owned());
+        let number = text.strip_suffix('%').ok_or_else(invalid)?;
+        // Words such as `inf`, signs and exponents are numbers for the parser, and no percentages.
+        if !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+            return Err(invalid());
+        }
+        let percent: f64 = number.parse().map_err(|_| invalid())?;
+        if percent > 0.0 && percent.is_finite() { Ok(Self(percent / 100.0)) } else { Err(invalid()) }
+    }
+}
+
 /// A duration that stands in JSON as a number of seconds: `60` as `60`, a minute and a half second as `60.5`.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Seconds(pub Duration);

@@ -17,13 +17,18 @@ pub struct ExecRequest {
     pub job: JobSpec,
     /// The job gets a pseudo-terminal, whatever its output leads to.
     pub pty: bool,
+    /// Of a job that is tried again, every attempt's output appears, and not the last one's alone.
+    pub every_attempt: bool,
     pub answer: AnswerOptions,
 }
 
 impl ExecRequest {
     /// Runner has to see what the job writes, also where it writes to a terminal.
     pub fn needs_output(&self) -> bool {
-        self.answer.report.is_some() || self.job.log.is_some() || self.job.limits.idle_timeout.is_some()
+        self.answer.report.is_some()
+            || self.job.log.is_some()
+            || self.job.limits.idle_timeout.is_some()
+            || self.job.retry.looks_at_output()
     }
 
     /// It is a built-in operation.

@@ -203,6 +203,24 @@ pub fn write_patiently(to: BorrowedFd<'_>, mut bytes: &[u8], patience: Duration)
     Ok(Moved::Bytes(length))
 }
 
+/// Writes what is taken at once, a little of it where the target might keep a writer waiting. `WouldBlock` where nothing
+/// is taken for so long.
+pub fn write_some(to: BorrowedFd<'_>, kind: Kind, bytes: &[u8], patience: Option<Duration>) -> io::Result<Moved> {
+    // A pipe that polls writable has room for so much, and then a blocking write of it does not block.
+    let limit = if kind == Kind::Prompt { bytes.len() } else { bytes.len().min(rustix::pipe::PIPE_BUF) };
+    loop {
+        if kind != Kind::Prompt && !wait_writable(to, patience) {
+            return Ok(Moved::WouldBlock);
+        }
+        return match rustix::io::write(to, &bytes[..limit]) {
+            Ok(written) => Ok(Moved::Bytes(written)),
+            Err(Errno::INTR | Errno::AGAIN) => continue,
+            Err(Errno::PIPE | Errno::CONNRESET) => Ok(Moved::Broken),
+            Err(errno) => Err(errno.into()),
+        };
+    }
+}
+
 /// True once something can be written; false where that takes longer than the limit.
 fn wait_writable(to: BorrowedFd<'_>, limit: Option<Duration>) -> bool {
     let timeout = limit.map(|limit| Timespec {

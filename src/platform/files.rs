@@ -10,7 +10,6 @@ use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::descriptors::{self, Moved};
-use super::folder::Folder;
 
 /// A FIFO's reader may come a moment later than we do.
 const OPEN_TRIES: u32 = 50;
@@ -118,18 +117,32 @@ pub fn replace_with(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> io::Res
     })
 }
 
-/// A file without a name for what will be part of this one, on the same disk where that can be.
+/// A file for bytes that only we read again, in `$TMPDIR` or where the system keeps such files. It has no name: nothing is
+/// left of it once it is closed.
+pub fn temporary() -> io::Result<File> {
+    unnamed_in(&std::env::temp_dir())
+}
+
+/// The same for bytes that will be part of this file, on its disk where that can be.
 pub fn draft(path: &Path) -> io::Result<File> {
-    let target = resolve(path)?;
-    let beside = if is_replaced(path) { folder_of(&target).to_owned() } else { std::env::temp_dir() };
-    let folder = Folder::open(&beside)?;
-    if let Some(file) = folder.create_unnamed()? {
-        return Ok(file);
+    if !is_replaced(path) {
+        return temporary();
     }
-    let name = beside.join(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
-    let file = File::options().read(true).write(true).create_new(true).open(&name)?;
-    fs::remove_file(&name)?;
-    Ok(file)
+    unnamed_in(folder_of(&resolve(path)?))
+}
+
+fn unnamed_in(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    match rustix::fs::open(folder, flags | OFlags::TMPFILE, Mode::from_raw_mode(0o600)) {
+        Ok(file) => return Ok(file.into()),
+        // Not every file system can, and older kernels see no more than a folder opened for writing.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let path = folder.join(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
+    let file = rustix::fs::open(&path, flags | OFlags::CREATE | OFlags::EXCL, Mode::from_raw_mode(0o600))?;
+    fs::remove_file(&path)?;
+    Ok(file.into())
 }
 
 /// A writer that gives up where nobody reads.
@@ -190,7 +203,17 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
 
-    use super::{check_writable, draft, replace, replace_with};
+    use super::{check_writable, draft, replace, replace_with, temporary};
+
+    #[test]
+    fn a_temporary_file_has_no_name_and_can_be_read_again() {
+        use std::os::unix::fs::{FileExt, MetadataExt};
+        let file = temporary().unwrap();
+        file.write_all_at(b"content", 0).unwrap();
+        let mut read = [0; 7];
+        file.read_exact_at(&mut read, 0).unwrap();
+        assert_eq!((&read, file.metadata().unwrap().nlink()), (b"content", 0));
+    }
 
     #[test]
     fn a_link_is_followed_and_permissions_are_kept() {

@@ -25,6 +25,8 @@ pub mod probe;
 pub mod process;
 pub mod procfs;
 pub mod pty;
+pub mod remains;
+pub mod room;
 pub mod signals;
 mod strays;
 pub mod tree;

@@ -338,9 +338,10 @@ impl Job {
         if let Some(end) = news.leader_end
             && self.end.is_none()
         {
+            let input = if end == End::Exited(0) { Input::LeaderExited } else { Input::LeaderFailed };
             self.end = Some(end);
             self.ended_at.get_or_insert(surface.now);
-            self.step(Input::LeaderExited, surface);
+            self.step(input, surface);
         }
         if news.empty && !self.empty {
             self.empty = true;
@@ -450,7 +451,7 @@ impl Job {
     }
 
     fn outcome(&mut self, now: Moment) -> Outcome {
-        let (stdout, stderr) = self.output.records();
+        let (stdout, stderr) = self.output.take_records();
         Outcome {
             end: self.end.clone().unwrap_or(End::Unknown),
             cause: self.machine.cause(),
@@ -470,6 +471,7 @@ impl Job {
             told: std::mem::take(&mut self.listening.told),
             extensions: self.listening.extensions,
             troubles: self.output.troubles(),
+            between_attempts: false,
         }
     }
 }

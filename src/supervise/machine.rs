@@ -12,6 +12,9 @@ use crate::supervise::policy::{DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, Policy,
 pub use crate::supervise::step::{Effect, Input, Rung, State, TIMERS, Timer};
 use crate::time::clock::Moment;
 
+/// Why a job is stopped whose time nobody limited.
+const NO_TIME: Cause = Cause::Timeout { reason: TimeoutReason::Total, limit: Duration::ZERO };
+
 /// The state machine of one attempt.
 #[derive(Debug)]
 pub struct Machine {
@@ -121,6 +124,12 @@ impl Machine {
             }
             Input::StartFailed => self.finish(),
             Input::LeaderExited => self.leader_exited(now),
+            Input::LeaderFailed => {
+                if self.policy.leftovers == Leftovers::KillAfterFailure {
+                    self.policy.leftovers = Leftovers::Kill;
+                }
+                self.leader_exited(now);
+            }
             Input::TreeEmpty => {
                 self.leader_ended = true;
                 self.tree_gone(now);
@@ -151,7 +160,7 @@ impl Machine {
                     self.disarm_limits();
                     self.kill(now);
                 }
-                Leftovers::Report | Leftovers::Ignore => self.drain(now),
+                Leftovers::Report | Leftovers::KillAfterFailure | Leftovers::Ignore => self.drain(now),
             },
             // The leader alone was told; now the rest is.
             State::Stopping if self.policy.scope == Scope::Leader => {
@@ -224,8 +233,8 @@ impl Machine {
             }
             // A signal that was passed on has its own grace, and it is counted as the end of the time.
             (Timer::Grace, State::Starting | State::Running) => {
-                let (limit, reason) = self.wall.unwrap_or((Duration::ZERO, TimeoutReason::Total));
-                self.begin_stop(Cause::Timeout { reason, limit }, Rung::Kill, false, now);
+                let cause = self.end_of_time().unwrap_or(NO_TIME);
+                self.begin_stop(cause, Rung::Kill, false, now);
             }
             (Timer::Repeat, State::Sweeping) => {
                 self.effects.push(Effect::Kill);
@@ -274,9 +283,17 @@ impl Machine {
 
     /// The wall time is over. A job without one has no end of that kind.
     fn time_up(&mut self, now: Moment) {
-        if let (State::Starting | State::Running, Some((limit, reason))) = (self.state, self.wall) {
-            self.begin_stop(Cause::Timeout { reason, limit }, Rung::Signal, false, now);
+        if let (State::Starting | State::Running, Some(cause)) = (self.state, self.end_of_time()) {
+            self.begin_stop(cause, Rung::Signal, false, now);
         }
+    }
+
+    /// Why the job is stopped when its wall time is over. The time for all attempts is named as it was given, and not by
+    /// what was left of it.
+    fn end_of_time(&self) -> Option<Cause> {
+        let (wall, reason) = self.wall?;
+        let limit = if reason == TimeoutReason::TotalBudget { self.policy.budget.unwrap_or(wall) } else { wall };
+        Some(Cause::Timeout { reason, limit })
     }
 
     fn refuse_extension(&mut self, reason: &'static str, at_maximum: bool) {

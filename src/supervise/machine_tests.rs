@@ -26,6 +26,7 @@ const INTERRUPTED: Cause = Cause::Cancelled { signal: Signal::INT };
 fn policy() -> Policy {
     Policy {
         wall: Some((TIMEOUT, TimeoutReason::Total)),
+        budget: None,
         longest: None,
         idle: None,
         warn: None,

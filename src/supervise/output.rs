@@ -92,7 +92,11 @@ impl Output {
                 None => None,
             };
             let new = if terminal { Pump::of_terminal } else { Pump::new };
-            pumps[index] = Some(new(source, limit, reader, log, Arc::clone(doorbell)));
+            let mut pump = new(source, limit, reader, log, Arc::clone(doorbell));
+            if route == Route::Spool {
+                pump.keep_all();
+            }
+            pumps[index] = Some(pump);
             tree.descriptors[index + 1] = Some(write_end);
         }
         let merged = streams.stderr == Route::WithStdout;
@@ -236,10 +240,10 @@ impl Output {
         (total(&self.pumps[0]), total(&self.pumps[1]))
     }
 
-    /// What was kept: stdout, stderr.
-    pub(super) fn records(&self) -> (StreamRecord, StreamRecord) {
-        let record = |pump: &Option<Pump>| pump.as_ref().map(Pump::record).unwrap_or_default();
-        let (mut stdout, mut stderr) = (record(&self.pumps[0]), record(&self.pumps[1]));
+    /// What was kept: stdout, stderr. Asked once, at the end.
+    pub(super) fn take_records(&mut self) -> (StreamRecord, StreamRecord) {
+        let [mut stdout, mut stderr] =
+            self.pumps.each_mut().map(|pump| pump.as_mut().map(Pump::take_record).unwrap_or_default());
         if self.merged {
             stderr = StreamRecord { captured: stdout.captured, ..StreamRecord::default() };
         }

@@ -25,6 +25,8 @@ pub const REST_GRACE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     pub wall: Option<(Duration, TimeoutReason)>,
+    /// What is named as the limit when the time for all attempts together strikes.
+    pub budget: Option<Duration>,
     /// What the wall time may be extended to at most, with the reason to name there. None: it may not be.
     pub longest: Option<(Duration, TimeoutReason)>,
     pub idle: Option<Duration>,
@@ -40,6 +42,7 @@ impl Policy {
     pub fn of(limits: &Limits, leftovers: Leftovers) -> Self {
         Self {
             wall: limits.wall(),
+            budget: limits.budget.map(|budget| budget.whole),
             longest: limits.longest(),
             idle: limits.idle_timeout,
             warn: limits.warn_after,

@@ -52,6 +52,8 @@ pub enum Input {
     StartFailed,
     /// The leader ended.
     LeaderExited,
+    /// The leader ended, and not with the code 0.
+    LeaderFailed,
     /// No process of the tree is left.
     TreeEmpty,
     /// The job wrote, or told us something.

@@ -1,0 +1,249 @@
+//! The records of a journal: one JSON object on a line each, in the order of the fields as they stand here.
+//!
+//! Written by types that own nothing, read by one that knows every field and asks for none: a field that is new disturbs
+//! no older reader, and a line that is no record is told apart from one of a later version.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::batch::{Ended, Entry, Fingerprint, Verdict};
+use crate::model::envelope::ErrorCode;
+use crate::model::request::ResumeRule;
+use crate::model::signal::Signal;
+use crate::platform::procfs::Identity;
+use crate::time::clock::rfc3339;
+
+/// How every journal begins, and so what tells one from any other file.
+pub(in crate::batch) const BEGINNING: &[u8] = br#"{"journal":"runner","#;
+const FORMAT: &str = "runner";
+const VERSION: u32 = 1;
+/// A finished record without its id is never longer.
+const FINISHED_LENGTH: usize = 512;
+
+/// Who wrote what follows: a run of runner, and the machine that it ran on since when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::batch) struct Author {
+    pub(in crate::batch) run: String,
+    pub(in crate::batch) process: Identity,
+    /// None where the system has none.
+    pub(in crate::batch) boot_id: Option<String>,
+    /// What it took from the runs before.
+    pub(in crate::batch) rule: ResumeRule,
+}
+
+/// A record as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::batch) enum Record {
+    Run(Author),
+    Started {
+        seq: u64,
+        fingerprint: Fingerprint,
+        job_id: String,
+    },
+    Finished {
+        seq: u64,
+        fingerprint: Fingerprint,
+        verdict: Verdict,
+    },
+    /// The run came to its end.
+    RunEnded,
+    /// One of a later version, which may be left out.
+    Unknown,
+}
+
+/// Why a line is no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::batch) enum Unreadable {
+    /// It is torn, or never was a record.
+    Garbage,
+    /// The version of the journal, which is later than ours.
+    Later(u32),
+}
+
+#[derive(Serialize)]
+struct RunLine<'a> {
+    journal: &'static str,
+    version: u32,
+    event: &'static str,
+    run: &'a str,
+    pid: i32,
+    start_time: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boot_id: Option<&'a str>,
+    rule: &'static str,
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+struct StartedLine<'a> {
+    event: &'static str,
+    seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    fingerprint: String,
+    job_id: &'a str,
+    attempt: u32,
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+struct FinishedLine<'a> {
+    event: &'static str,
+    seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    fingerprint: String,
+    job_id: &'a str,
+    verdict: Verdict,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<ErrorCode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<Signal>,
+    attempts: usize,
+    duration_seconds: f64,
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+struct RunEndedLine<'a> {
+    event: &'static str,
+    run: &'a str,
+    timestamp: String,
+}
+
+/// Every field that we look at.
+#[derive(Deserialize)]
+struct AnyLine<'a> {
+    #[serde(borrow, default)]
+    journal: Option<Cow<'a, str>>,
+    version: Option<u32>,
+    #[serde(borrow, default)]
+    event: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    run: Option<Cow<'a, str>>,
+    pid: Option<i32>,
+    start_time: Option<u64>,
+    #[serde(borrow, default)]
+    boot_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    rule: Option<Cow<'a, str>>,
+    seq: Option<u64>,
+    #[serde(borrow, default)]
+    fingerprint: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    job_id: Option<Cow<'a, str>>,
+    verdict: Option<Verdict>,
+}
+
+/// The first record of a run.
+pub(in crate::batch) fn run(author: &Author, now: Duration) -> Vec<u8> {
+    line(&RunLine {
+        journal: FORMAT,
+        version: VERSION,
+        event: "run",
+        run: &author.run,
+        pid: author.process.pid,
+        start_time: author.process.start_time,
+        boot_id: author.boot_id.as_deref(),
+        rule: rule_name(author.rule),
+        timestamp: rfc3339(now),
+    })
+}
+
+pub(in crate::batch) fn started(entry: &Entry, job_id: &str, attempt: u32, now: Duration) -> Vec<u8> {
+    line(&StartedLine {
+        event: "started",
+        seq: entry.seq,
+        id: entry.id.as_deref(),
+        fingerprint: entry.fingerprint.to_string(),
+        job_id,
+        attempt,
+        timestamp: rfc3339(now),
+    })
+}
+
+pub(in crate::batch) fn finished(ended: &Ended) -> Vec<u8> {
+    let last = ended.attempts.last();
+    line(&FinishedLine {
+        event: "finished",
+        seq: ended.seq,
+        id: ended.id.as_deref(),
+        fingerprint: ended.fingerprint.to_string(),
+        job_id: &ended.job_id,
+        verdict: ended.verdict,
+        code: last.and_then(|attempt| attempt.code).or(ended.refusal.as_ref().map(|refusal| refusal.code)),
+        exit_code: last.and_then(|attempt| attempt.exit_code),
+        signal: last.and_then(|attempt| attempt.signal),
+        attempts: ended.attempts.len(),
+        duration_seconds: ended.duration().as_secs_f64(),
+        timestamp: rfc3339(ended.ended_at),
+    })
+}
+
+pub(in crate::batch) fn run_ended(author: &Author, now: Duration) -> Vec<u8> {
+    line(&RunEndedLine { event: "run_ended", run: &author.run, timestamp: rfc3339(now) })
+}
+
+/// The room that the finished record of a job takes at most.
+pub(in crate::batch) fn finished_length(id: Option<&str>) -> u64 {
+    let id = id.map_or(0, |id| serde_json::to_string(id).map_or(0, |json| json.len()));
+    (FINISHED_LENGTH + id) as u64
+}
+
+fn line(record: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(record).expect("text and numbers alone");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// What a line says, its newline left out.
+pub(in crate::batch) fn parse(line: &[u8]) -> Result<Record, Unreadable> {
+    let garbage = Unreadable::Garbage;
+    let any: AnyLine<'_> = serde_json::from_slice(line).map_err(|_| garbage)?;
+    if let Some(format) = &any.journal {
+        let version = any.version.filter(|_| format == FORMAT).ok_or(garbage)?;
+        if version > VERSION {
+            return Err(Unreadable::Later(version));
+        }
+        return author(&any).map(Record::Run).ok_or(garbage);
+    }
+    let fingerprint = || any.fingerprint.as_ref()?.parse().ok();
+    match any.event.as_deref().ok_or(garbage)? {
+        "started" => Ok(Record::Started {
+            seq: any.seq.ok_or(garbage)?,
+            fingerprint: fingerprint().ok_or(garbage)?,
+            job_id: any.job_id.ok_or(garbage)?.into_owned(),
+        }),
+        "finished" => Ok(Record::Finished {
+            seq: any.seq.ok_or(garbage)?,
+            fingerprint: fingerprint().ok_or(garbage)?,
+            verdict: any.verdict.ok_or(garbage)?,
+        }),
+        "run_ended" => Ok(Record::RunEnded),
+        _ => Ok(Record::Unknown),
+    }
+}
+
+fn author(line: &AnyLine<'_>) -> Option<Author> {
+    Some(Author {
+        run: line.run.as_deref()?.to_owned(),
+        process: Identity { pid: line.pid?, start_time: line.start_time? },
+        boot_id: line.boot_id.as_deref().map(str::to_owned),
+        rule: RULES.iter().find(|(_, name)| Some(*name) == line.rule.as_deref())?.0,
+    })
+}
+
+const RULES: [(ResumeRule, &str); 4] = [
+    (ResumeRule::All, "all"),
+    (ResumeRule::Failed, "failed"),
+    (ResumeRule::Unfinished, "unfinished"),
+    (ResumeRule::TimedOut, "timeout"),
+];
+
+fn rule_name(rule: ResumeRule) -> &'static str {
+    RULES.iter().find(|(known, _)| *known == rule).map_or("all", |(_, name)| name)
+}

@@ -1,0 +1,463 @@
+//! `runner batch`: its options, and how they become a request.
+//!
+//! Called by the parser of the command line and, for `resolve`, by `main` once the defaults are loaded. What cannot go
+//! together is refused in `batch_checks`, before a file is opened.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args, Command as Definition, ValueHint};
+
+use crate::app::config::{self, Config};
+use crate::cli::batch_values::{self, BatchTimeout, Jobs, Load};
+use crate::cli::exec;
+use crate::cli::job_options::{self, Limit, OtherLimitOptions, PlaceOptions, ProgressParser};
+use crate::error::{Error, Result};
+use crate::model::job::{Command, JobSpec, Stdin};
+use crate::model::request::{
+    AnswerOptions, BatchRequest, CiSystem, FailFast, Grouping, ItemInput, JobList, JournalRequest, MaxFailures,
+    OutputForm, ProgressForm, ResumeRule, StopRule, Template, TemplateCommand, Workers,
+};
+use crate::model::retry::Retry;
+use crate::time::duration;
+
+/// No timeout that comes of a median is shorter, where nobody said otherwise: a machine that hesitates is no reason to
+/// stop a job that takes a moment.
+const TIMEOUT_FLOOR: Duration = Duration::from_secs(1);
+
+/// The options of `batch` as they were given.
+#[derive(Args, Clone, Debug)]
+pub struct BatchOptions {
+    /// The list of jobs: JSON lines, a JSON array, or TOML [default: standard input]
+    #[arg(value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
+        value_parser = OsStringValueParser::new().try_map(batch_values::file))]
+    pub(crate) list: Option<PathBuf>,
+    /// The command to run for each item, passed on as it is
+    ///
+    /// Each word may hold placeholders, see below. No shell is involved.
+    #[arg(value_name = "COMMAND", last = true, hide_short_help = true, value_hint = ValueHint::CommandWithArguments)]
+    pub(crate) command: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) items: ItemOptions,
+    #[command(flatten)]
+    pub(crate) workers: WorkerOptions,
+    #[command(flatten)]
+    pub(crate) time: TimeOptions,
+    #[command(flatten)]
+    pub(crate) output: BatchOutputOptions,
+    #[command(flatten)]
+    pub(crate) records: RecordOptions,
+    #[command(flatten)]
+    pub(crate) stopping: StopOptions,
+    #[command(flatten)]
+    pub(crate) place: PlaceOptions,
+    /// What stood behind each `:::`; the parser never sees it.
+    #[arg(skip)]
+    pub(crate) words: Vec<Vec<OsString>>,
+}
+
+/// Jobs made of items.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Items")]
+pub struct ItemOptions {
+    /// Run the command for each line of standard input, not a list of jobs
+    ///
+    /// It is implied by -a and by ':::'.
+    #[arg(long)]
+    pub(crate) each: bool,
+    /// Run one line through a shell in place of a command
+    ///
+    /// An item is a positional parameter of the line and never a part of its text.
+    #[arg(short = 'c', value_name = "LINE", allow_hyphen_values = true, hide_short_help = true)]
+    pub(crate) line: Option<OsString>,
+    /// The shell for -c: sh, bash, or a path [default: sh]
+    #[arg(long, value_name = "SHELL", hide_short_help = true,
+        value_parser = OsStringValueParser::new().try_map(exec::parse_shell))]
+    pub(crate) shell: Option<OsString>,
+    /// Take items from this file, - for standard input; may be repeated
+    ///
+    /// Several inputs, be they files or words behind ':::', are combined, each item with each; their items are {1}, {2}
+    /// and so on.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath,
+        value_parser = OsStringValueParser::new().try_map(batch_values::arg_file))]
+    pub(crate) arg_file: Vec<ItemInput>,
+    /// Pair the items of several inputs, one from each, in place of combining all
+    #[arg(long, hide_short_help = true)]
+    pub(crate) link: bool,
+    /// Items end with a NUL byte, as find -print0 writes them, and not with a newline
+    #[arg(short = '0', long, hide_short_help = true)]
+    pub(crate) null: bool,
+    /// Give so many items to one job [default: 1]
+    #[arg(short = 'n', long, value_name = "N", value_parser = batch_values::items_per_job, allow_hyphen_values = true,
+        hide_short_help = true)]
+    pub(crate) max_args: Option<usize>,
+    /// Print the jobs and run none
+    #[arg(long, hide_short_help = true)]
+    pub(crate) dry_run: bool,
+}
+
+/// How many at once.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Workers")]
+pub struct WorkerOptions {
+    /// Run so many jobs at once [default: the number of CPUs]
+    ///
+    /// A number such as 4, a share of the CPUs that this process may use such as 200%, or so many more (+2) or fewer (-1).
+    #[arg(short, long, value_name = "N|N%", value_parser = batch_values::jobs, allow_hyphen_values = true)]
+    pub(crate) jobs: Option<Jobs>,
+    /// Begin no job while the load is higher, though one always runs
+    ///
+    /// A load such as 4.5, or a share of the CPUs such as 150%. Jobs that run are let be.
+    #[arg(long, value_name = "LOAD|N%", value_parser = batch_values::load, allow_hyphen_values = true,
+        hide_short_help = true)]
+    pub(crate) max_load: Option<Load>,
+    /// Begin no job while less memory is free, though one always runs
+    ///
+    /// What the kernel could free at once counts as free. Sizes are as for --capture-limit.
+    #[arg(long, value_name = "SIZE", value_parser = config::parse_size, allow_hyphen_values = true,
+        hide_short_help = true)]
+    pub(crate) min_free_memory: Option<u64>,
+}
+
+/// Deadlines of each job, and that of all.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct TimeOptions {
+    /// Stop a job after so long, or after so much of the median
+    ///
+    /// A duration is a number of seconds such as 60 or 1.5, or has units from large to small, each at most once: 90s,
+    /// 500ms, 2m, 1h30m, 1d. A share such as 300% is one of the median of the successes so far, and holds from three of
+    /// them on. The word none takes a default of the environment or of a configuration file back. What the list says of
+    /// a job is stronger.
+    #[arg(short, long, value_name = "DUR|N%|none", value_parser = batch_values::timeout, allow_hyphen_values = true)]
+    pub(crate) timeout: Option<BatchTimeout>,
+    /// Let no timeout that is a share of the median be shorter [default: 1s]
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, allow_hyphen_values = true, hide_short_help = true)]
+    pub(crate) timeout_floor: Option<Duration>,
+    /// Stop the whole batch after so long
+    ///
+    /// Jobs that run are stopped as by their timeout, and none begins.
+    #[arg(long, value_name = "DUR", value_parser = job_options::parse_limit, allow_hyphen_values = true)]
+    pub(crate) total_timeout: Option<Limit>,
+    #[command(flatten)]
+    pub(crate) other: OtherLimitOptions,
+}
+
+/// What comes out on stdout and stderr, and of what is kept.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct BatchOutputOptions {
+    /// Print outputs in the order of the list, not as jobs end
+    #[arg(short, long)]
+    pub(crate) keep_order: bool,
+    /// Print whole lines as they come, not each job's output as one
+    #[arg(long, hide_short_help = true)]
+    pub(crate) line_buffer: bool,
+    /// Print before each line whose it is: its item, its id or its number
+    #[arg(long, hide_short_help = true)]
+    pub(crate) tag: bool,
+    /// Let jobs write as they like, mixed as it comes
+    #[arg(short, long, hide_short_help = true)]
+    pub(crate) ungroup: bool,
+    /// Print neither outputs nor a summary
+    #[arg(short, long, hide_short_help = true)]
+    pub(crate) quiet: bool,
+    /// Print one JSON answer a line for each job, in place of outputs
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Also write the JSON answer of each job to a file of its own
+    ///
+    /// The name holds {#}, the number of the job, or {id}.
+    #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
+        value_parser = OsStringValueParser::new().try_map(batch_values::file))]
+    pub(crate) report: Option<PathBuf>,
+    /// Also write every byte of a job's output to a file of its own, as it comes
+    ///
+    /// The name holds {#}, the number of the job, or {id}.
+    #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
+        value_parser = OsStringValueParser::new().try_map(batch_values::file))]
+    pub(crate) log: Option<PathBuf>,
+    /// Keep so much of each stream for the answer [default: 256K]
+    ///
+    /// A quarter is kept from the head and the rest from the tail; what is printed is never cut. Sizes are bytes, or
+    /// have a K, M, G or T behind them, in powers of 1024.
+    #[arg(long, value_name = "SIZE", value_parser = config::parse_size, allow_hyphen_values = true, hide_short_help = true)]
+    pub(crate) capture_limit: Option<u64>,
+    /// How progress is shown: auto, bar, lines, json, none [default: auto]
+    ///
+    /// auto draws a line for each running job and one for all on a terminal, and writes a line now and then where CI is
+    /// set; lines does so in any case; json writes every event to standard error as a line of JSON.
+    #[arg(long, value_name = "FORM", value_parser = ProgressParser, hide_short_help = true, hide_possible_values = true)]
+    pub(crate) progress: Option<ProgressForm>,
+    /// Say more, such as which configuration files were read
+    #[arg(short, long, action = ArgAction::Count, hide_short_help = true)]
+    pub(crate) verbose: u8,
+    /// Print help: -h fits a screen, --help explains all options
+    #[arg(short, long, action = ArgAction::Help)]
+    help: Option<bool>,
+}
+
+/// Results for other programs.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Records")]
+pub struct RecordOptions {
+    /// Write the answers of all jobs to this file, or into this folder
+    ///
+    /// A file gets one line of JSON for each job. A name that ends in a slash, or a folder that is there, gets one folder
+    /// for each job, with stdout, stderr and the answer.
+    #[arg(long, value_name = "FILE|DIR/", hide_short_help = true, value_hint = ValueHint::AnyPath,
+        value_parser = OsStringValueParser::new().try_map(batch_values::file))]
+    pub(crate) results: Option<PathBuf>,
+    /// Write a JUnit report, as CI systems read it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
+        value_parser = OsStringValueParser::new().try_map(batch_values::file))]
+    pub(crate) junit: Option<PathBuf>,
+    /// Write a log in the columns of GNU parallel's
+    #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
+        value_parser = OsStringValueParser::new().try_map(batch_values::file))]
+    pub(crate) joblog: Option<PathBuf>,
+    /// Speak to a CI system: github, gitlab, teamcity, none [default: github where GITHUB_ACTIONS is true, else none]
+    ///
+    /// github writes annotations, the step summary and outputs; gitlab folds each job's output into a section; teamcity
+    /// writes service messages.
+    #[arg(long, value_name = "SYSTEM", hide_short_help = true, hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(["github", "gitlab", "teamcity", "none"]).map(batch_values::ci))]
+    pub(crate) ci: Option<Option<CiSystem>>,
+}
+
+/// When a batch ends early, and how it is gone on with.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Stop and resume")]
+pub struct StopOptions {
+    /// Begin no job after a failure; =now also stops those that run
+    #[arg(long, value_name = "soft|now", num_args = 0..=1, require_equals = true, default_missing_value = "soft",
+        hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(["soft", "now"]).map(batch_values::fail_fast))]
+    pub(crate) fail_fast: Option<FailFast>,
+    /// Begin no job once so many failed, or such a share of those that are over
+    ///
+    /// A share such as 5% is looked at from ten jobs on.
+    #[arg(long, value_name = "N|N%", value_parser = batch_values::max_failures, allow_hyphen_values = true,
+        hide_short_help = true)]
+    pub(crate) max_failures: Option<MaxFailures>,
+    /// Write down each start and end, so that the batch can be resumed
+    ///
+    /// The file must be new, or empty. Each record is one line of JSON, written before a start and after an end.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
+        value_parser = OsStringValueParser::new().try_map(batch_values::file))]
+    pub(crate) journal: Option<PathBuf>,
+    /// How the journal reaches the disk: group (default), each
+    ///
+    /// group hands over many records at once, a moment later; each waits for every single one. Either outlives a kill of
+    /// runner; the difference is what a loss of power can take.
+    #[arg(long, value_name = "WHEN", hide_short_help = true, hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(["group", "each"]).map(|word| word == "each"))]
+    pub(crate) journal_sync: Option<bool>,
+    /// Run what did not succeed in the batch that wrote this journal
+    ///
+    /// Jobs are known by their content: command, directory, variables and id. So the list may have been edited: what is
+    /// new in it runs, what succeeded does not. What is left of a killed run is ended first. The journal is gone on with.
+    #[arg(long, value_name = "JOURNAL", value_hint = ValueHint::FilePath,
+        value_parser = OsStringValueParser::new().try_map(batch_values::file))]
+    pub(crate) resume: Option<PathBuf>,
+    /// Of those run only: failed, unfinished, timeout
+    ///
+    /// failed are those that ended without success; timeout those of them that ran out of time; unfinished those that had
+    /// not ended, or not begun.
+    #[arg(long, value_name = "WHAT", hide_short_help = true, hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(["failed", "unfinished", "timeout"]).map(batch_values::resume_rule))]
+    pub(crate) resume_only: Option<ResumeRule>,
+}
+
+/// What the request depends on beside options and defaults. Tests make their own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machine {
+    /// How many CPUs this process may use, by its affinity and its control group.
+    pub(crate) cpus: usize,
+    pub(crate) ci: Option<CiSystem>,
+    pub(crate) stdin_is_terminal: bool,
+}
+
+impl Machine {
+    fn present() -> Self {
+        Self {
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            ci: batch_values::ci_around_us(std::env::var_os("GITHUB_ACTIONS").as_deref()),
+            stdin_is_terminal: std::io::stdin().is_terminal(),
+        }
+    }
+}
+
+impl BatchOptions {
+    /// Where an error goes that comes before the options are resolved. Reports are of jobs, never of the batch.
+    pub fn answer(&self) -> AnswerOptions {
+        AnswerOptions {
+            json: self.output.json,
+            report: None,
+            progress: self.output.progress.unwrap_or_default(),
+            error_format: None,
+            quiet: self.output.quiet,
+            verbose: self.output.verbose,
+        }
+    }
+
+    /// Jobs are made of items, and no list is read.
+    pub(crate) fn has_items(&self) -> bool {
+        self.items.each || !self.items.arg_file.is_empty() || !self.words.is_empty()
+    }
+
+    /// Where items come from: files first, then what stood on the command line.
+    pub(crate) fn inputs(&self) -> Vec<ItemInput> {
+        let words = self.words.iter().cloned().map(ItemInput::Words);
+        let inputs: Vec<_> = self.items.arg_file.iter().cloned().chain(words).collect();
+        if inputs.is_empty() { vec![ItemInput::Stdin] } else { inputs }
+    }
+
+    /// Jobs or items are read from standard input.
+    pub(crate) fn reads_stdin(&self) -> bool {
+        if self.has_items() {
+            self.inputs().iter().any(|input| matches!(input, ItemInput::Stdin))
+        } else {
+            self.list.as_ref().is_none_or(|list| list.as_os_str() == "-")
+        }
+    }
+
+    /// The request that these options make together with the defaults.
+    pub fn resolve(self, config: &Config) -> Result<BatchRequest> {
+        self.resolve_on(&Machine::present(), config)
+    }
+
+    pub(crate) fn resolve_on(self, machine: &Machine, config: &Config) -> Result<BatchRequest> {
+        let (timeout, timeout_share) = match self.time.timeout {
+            // Until the median is known there is no limit but the maximum; a default is taken back.
+            Some(BatchTimeout::Share(share)) => (Some(Limit(None)), Some(share)),
+            Some(BatchTimeout::Fixed(limit)) => (Some(limit), None),
+            None => (None, None),
+        };
+        let limits = self.time.other.resolve(timeout, config)?;
+        let timeout_floor = self.time.timeout_floor.unwrap_or(TIMEOUT_FLOOR);
+        let answer = AnswerOptions {
+            // Of each job, with its number or id put in.
+            report: self.output.report.clone(),
+            progress: self.output.progress.or(config.defaults.progress).unwrap_or_default(),
+            error_format: config.defaults.error_format,
+            ..self.answer()
+        };
+        let list = self.job_list(machine)?;
+        let mut place = self.place;
+        // Jobs that run side by side cannot share what is typed, and a list must not be eaten by its jobs.
+        let stdin = place.stdin.take().unwrap_or(Stdin::Null);
+        let defaults = JobSpec {
+            // Each entry brings its own.
+            command: Command::Argv(Vec::new()),
+            name: place.name.take(),
+            limits,
+            leftovers: self.time.other.leftovers.unwrap_or_default(),
+            retry: Retry::default(),
+            capture_limit: job_options::capture_limit(self.output.capture_limit, config),
+            log: self.output.log,
+            sd_notify: place.sd_notify,
+            surroundings: crate::model::job::Surroundings { stdin, ..place.into_surroundings() },
+        };
+        Ok(BatchRequest {
+            list,
+            defaults,
+            timeout_share,
+            timeout_floor,
+            workers: Workers {
+                slots: self.workers.jobs.unwrap_or(Jobs::Share(1.0)).slots(machine.cpus),
+                max_load: self.workers.max_load.map(|load| load.of(machine.cpus)),
+                min_free_memory: self.workers.min_free_memory,
+            },
+            total_timeout: self.time.total_timeout.and_then(|limit| limit.0),
+            stopping: StopRule {
+                fail_fast: self.stopping.fail_fast.unwrap_or_default(),
+                max_failures: self.stopping.max_failures,
+            },
+            journal: self.stopping.journal(),
+            output: OutputForm {
+                grouping: match (self.output.line_buffer, self.output.ungroup) {
+                    (true, _) => Grouping::Line,
+                    (_, true) => Grouping::None,
+                    _ => Grouping::Job,
+                },
+                keep_order: self.output.keep_order,
+                tag: self.output.tag,
+                silent: self.output.quiet && !self.output.json,
+            },
+            results: self.records.results,
+            junit: self.records.junit,
+            joblog: self.records.joblog,
+            ci: self.records.ci.unwrap_or(machine.ci),
+            dry_run: self.items.dry_run,
+            answer,
+        })
+    }
+
+    fn job_list(&self, machine: &Machine) -> Result<JobList> {
+        if self.has_items() {
+            let command = match &self.items.line {
+                Some(line) => TemplateCommand::Shell {
+                    shell: self.items.shell.clone().unwrap_or_else(|| "sh".into()),
+                    line: line.clone(),
+                },
+                None => TemplateCommand::Argv(self.command.clone()),
+            };
+            return Ok(JobList::Items(Template {
+                command,
+                inputs: self.inputs(),
+                link: self.items.link,
+                null_separated: self.items.null,
+                items_per_job: self.items.max_args.unwrap_or(1),
+            }));
+        }
+        match &self.list {
+            Some(list) if list.as_os_str() != "-" => Ok(JobList::File(list.clone())),
+            // Somebody at a terminal who named nothing expects no program that waits in silence.
+            None if machine.stdin_is_terminal => Err(Error::Invalid {
+                argument: Some("FILE".to_owned()),
+                message: "no jobs were named".to_owned(),
+                remediation:
+                    "Name a job list, or - to type one; or items, as in: runner batch --each -- gzip -9 < names, \
+                    or: runner batch -- gzip -9 ::: *.log"
+                        .to_owned(),
+            }),
+            _ => Ok(JobList::Stdin),
+        }
+    }
+}
+
+impl StopOptions {
+    fn journal(&self) -> Option<JournalRequest> {
+        let path = self.resume.clone().or_else(|| self.journal.clone())?;
+        Some(JournalRequest {
+            path,
+            sync_each: self.journal_sync.unwrap_or_default(),
+            resume: self.resume.is_some().then(|| self.resume_only.unwrap_or_default()),
+        })
+    }
+}
+
+/// The verb as the parser needs it. Examples and tables are added where help is asked for, see `help`.
+pub(crate) fn definition() -> Definition {
+    let verb = Definition::new("batch")
+        .bin_name("runner batch")
+        .override_usage(
+            "runner batch [OPTIONS] [FILE|-]\n       \
+             runner batch [OPTIONS] --each [--] COMMAND [ARG]...\n       \
+             runner batch [OPTIONS] [--] COMMAND [ARG]... ::: ITEM...",
+        )
+        .disable_help_flag(true)
+        .args_override_self(true);
+    let verb = BatchOptions::augment_args(verb).about("Run many jobs, so many at a time, under one watchdog");
+    // What is said of one job in other verbs is said here of all, and short help has no room for most of it.
+    let verb = ["cwd", "env", "max_timeout", "idle_timeout", "grace", "signal", "leftovers"]
+        .into_iter()
+        .fold(verb, |verb, name| verb.mut_arg(name, |arg| arg.hide_short_help(true)));
+    verb.mut_arg("stdin", |arg| arg.help("Standard input: inherit, null, or a file to read [default: null]"))
+        .mut_arg("name", |arg| arg.help("What to call jobs in answers that have no name of their own"))
+        .long_about(None)
+}
