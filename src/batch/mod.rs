@@ -6,8 +6,11 @@
 pub mod admission;
 pub mod foreman;
 pub mod journal;
+mod locks;
 pub mod median;
+mod needs;
 pub mod resume;
 pub mod scheduler;
 pub mod source;
+mod stopping;
 pub mod tries;

@@ -246,6 +246,11 @@ impl Memory {
         Some((author, self.open.values().flat_map(|open| &open.job_ids).map(String::as_str).collect()))
     }
 
+    /// A job began here, in whatever run.
+    pub(super) fn has_jobs(&self) -> bool {
+        !(self.open.is_empty() && self.succeeded.is_empty() && self.unsuccessful.is_empty())
+    }
+
     /// The last run that wrote here.
     pub(super) fn author(&self) -> Option<&Author> {
         self.author.as_ref()

@@ -10,6 +10,7 @@ use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::descriptors::{self, Moved};
+use super::folder::Folder;
 
 /// A FIFO's reader may come a moment later than we do.
 const OPEN_TRIES: u32 = 50;
@@ -120,28 +121,23 @@ pub fn replace_with(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> io::Res
 /// A file for bytes that only we read again, in `$TMPDIR` or where the system keeps such files. It has no name: nothing is
 /// left of it once it is closed.
 pub fn temporary() -> io::Result<File> {
-    unnamed_in(&std::env::temp_dir())
+    unnamed(&std::env::temp_dir())
 }
 
-/// The same for bytes that will be part of this file, on its disk where that can be.
+/// A file without a name for what will be part of this one, on the same disk where that can be.
 pub fn draft(path: &Path) -> io::Result<File> {
-    if !is_replaced(path) {
-        return temporary();
-    }
-    unnamed_in(folder_of(&resolve(path)?))
+    if is_replaced(path) { unnamed(folder_of(&resolve(path)?)) } else { temporary() }
 }
 
-fn unnamed_in(folder: &Path) -> io::Result<File> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    match rustix::fs::open(folder, flags | OFlags::TMPFILE, Mode::from_raw_mode(0o600)) {
-        Ok(file) => return Ok(file.into()),
-        // Not every file system can, and older kernels see no more than a folder opened for writing.
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {}
-        Err(errno) => return Err(errno.into()),
+/// A file that can be written and read and has no name.
+fn unnamed(folder: &Path) -> io::Result<File> {
+    if let Some(file) = Folder::open(folder)?.create_unnamed()? {
+        return Ok(file);
     }
-    let path = folder.join(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
-    let file = rustix::fs::open(&path, flags | OFlags::CREATE | OFlags::EXCL, Mode::from_raw_mode(0o600))?;
-    fs::remove_file(&path)?;
+    let name = folder.join(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL;
+    let file = rustix::fs::open(&name, flags, Mode::from_raw_mode(0o600))?;
+    fs::remove_file(&name)?;
     Ok(file.into())
 }
 

@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use super::process;
@@ -17,6 +19,8 @@ use crate::model::signal::Signal;
 /// How often to look at most, with a pause in between.
 const ROUNDS: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(20);
+/// For all of it.
+const LIMIT: Duration = Duration::from_secs(30);
 /// So many looks in a row must find nothing: a process that forks while the list is read may hide a child.
 const QUIET_ROUNDS: u32 = 2;
 /// Guards end their jobs by themselves once their runner is dead. One that has not after so many looks is ended, too.
@@ -45,8 +49,16 @@ pub struct Remains {
 }
 
 impl Remains {
-    /// Ends them and waits until they are gone. Gives how many were ended, and those that live all the same.
-    pub fn end(&self) -> (usize, Vec<ProcessRow>) {
+    /// Ends them and waits until they are gone. Gives how many were ended, and those that live all the same. None: the
+    /// system does not let us look.
+    pub fn end(self) -> Option<(usize, Vec<ProcessRow>)> {
+        // The kernel lets a reader of an environment wait for a process that is stuck in it.
+        let (sender, result) = mpsc::channel();
+        thread::Builder::new().spawn(move || sender.send(self.end_all())).ok()?;
+        result.recv_timeout(LIMIT).ok()
+    }
+
+    fn end_all(&self) -> (usize, Vec<ProcessRow>) {
         let kept = line_of_descent();
         let mut ended = BTreeSet::new();
         let mut quiet = 0;

@@ -47,14 +47,22 @@ pub struct Journal {
     syncer: Option<Syncer>,
     /// The room that is set aside for the end of each job that runs.
     promised: HashMap<u64, u64>,
+    promised_in_all: u64,
 }
 
 impl Journal {
     /// Begins a journal or, to resume, locks and repairs it and ends what is left of a run that was killed.
     pub fn open(request: &JournalRequest) -> Result<(Self, Earlier)> {
         let path = &request.path;
-        let file = open_locked(request)?;
+        let file = open_locked(path)?;
         let reading = read(&file, path)?;
+        if request.resume.is_none() && reading.memory.has_jobs() {
+            return Err(Error::Invalid {
+                argument: Some("--journal".to_owned()),
+                message: format!("the journal {} holds an earlier run", path.display()),
+                remediation: format!("Go on with it: --resume {}; or remove it, to begin anew", path.display()),
+            });
+        }
         let mut ended_processes = 0;
         if let Some((killed, job_ids)) = reading.memory.killed_run() {
             ended_processes = end_remains(path, killed, &job_ids)?;
@@ -81,7 +89,8 @@ impl Journal {
                 Some(Syncer::start(move || file.sync_data())?)
             }
         };
-        let journal = Self { path: path.clone(), file, appender, author, syncer, promised: HashMap::new() };
+        let journal =
+            Self { path: path.clone(), file, appender, author, syncer, promised: HashMap::new(), promised_in_all: 0 };
         let mut earlier = reading.earlier();
         earlier.ended_processes = ended_processes;
         Ok((journal, earlier))
@@ -91,21 +100,24 @@ impl Journal {
     pub fn started(&mut self, entry: &Entry, job_id: &str, attempt: u32) -> Result<()> {
         self.tell_failed_sync()?;
         let promised = record::finished_length(entry.id.as_deref());
-        let running: u64 = self.promised.values().sum();
-        let is_new = !self.promised.contains_key(&entry.seq);
+        let room = match self.promised.contains_key(&entry.seq) {
+            true => self.promised_in_all,
+            false => self.promised_in_all + promised,
+        };
         let record = record::started(entry, job_id, attempt, unix_time());
-        let room = running + if is_new { promised } else { 0 };
         self.appender.write(&record, room).map_err(cannot_write(&self.path))?;
         self.promised.insert(entry.seq, promised);
+        self.promised_in_all = room;
         self.sync()
     }
 
     /// A job is over. On an error its record is kept, and written with the next one if that is possible; no new job
     /// should begin then.
     pub fn ended(&mut self, ended: &Ended) -> Result<()> {
-        let has_begun = self.promised.remove(&ended.seq).is_some();
-        if ended.verdict == Verdict::Skipped && !has_begun {
-            return Ok(());
+        match self.promised.remove(&ended.seq) {
+            Some(promised) => self.promised_in_all -= promised,
+            None if ended.verdict == Verdict::Skipped => return Ok(()),
+            None => {}
         }
         self.appender.write_surely(record::finished(ended)).map_err(cannot_write(&self.path))?;
         self.sync()?;
@@ -213,8 +225,7 @@ impl Storage for JournalFile {
 }
 
 /// Opens the file and locks it. It is the one that the path leads to then.
-fn open_locked(request: &JournalRequest) -> Result<File> {
-    let path = &request.path;
+fn open_locked(path: &Path) -> Result<File> {
     let help = "Name a file in a folder that exists and may be written";
     loop {
         let opened = OpenOptions::new().read(true).append(true).create(true).open(path);
@@ -227,19 +238,10 @@ fn open_locked(request: &JournalRequest) -> Result<File> {
                 remediation: "Name a file that can be locked and read again".to_owned(),
             });
         }
-        if request.resume.is_none() && metadata.len() > 0 {
-            return Err(Error::Invalid {
-                argument: Some("--journal".to_owned()),
-                message: format!("the journal {} holds an earlier run", path.display()),
-                remediation: format!("Go on with it: --resume {}; or remove it, to begin anew", path.display()),
-            });
-        }
         lock(&file, path)?;
         let is_same = |there: fs::Metadata| (there.dev(), there.ino()) == (metadata.dev(), metadata.ino());
-        // Somebody may have put another one in its place while we waited, or begun a run in it.
-        let length = file.metadata().map_or(0, |metadata| metadata.len());
-        let is_ours = request.resume.is_some() || length == 0;
-        if is_ours && fs::metadata(path).is_ok_and(is_same) {
+        // Somebody may have put another one in its place while we waited.
+        if fs::metadata(path).is_ok_and(is_same) {
             return Ok(file);
         }
     }
@@ -297,9 +299,9 @@ fn read(mut file: &File, path: &Path) -> Result<Reading> {
     file.rewind().map_err(Error::path("read the journal", path, help))?;
     Reading::read(&mut BufReader::with_capacity(1 << 16, file)).map_err(|problem| match problem {
         NoJournal::Other => Error::Invalid {
-            argument: Some("--resume".to_owned()),
+            argument: Some("--journal".to_owned()),
             message: format!("{} is no journal", path.display()),
-            remediation: "Give the file that --journal wrote, or one that does not exist yet".to_owned(),
+            remediation: "Give a file that --journal wrote, or one that does not exist yet".to_owned(),
         },
         NoJournal::Later(version) => Error::Invalid {
             argument: Some("--resume".to_owned()),
@@ -330,13 +332,19 @@ fn end_remains(path: &Path, killed: &Author, job_ids: &[&str]) -> Result<usize> 
         return Err(in_use(path, Some(killed)));
     }
     let marks = job_ids.iter().map(|id| format!("{JOB_ID}={id}").into_bytes()).collect();
-    let (ended, left) = Remains { since: killed.process.start_time, marks }.end();
+    let help = "End them, or wait until they are gone, and resume again";
+    let Some((ended, left)) = (Remains { since: killed.process.start_time, marks }).end() else {
+        return Err(Error::Conflict {
+            message: "cannot look for processes of the killed run: one of this machine is stuck".to_owned(),
+            remediation: help.to_owned(),
+        });
+    };
     if left.is_empty() {
         return Ok(ended);
     }
     let named: Vec<String> = left.iter().map(|row| format!("{} ({})", row.pid, row.command)).collect();
     Err(Error::Conflict {
         message: format!("processes of the killed run cannot be ended: {}", named.join(", ")),
-        remediation: "End them, or wait until they are gone, and resume again".to_owned(),
+        remediation: help.to_owned(),
     })
 }
