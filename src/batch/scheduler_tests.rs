@@ -473,8 +473,7 @@ fn planned(count: u64) -> impl Strategy<Value = Planned> {
         };
         locks.into_iter().map(lock).collect()
     });
-    let priority =
-        prop_oneof![1 => Just(Priority::Critical), 1 => Just(Priority::High), 3 => Just(Priority::Normal), 1 => Just(Priority::Low)];
+    let priority = prop_oneof![1 => Just(Priority::Critical), 1 => Just(Priority::High), 3 => Just(Priority::Normal), 1 => Just(Priority::Low)];
     let verdict = prop_oneof![
         6 => Just(Verdict::Succeeded),
         1 => Just(Verdict::Flaky),
