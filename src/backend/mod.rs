@@ -24,6 +24,8 @@ pub struct Assignment {
     pub streams: Streams,
     /// Unlike any other job's.
     pub job_id: String,
+    /// Which attempt of the job it is, from 1.
+    pub attempt: u32,
     /// The terminal that the job's output shares with a bar, where there is one.
     pub stage: Option<Arc<Stage>>,
     /// How often the foreman hears that time passed. None: never.

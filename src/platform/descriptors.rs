@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::pipe::{PipeFlags, SpliceFlags};
@@ -237,6 +237,16 @@ fn wait_writable(to: BorrowedFd<'_>, limit: Option<Duration>) -> bool {
     }
 }
 
+/// Where in what it leads to the next byte is read. None: it has no such place, as a pipe has none.
+pub fn position(descriptor: BorrowedFd<'_>) -> Option<u64> {
+    rustix::fs::seek(descriptor, SeekFrom::Current(0)).ok()
+}
+
+/// Goes there, for everybody who shares the descriptor.
+pub fn go_to(descriptor: BorrowedFd<'_>, position: u64) -> Result<()> {
+    rustix::fs::seek(descriptor, SeekFrom::Start(position)).map(drop).map_err(Error::system("go back in the input"))
+}
+
 /// /dev/null, for a job without input.
 pub fn null_input() -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
@@ -265,8 +275,17 @@ pub fn input(path: &Path) -> Result<OwnedFd> {
 
 /// A file to write to for the user: made anew where it is regular or absent, else written as it is.
 pub fn output(path: &Path, remediation: &str) -> Result<OwnedFd> {
+    open_output(path, OFlags::TRUNC, remediation)
+}
+
+/// The same, but what is in the file stays, and writes go behind it.
+pub fn more_output(path: &Path, remediation: &str) -> Result<OwnedFd> {
+    open_output(path, OFlags::APPEND, remediation)
+}
+
+fn open_output(path: &Path, manner: OFlags, remediation: &str) -> Result<OwnedFd> {
     let mode = Mode::from_raw_mode(0o666);
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let flags = OFlags::WRONLY | OFlags::CREATE | manner | OFlags::CLOEXEC | OFlags::NOCTTY;
     if let Some(own) = super::files::own_descriptor(path) {
         // It has a position that others share, and must not be cut off.
         return duplicate(own);

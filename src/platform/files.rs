@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::descriptors::{self, Moved};
+use super::folder::Folder;
 
 /// A FIFO's reader may come a moment later than we do.
 const OPEN_TRIES: u32 = 50;
@@ -92,11 +93,16 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 
 /// Puts `bytes` into the file, as a whole or not at all where it is regular or absent. Its permissions are kept.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, &mut |file| file.write_all(bytes))
+}
+
+/// The same with what `fill` writes. It is called again where a first way turns out to be closed.
+pub fn replace_with(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     if let Some(descriptor) = own_descriptor(path) {
-        return written(descriptors::write_patiently(descriptor, bytes, PATIENCE)?);
+        return fill(&mut Patient(descriptor));
     }
     if is_special(path) {
-        return write_special(path, bytes);
+        return fill(&mut Patient(open_special(path)?.as_fd()));
     }
     let target = resolve(path)?;
     let name = target.file_name().ok_or(io::ErrorKind::IsADirectory)?;
@@ -104,33 +110,53 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     temporary_name.push(name);
     temporary_name.push(format!(".{}.tmp", uuid::Uuid::now_v7().simple()));
     let temporary = folder_of(&target).join(temporary_name);
-    write_whole(&temporary, bytes, &target).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+    write_whole(&temporary, fill, &target).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
     fs::rename(&temporary, &target).or_else(|error| {
         let _ = fs::remove_file(&temporary);
         // A file that is a mount point of its own, as containers make them, can only be written in place.
-        if error.raw_os_error() == Some(libc::EBUSY) { fs::write(&target, bytes) } else { Err(error) }
+        if error.raw_os_error() == Some(libc::EBUSY) { fill(&mut File::create(&target)?) } else { Err(error) }
     })
 }
 
 /// A file for bytes that only we read again, in `$TMPDIR` or where the system keeps such files. It has no name: nothing is
 /// left of it once it is closed.
 pub fn temporary() -> io::Result<File> {
-    let folder = std::env::temp_dir();
-    let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    match rustix::fs::open(&folder, flags | OFlags::TMPFILE, Mode::from_raw_mode(0o600)) {
-        Ok(file) => return Ok(file.into()),
-        // Not every file system can, and older kernels see no more than a folder opened for writing.
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {}
-        Err(errno) => return Err(errno.into()),
+    unnamed(&std::env::temp_dir())
+}
+
+/// A file without a name for what will be part of this one, on the same disk where that can be.
+pub fn draft(path: &Path) -> io::Result<File> {
+    if is_replaced(path) { unnamed(folder_of(&resolve(path)?)) } else { temporary() }
+}
+
+/// A file that can be written and read and has no name.
+fn unnamed(folder: &Path) -> io::Result<File> {
+    if let Some(file) = Folder::open(folder)?.create_unnamed()? {
+        return Ok(file);
     }
-    let path = folder.join(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
-    let file = rustix::fs::open(&path, flags | OFlags::CREATE | OFlags::EXCL, Mode::from_raw_mode(0o600))?;
-    fs::remove_file(&path)?;
+    let name = folder.join(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL;
+    let file = rustix::fs::open(&name, flags, Mode::from_raw_mode(0o600))?;
+    fs::remove_file(&name)?;
     Ok(file.into())
 }
 
-/// Writes to what is no regular file. One that nobody reads is given up, since an answer must not wait for ever.
-fn write_special(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// A writer that gives up where nobody reads.
+struct Patient<'a>(BorrowedFd<'a>);
+
+impl Write for Patient<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        written(descriptors::write_patiently(self.0, bytes, PATIENCE)?)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Opens what is no regular file. One that nobody reads is given up, since an answer must not wait for ever.
+fn open_special(path: &Path) -> io::Result<OwnedFd> {
     // Without a reader, opening a FIFO in this way fails at once.
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let mut opened = rustix::fs::open(path, flags, Mode::empty());
@@ -141,7 +167,7 @@ fn write_special(path: &Path, bytes: &[u8]) -> io::Result<()> {
         super::process::nap(OPEN_PAUSE);
         opened = rustix::fs::open(path, flags, Mode::empty());
     }
-    written(descriptors::write_patiently(opened?.as_fd(), bytes, PATIENCE)?)
+    Ok(opened?)
 }
 
 fn written(moved: Moved) -> io::Result<()> {
@@ -151,13 +177,17 @@ fn written(moved: Moved) -> io::Result<()> {
     }
 }
 
-fn write_whole(temporary: &Path, bytes: &[u8], target: &Path) -> io::Result<()> {
+fn write_whole(
+    temporary: &Path,
+    fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    target: &Path,
+) -> io::Result<()> {
     // Never through a link that somebody put there.
     let mut file = File::create_new(temporary)?;
     if let Ok(metadata) = fs::metadata(target) {
         let _ = file.set_permissions(metadata.permissions());
     }
-    file.write_all(bytes)?;
+    fill(&mut file)?;
     // The rename must not become durable before the content.
     Ok(rustix::fs::fsync(file.as_fd())?)
 }
@@ -165,10 +195,11 @@ fn write_whole(temporary: &Path, bytes: &[u8], target: &Path) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::{self, Seek, Write};
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
 
-    use super::{check_writable, replace, temporary};
+    use super::{check_writable, draft, replace, replace_with, temporary};
 
     #[test]
     fn a_temporary_file_has_no_name_and_can_be_read_again() {
@@ -193,6 +224,32 @@ mod tests {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "a temporary file was left");
+    }
+
+    #[test]
+    fn what_cannot_be_made_whole_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "old").unwrap();
+        let mut fill = |to: &mut dyn Write| {
+            to.write_all(b"half")?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        };
+        assert_eq!(replace_with(&file, &mut fill).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read(&file).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file was left");
+    }
+
+    #[test]
+    fn a_draft_has_no_name() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [&folder.path().join("file"), Path::new("/dev/null")] {
+            let mut draft = draft(path).unwrap();
+            draft.write_all(b"some").unwrap();
+            draft.rewind().unwrap();
+            assert_eq!(io::read_to_string(draft).unwrap(), "some");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -6,10 +6,12 @@
 use crate::model::envelope::Envelope;
 
 pub mod bar;
+pub mod batch_summary;
 pub mod events;
 pub mod json;
 pub mod lines;
 pub mod progress_lines;
+pub mod records;
 pub mod taskbar;
 pub mod text;
 
