@@ -4,6 +4,8 @@
 
 pub mod answer;
 pub mod batch;
+mod batch_order;
+pub mod batch_output;
 pub mod completions;
 pub mod config;
 mod config_file;
@@ -14,6 +16,7 @@ pub mod man;
 pub mod notify;
 pub mod op;
 pub mod port;
+pub mod results;
 pub mod schema;
 mod single;
 mod streams;

@@ -129,6 +129,12 @@ pub fn temporary() -> io::Result<File> {
     Ok(file.into())
 }
 
+/// Gives back the room of so many bytes of a file, where the file system can.
+pub fn punch(file: &File, offset: u64, length: u64) {
+    let flags = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
+    let _ = rustix::fs::fallocate(file, flags, offset, length);
+}
+
 /// Writes to what is no regular file. One that nobody reads is given up, since an answer must not wait for ever.
 fn write_special(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Without a reader, opening a FIFO in this way fails at once.
