@@ -31,10 +31,11 @@ fn every_attempt_is_seen_and_the_bar_counts_them() {
     let mut terminal = desk(&scratch);
     terminal.line(&format!("{BAR} --retries 3 --retry-delay 0 -- sh job.sh"));
     let typed = format!("ready> {BAR} --retries 3 --retry-delay 0 -- sh job.sh");
+    let (typed, wrapped) = typed.split_at(80);
     let announced = "runner: attempt 1 of 4 exited with code 75; trying again at once";
-    terminal.shows(&[&typed, "try 1", announced, "try 2", "", "* job  attempt 2/4  T"]);
+    terminal.shows(&[typed, wrapped, "try 1", announced, "try 2", "", "* job  attempt 2/4  T"]);
     scratch.write("go", "");
-    terminal.shows(&[&typed, "try 1", announced, "try 2", "ready>"]);
+    terminal.shows(&[typed, wrapped, "try 1", announced, "try 2", "ready>"]);
     terminal.prompt();
     assert_eq!(terminal.status(), 0);
 }

@@ -215,7 +215,7 @@ fn the_time_for_all_attempts_stops_the_one_that_runs() {
     let answer = done.json();
     let details = &answer["error"]["details"];
     assert_eq!((&details["reason"], &details["timeout_seconds"]), (&json!("total_budget"), &json!(0.7)));
-    assert_eq!(answer["error"]["message"], "All attempts together exceeded 0.7 seconds");
+    assert_eq!(answer["error"]["message"], "Operation exceeded the total time of 0.7 seconds");
     assert_eq!(tally.count(), 2);
 }
 
@@ -273,7 +273,8 @@ fn how_it_stands_is_told_during_a_delay_too() {
 
 #[test]
 fn retries_without_an_end_and_without_delays_can_be_stopped() {
-    let mut run = exec("-v --retries 4000000000 --retry-delay 0 --retry-on error").job(["/nonexistent/program"]).start();
+    let mut run =
+        exec("-v --retries 4000000000 --retry-delay 0 --retry-on error").job(["/nonexistent/program"]).start();
     run.wait_for_stderr("attempt 3 of 4000000001");
     run.signal(libc::SIGTERM);
     let done = run.finish();
