@@ -26,6 +26,35 @@ fn a_bar_stands_below_the_lines_and_nothing_of_it_remains() {
 }
 
 #[test]
+fn every_attempt_is_seen_and_the_bar_counts_them() {
+    let (scratch, _leash) = job(&format!("echo \"try $RUNNER_ATTEMPT\"; [ $RUNNER_ATTEMPT = 2 ] || exit 75; {GATE}"));
+    let mut terminal = desk(&scratch);
+    terminal.line(&format!("{BAR} --retries 3 --retry-delay 0 -- sh job.sh"));
+    let typed = format!("ready> {BAR} --retries 3 --retry-delay 0 -- sh job.sh");
+    let (typed, wrapped) = typed.split_at(80);
+    let announced = "runner: attempt 1 of 4 exited with code 75; trying again at once";
+    terminal.shows(&[typed, wrapped, "try 1", announced, "try 2", "", "* job  attempt 2/4  T"]);
+    scratch.write("go", "");
+    terminal.shows(&[typed, wrapped, "try 1", announced, "try 2", "ready>"]);
+    terminal.prompt();
+    assert_eq!(terminal.status(), 0);
+}
+
+#[test]
+fn the_wait_for_another_attempt_is_counted_down() {
+    let (scratch, _leash) = job("exit 75");
+    let mut terminal = desk(&scratch);
+    terminal.line(&format!("{BAR} --retries 3 --retry-delay 10m -- sh job.sh"));
+    terminal.picture_when("the bar counts down", |now| {
+        now.rows.iter().any(|row| row.contains("job  attempt 2/4 begins in "))
+    });
+    terminal.send(b"\x03");
+    terminal.expect("cancelled by SIGINT before its next attempt");
+    terminal.prompt();
+    assert_eq!(terminal.status(), 130);
+}
+
+#[test]
 fn the_cursor_stays_at_the_end_of_a_prompt() {
     let (scratch, _leash) = job("printf 'name? '; read name; echo \"hello $name\"");
     let mut terminal = desk(&scratch);

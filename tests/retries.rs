@@ -157,9 +157,7 @@ fn what_cannot_be_begun_is_tried_again_where_errors_are_named() {
         .job([program.as_os_str()])
         .start();
     run.wait_for_stderr("attempt 2 of 51");
-    fs::write(tally.path("new"), "#!/bin/sh\nexit 0\n").expect("a script");
-    support::set_mode(&tally.path("new"), 0o755);
-    fs::rename(tally.path("new"), &program).expect("in place");
+    put_script(&program, "#!/bin/sh\nexit 0\n");
     let done = run.finish();
     done.assert_code(0);
     let answer = done.answer();
@@ -217,7 +215,7 @@ fn the_time_for_all_attempts_stops_the_one_that_runs() {
     let answer = done.json();
     let details = &answer["error"]["details"];
     assert_eq!((&details["reason"], &details["timeout_seconds"]), (&json!("total_budget"), &json!(0.7)));
-    assert_eq!(answer["error"]["message"], "All attempts together exceeded 0.7 seconds");
+    assert_eq!(answer["error"]["message"], "Operation exceeded the total time of 0.7 seconds");
     assert_eq!(tally.count(), 2);
 }
 
@@ -260,6 +258,27 @@ fn an_interrupt_during_a_delay_is_died_of() {
     run.signal(libc::SIGINT);
     let done = run.finish();
     done.assert_died_of(libc::SIGINT);
+    assert_eq!(done.answer()["error"]["code"], "CANCELLED");
+}
+
+#[test]
+fn how_it_stands_is_told_during_a_delay_too() {
+    let mut run = exec("--name build --retries 9 --retry-delay 10m").sh("exit 75").start();
+    run.wait_for_stderr("trying again");
+    run.signal(libc::SIGUSR1);
+    run.wait_for_stderr("runner: build: attempt 2 of 10 begins in ");
+    run.signal(libc::SIGTERM);
+    run.finish().assert_code(143);
+}
+
+#[test]
+fn retries_without_an_end_and_without_delays_can_be_stopped() {
+    let mut run =
+        exec("-v --retries 4000000000 --retry-delay 0 --retry-on error").job(["/nonexistent/program"]).start();
+    run.wait_for_stderr("attempt 3 of 4000000001");
+    run.signal(libc::SIGTERM);
+    let done = run.finish();
+    done.assert_code(143);
     assert_eq!(done.answer()["error"]["code"], "CANCELLED");
 }
 
@@ -374,6 +393,19 @@ fn the_log_holds_all_attempts_one_after_the_other() {
     let line = "echo \"out $n\"; [ $n = 3 ]";
     tally.exec("-q --retries 5 --retry-delay 0 --log", line).arg(&log).run().assert_code(0);
     assert_eq!(fs::read_to_string(&log).expect("a log"), "out 1\nout 2\nout 3\n");
+}
+
+#[test]
+fn a_log_that_an_attempt_could_not_begin_is_no_older_one() {
+    let tally = Tally::new();
+    let (log, program) = (tally.path("log"), tally.path("late"));
+    fs::write(&log, "older\n").expect("our own folder");
+    let options = "--retries 50 --retry-delay 100ms --retry-backoff 1 --retry-on error --log";
+    let mut run = exec(options).arg(&log).job([program.as_os_str()]).start();
+    run.wait_for_stderr("attempt 2 of 51");
+    put_script(&program, "#!/bin/sh\necho new\n");
+    run.finish().assert_code(0);
+    assert_eq!(fs::read_to_string(&log).expect("a log"), "new\n");
 }
 
 #[test]
@@ -507,6 +539,14 @@ fn attempts_are_lines_of_progress() {
     let told = text.lines().filter(|line| line.contains("attempt 1 of 2 exited with code 75")).count();
     assert_eq!(told, 1, "{text}");
     assert!(text.contains("runner: build: failed"), "{text}");
+}
+
+/// A program that is there at once, and whole.
+fn put_script(path: &Path, text: &str) {
+    let aside = path.with_extension("new");
+    fs::write(&aside, text).expect("a script");
+    support::set_mode(&aside, 0o755);
+    fs::rename(&aside, path).expect("in place");
 }
 
 fn make_fifo(path: &Path) {

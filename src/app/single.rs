@@ -14,6 +14,9 @@ use crate::model::job::Limits;
 use crate::model::outcome::{Cause, End, Outcome};
 use crate::time::clock::Moment;
 
+/// Between two attempts signals and deadlines are looked at, also where no delay was asked for.
+const BREATH: Duration = Duration::from_micros(1);
+
 /// What there is to say of a job that is over, beside its outcome.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
@@ -62,13 +65,15 @@ where
         let limits = self.tries.begin(now);
         match (self.prepare)(self.tries.number(), limits) {
             Ok(mut assignment) => {
+                // The log of an earlier run is no part of ours.
+                assignment.attempt = self.tries.number_begun();
                 assignment.spec.leftovers = self.tries.leftovers(assignment.spec.leftovers);
                 self.pulse = assignment.pulse;
                 Next::Start(Box::new(assignment))
             }
             Err(error) => {
                 self.refused(0, error, now);
-                self.next(now)
+                self.await_turn()
             }
         }
     }
@@ -79,21 +84,33 @@ where
             let of = self.tries.most();
             (self.listener)(Event::RetryPlanned { attempt: Box::new(attempt.clone()), of, delay });
         }
-        self.state = State::Waiting { since: now, until: now + delay, last, next_pulse: now };
+        let until = now + delay.max(BREATH);
+        self.state = State::Waiting { since: now, until, last, next_pulse: now };
+    }
+
+    /// When to ask again.
+    fn await_turn(&self) -> Next {
+        let State::Waiting { until, next_pulse, .. } = self.state else { return Next::Over };
+        Next::Wait { until: Some(if self.pulse.is_some() { until.min(next_pulse) } else { until }) }
+    }
+
+    /// How it stands while nothing runs.
+    fn standing(&self, now: Moment) -> Option<Live> {
+        let State::Waiting { since, until, .. } = self.state else { return None };
+        let place = Place { number: self.tries.number() + 1, of: self.tries.most() };
+        Some(Live { elapsed: now - since, attempt: Some(place), begins_in: Some(until - now), ..Live::default() })
     }
 
     /// Tells that time passes, as a running job would.
     fn tell_wait(&mut self, now: Moment) {
-        let (State::Waiting { since, until, next_pulse, .. }, Some(pulse)) = (&mut self.state, self.pulse) else {
-            return;
-        };
+        let (State::Waiting { next_pulse, .. }, Some(pulse)) = (&mut self.state, self.pulse) else { return };
         if now < *next_pulse {
             return;
         }
         *next_pulse = now + pulse;
-        let place = Place { number: self.tries.number() + 1, of: self.tries.most() };
-        let (elapsed, begins_in) = (now - *since, Some(*until - now));
-        (self.listener)(Event::TimePassed(Live { elapsed, attempt: Some(place), begins_in, ..Live::default() }));
+        if let Some(live) = self.standing(now) {
+            (self.listener)(Event::TimePassed(live));
+        }
     }
 
     fn finish(&mut self, outcome: Option<Box<Outcome>>) {
@@ -123,10 +140,9 @@ where
     fn next(&mut self, now: Moment) -> Next {
         match self.state {
             State::Waiting { until, .. } if now >= until => self.begin(now),
-            State::Waiting { until, .. } => {
+            State::Waiting { .. } => {
                 self.tell_wait(now);
-                let pulse = if let State::Waiting { next_pulse, .. } = self.state { next_pulse } else { until };
-                Next::Wait { until: Some(if self.pulse.is_some() { until.min(pulse) } else { until }) }
+                self.await_turn()
             }
             State::Running | State::Over => Next::Over,
         }
@@ -152,6 +168,12 @@ where
                 self.ended.failure = Some(error);
                 self.finish(None);
             }
+        }
+    }
+
+    fn asked(&mut self, now: Moment) {
+        if let Some(live) = self.standing(now) {
+            (self.listener)(Event::StatusRequested(live));
         }
     }
 

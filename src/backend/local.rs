@@ -156,6 +156,10 @@ impl Feed for LocalFeed<'_> {
         self.foreman.stop(cause);
     }
 
+    fn asked(&mut self, now: Moment) {
+        self.foreman.asked(now);
+    }
+
     fn doorbell(&self) -> Option<BorrowedFd<'_>> {
         self.foreman.waker().map(Waker::descriptor)
     }

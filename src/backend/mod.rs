@@ -63,6 +63,9 @@ pub trait Foreman: Send {
     /// We were told to stop: the jobs that run are being stopped, and no other will be started.
     fn stop(&mut self, cause: Cause);
 
+    /// Somebody asked how it stands. The jobs that run tell by themselves.
+    fn asked(&mut self, _now: Moment) {}
+
     /// Rings when `next` may have another answer without a change that it heard of.
     fn waker(&self) -> Option<&Waker> {
         None

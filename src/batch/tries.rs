@@ -47,6 +47,8 @@ pub struct Tries {
     wall: Option<Duration>,
     number: u32,
     most: u32,
+    /// Attempts that could not be begun.
+    refusals: u32,
     stopped: bool,
     attempts: Vec<Attempt>,
 }
@@ -63,6 +65,7 @@ impl Tries {
             begun: Moment::default(),
             wall: None,
             number: 0,
+            refusals: 0,
             stopped: false,
             attempts: Vec::new(),
         }
@@ -87,6 +90,11 @@ impl Tries {
     /// The number of the present attempt, from 1. Before the first one it is 0.
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// The number of the present attempt among those that could be begun, from 1.
+    pub fn number_begun(&self) -> u32 {
+        self.number.saturating_sub(self.refusals)
     }
 
     /// How many attempts there may be at most.
@@ -147,6 +155,7 @@ impl Tries {
 
     /// The present attempt could not be begun, and nothing of it runs.
     pub fn refused(&mut self, code: ErrorCode, message: &str, now: Moment) -> After {
+        self.refusals = self.refusals.saturating_add(1);
         self.remember(Attempt::refused(self.number, code, message));
         let named = |conditions: &[Condition]| conditions.contains(&Condition::Error);
         if !self.may_go_on() || named(&self.retry.never_on) || !named(&self.retry.on) {
@@ -215,11 +224,16 @@ impl Tries {
         }
     }
 
+    /// The first delay is never cut.
+    fn longest_delay(&self) -> Duration {
+        self.retry.max_delay.max(self.retry.delay)
+    }
+
     /// By chance between half and the whole of what was asked for, so that many jobs that failed together do not come
     /// back together, and none later than was said.
     fn delay(&self) -> Duration {
         let exponent = i32::try_from(self.number.saturating_sub(1)).unwrap_or(i32::MAX);
-        let whole = scaled(self.retry.delay, self.retry.backoff.powi(exponent)).min(self.retry.max_delay);
+        let whole = scaled(self.retry.delay, self.retry.backoff.powi(exponent)).min(self.longest_delay());
         // The upper bits make a fraction below one that a double holds exactly.
         let chance = (mixed(self.seed, self.number) >> 11) as f64 / (1_u64 << 53) as f64;
         whole - scaled(whole, chance / 2.0)

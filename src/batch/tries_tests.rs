@@ -340,6 +340,8 @@ fn what_could_not_be_begun_is_tried_again_where_errors_are_named() {
         let attempt = &tries.attempts()[0];
         assert_eq!(attempt.code, Some(ErrorCode::ServiceUnavailable));
         assert_eq!(attempt.message.as_deref(), Some("could not be begun: out of processes"));
+        tries.begin(at(2));
+        assert_eq!((tries.number(), tries.number_begun()), (2, 1));
     }
 }
 
@@ -400,10 +402,11 @@ proptest! {
         let retry = Retry { retries: u32::MAX, delay, backoff, max_delay, ..Retry::default() };
         let mut tries = Tries::new(retry, &limits(None, None), seed);
         let mut nominal = delay.as_secs_f64();
+        let longest = nominal.max(60.0);
         for _ in 0..attempts {
             tries.begin(at(0));
             let After::Again { delay } = tries.over(&mut exited(1), at(0)) else { panic!("again") };
-            let whole = nominal.min(60.0);
+            let whole = nominal.min(longest);
             assert!(delay.as_secs_f64() <= whole + 1e-6, "{delay:?} of {whole}");
             assert!(delay.as_secs_f64() >= whole / 2.0 - 1e-6, "{delay:?} of {whole}");
             nominal = (nominal * backoff).min(1e9);

@@ -21,7 +21,7 @@ pub struct Retry {
     pub delay: Duration,
     /// Each further delay is so many times the one before.
     pub backoff: f64,
-    /// No delay is longer.
+    /// No delay but the first one is longer.
     pub max_delay: Duration,
     /// After a timeout the next attempt gets so many times the wall time.
     pub timeout_growth: f64,

@@ -49,6 +49,9 @@ pub fn line(event: &Event, verbose: u8) -> Option<String> {
 
 /// How a job stands, for one who asked: a line without its newline.
 pub fn status_line(name: &str, live: &Live) -> String {
+    if let (Some(left), Some(Place { number, of })) = (live.begins_in, live.attempt) {
+        return format!("runner: {name}: attempt {number} of {of} begins in {} s", rounded(left));
+    }
     let mut facts = vec![match live.timeout {
         Some(timeout) => format!("{} s of {} s", rounded(live.elapsed), Seconds(timeout)),
         None => format!("{} s", rounded(live.elapsed)),
@@ -182,6 +185,8 @@ mod tests {
             status_line("build", &live),
             "runner: build: 12.3 s of 60 s, no output yet, 1 process, attempt 2 of 4"
         );
+        live.begins_in = Some(Duration::from_millis(2_500));
+        assert_eq!(status_line("build", &live), "runner: build: attempt 2 of 4 begins in 2.5 s");
         assert_eq!(status_line("x", &Live::default()), "runner: x: 0 s, no output yet");
     }
 }

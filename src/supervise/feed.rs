@@ -30,6 +30,9 @@ pub trait Feed {
     /// We were told to stop: the jobs that run are being stopped, and no other may begin.
     fn stop(&mut self, cause: Cause);
 
+    /// Somebody asked how it stands. The jobs that run tell by themselves.
+    fn asked(&mut self, now: Moment);
+
     /// Rung by other threads when `next` may have another answer.
     fn doorbell(&self) -> Option<BorrowedFd<'_>> {
         None

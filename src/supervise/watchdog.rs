@@ -242,7 +242,10 @@ impl Watchdog {
                 }
                 self.with_each(|job, surface| job.resume(surface));
             }
-            Order::TellStatus => self.with_each(|job, surface| job.tell_status(surface)),
+            Order::TellStatus => {
+                self.with_each(|job, surface| job.tell_status(surface));
+                feed.asked(self.clock.now());
+            }
             Order::Suspend => self.suspend(arrival.sender.is_some()),
             Order::Resume => self.with_each(|job, surface| job.resume(surface)),
             Order::Nothing => {}
