@@ -22,7 +22,7 @@ use crate::model::exit_code::Exit;
 use crate::model::job::{Route, Streams};
 use crate::model::outcome::TimeoutReason;
 use crate::model::quoting;
-use crate::model::request::{BatchRequest, Grouping};
+use crate::model::request::{AnswerOptions, BatchRequest, Grouping};
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::signals::{self, Inherited};
 use crate::render::batch_summary::BatchSummary;
@@ -31,7 +31,8 @@ use crate::supervise::orders::Manners;
 /// Runs the batch, answers, and says how to leave.
 pub fn run(request: BatchRequest) -> Exit {
     let begun = Request::begin(request.defaults.name.clone());
-    let options = request.answer.clone();
+    // Reports are of jobs; an error of the batch goes to none.
+    let options = AnswerOptions { report: None, ..request.answer.clone() };
     match supervise(request, &begun) {
         Ok(exit) => exit,
         Err(error) => {

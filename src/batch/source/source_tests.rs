@@ -211,7 +211,10 @@ fn faults_of_an_array_are_on_the_line_of_their_field() {
         ("[{\"cmd\":[\"a\"]}]\nx", "jobs.json line 2: something follows the end of the list"),
         ("[\n\n5]", "jobs.json line 3: invalid type: integer `5`, expected a job, which stands in braces"),
         ("[\n{\"cmd\"\n;}]", "jobs.json line 3: this is no JSON, column 1: expected `:`"),
-        ("[\n{\"cmd\":[\"a\"],\n\"log\":\"\\ud800\"}]", "jobs.json line 3: this is no JSON, column 15: unexpected end of hex escape"),
+        (
+            "[\n{\"cmd\":[\"a\"],\n\"log\":\"\\ud800\"}]",
+            "jobs.json line 3: this is no JSON, column 15: unexpected end of hex escape",
+        ),
     ];
     for (text, message) in cases {
         assert_eq!(ListFile::new("jobs.json", text).error().0, message, "{text}");
@@ -266,16 +269,48 @@ lock = ["gpu:2/4"]
 #[test]
 fn faults_of_toml_are_on_their_line() {
     let cases = [
-        ("[[job]]\ncmd=['a']\n\n[[job]]\ncmd=['b']\nretries=-1\n", "line 6: retries: '-1' is no whole number from 0 on", ""),
+        (
+            "[[job]]\ncmd=['a']\n\n[[job]]\ncmd=['b']\nretries=-1\n",
+            "line 6: retries: '-1' is no whole number from 0 on",
+            "",
+        ),
         ("[[job]]\ncmd=['a'\n\n[[job]]\ncmd=['b']\n", "line 4: this is no TOML: ", ""),
         ("\n[defaults]\ngrace=[]\n", "line 3: grace: the value is a list", ""),
-        ("[defaults]\ncmd=['a']\n", "line 2: cmd: there is no such field in the defaults", "Give it with the job itself; it cannot hold for all of them"),
-        ("[defaults]\nlog='x.log'\n", "line 2: log: x.log would be the same file for every job", "Put {#}, the number of the job, or {id} into the name"),
-        ("[[job]]\ncmd=['a']\n[defaults]\ngrace=1\n", "line 3: [defaults] stands behind a job", "Move it before the first [[job]]"),
-        ("[[job]]\ncmd=['a']\n[env]\nA='1'\n", "line 3: there is no table 'env' in a list of jobs", "Write [job.env] for a table of the job above"),
-        ("[[jobs]]\ncmd=['a']\n", "line 1: there is no table 'jobs' in a list of jobs", "Write [defaults] first, where it is wanted, and [[job]] above the fields of each job"),
-        ("[job]\ncmd=['a']\n", "line 1: job is not a list of tables", "Write [[job]], with two brackets, on a line of its own above the fields of each job"),
-        ("\ntimeout=5\n[[job]]\ncmd=['a']\n", "line 2: timeout: the field stands outside of [defaults] and of any job", ""),
+        (
+            "[defaults]\ncmd=['a']\n",
+            "line 2: cmd: there is no such field in the defaults",
+            "Give it with the job itself; it cannot hold for all of them",
+        ),
+        (
+            "[defaults]\nlog='x.log'\n",
+            "line 2: log: x.log would be the same file for every job",
+            "Put {#}, the number of the job, or {id} into the name",
+        ),
+        (
+            "[[job]]\ncmd=['a']\n[defaults]\ngrace=1\n",
+            "line 3: [defaults] stands behind a job",
+            "Move it before the first [[job]]",
+        ),
+        (
+            "[[job]]\ncmd=['a']\n[env]\nA='1'\n",
+            "line 3: there is no table 'env' in a list of jobs",
+            "Write [job.env] for a table of the job above",
+        ),
+        (
+            "[[jobs]]\ncmd=['a']\n",
+            "line 1: there is no table 'jobs' in a list of jobs",
+            "Write [defaults] first, where it is wanted, and [[job]] above the fields of each job",
+        ),
+        (
+            "[job]\ncmd=['a']\n",
+            "line 1: job is not a list of tables",
+            "Write [[job]], with two brackets, on a line of its own above the fields of each job",
+        ),
+        (
+            "\ntimeout=5\n[[job]]\ncmd=['a']\n",
+            "line 2: timeout: the field stands outside of [defaults] and of any job",
+            "",
+        ),
         ("[[job]]\ncmd=['a']\nid=2024-01-01\ngrace=1979-05-27\n", "line 4: grace: '1979-05-27' is not a duration", ""),
     ];
     for (text, message, remedy) in cases {
@@ -287,13 +322,14 @@ fn faults_of_toml_are_on_their_line() {
 
 #[test]
 fn every_option_of_a_job_has_its_long_name() {
-    let text = r#"{"id":"x","name":"the job","cmd":["a"],"timeout":"60s","max-timeout":120,"idle_timeout":"30s","grace":0,
+    let text =
+        r#"{"id":"x","name":"the job","cmd":["a"],"timeout":"60s","max-timeout":120,"idle_timeout":"30s","grace":0,
         "signal":"INT","warn-after":"10s","warn-signal":"SIGUSR1","leftovers":"kill","retries":3,"retry-delay":"500ms",
         "retry-backoff":1.5,"retry-max-delay":10,"retry-timeout-growth":2,"total-timeout":"1h","cwd":"/tmp",
         "env":{"A":"1"},"env-clear":true,"stdin":"in.txt","capture-limit":"64K","log":"{id}-{#}.log","sd-notify":true,
         "retry-on":["exit:75,exit:1-3","timeout"],"no-retry-on":"signal","lock":["db",{"x":1}],"priority":"CRITICAL"}"#
-        .replace(",{\"x\":1}", "")
-        .replace('\n', "");
+            .replace(",{\"x\":1}", "")
+            .replace('\n', "");
     let entry = jobs("jobs.jsonl", &text).pop().expect("a job");
     let job = entry.job;
     let seconds = Duration::from_secs;
@@ -306,16 +342,19 @@ fn every_option_of_a_job_has_its_long_name() {
     assert_eq!(job.limits.warn_after, Some(seconds(10)));
     assert_eq!(job.limits.warn_signal, Some(Signal::USR1));
     assert_eq!(job.leftovers, Leftovers::Kill);
-    assert_eq!(job.retry, Retry {
-        retries: 3,
-        on: vec![Condition::Exit(75..=75), Condition::Exit(1..=3), Condition::Timeout],
-        never_on: vec![Condition::Signal],
-        delay: Duration::from_millis(500),
-        backoff: 1.5,
-        max_delay: seconds(10),
-        timeout_growth: 2.0,
-        total_timeout: Some(seconds(3600)),
-    });
+    assert_eq!(
+        job.retry,
+        Retry {
+            retries: 3,
+            on: vec![Condition::Exit(75..=75), Condition::Exit(1..=3), Condition::Timeout],
+            never_on: vec![Condition::Signal],
+            delay: Duration::from_millis(500),
+            backoff: 1.5,
+            max_delay: seconds(10),
+            timeout_growth: 2.0,
+            total_timeout: Some(seconds(3600)),
+        }
+    );
     assert_eq!(job.surroundings.cwd, Some("/tmp".into()));
     assert_eq!(job.surroundings.env, [("A".into(), "1".into())]);
     assert!(job.surroundings.env_clear && job.sd_notify);
@@ -406,9 +445,12 @@ fn what_jobs_need_is_checked_before_any_starts() {
 #[test]
 fn several_faults_are_told_at_once_and_no_more_than_ten() {
     let (message, remedy) = wrong("{\"cmd\":[]}\n{\"cmd\":[\"a\"]}\n{\n{\"id\":\"\",\"cmd\":[\"a\"]}\n");
-    assert_eq!(message, "jobs.jsonl line 1: cmd: the list is empty. Give cmd a list of words such as [\"ls\", \"-l\"].\n\
+    assert_eq!(
+        message,
+        "jobs.jsonl line 1: cmd: the list is empty. Give cmd a list of words such as [\"ls\", \"-l\"].\n\
         jobs.jsonl line 3: this is no JSON, column 1: EOF while parsing an object. Write each job on one line, or put jobs of several lines into a JSON array.\n\
-        jobs.jsonl line 4: id: the id is empty. Give id a text or a whole number, or leave it out.");
+        jobs.jsonl line 4: id: the id is empty. Give id a text or a whole number, or leave it out."
+    );
     assert_eq!(remedy, "Correct each of these; no job has been started");
     let (message, _) = wrong(&"{}\n".repeat(11));
     assert_eq!(message.lines().count(), 11);
@@ -518,7 +560,10 @@ fn an_operation_is_checked_as_on_the_command_line() {
         ("jobs.jsonl line 1: op: there is no operation 'slep'".to_owned(), "Did you mean sleep?".to_owned())
     );
     let (message, remedy) = told("{\"op\":\"sleep\",\"params\":{\"duration\":\"1s\",\"x\":1}}");
-    assert!(message.starts_with("jobs.jsonl line 1: params: the parameters of sleep are wrong: unknown field `x`"), "{message}");
+    assert!(
+        message.starts_with("jobs.jsonl line 1: params: the parameters of sleep are wrong: unknown field `x`"),
+        "{message}"
+    );
     assert_eq!(remedy, "'runner schema sleep' prints what they may be");
     let (message, _) = told("{\"op\":\"archive\",\"params\":{\"output\":\"x.tar\",\"paths\":[]}}");
     assert_eq!(message, "jobs.jsonl line 1: params.paths: nothing to archive was given");
@@ -532,7 +577,12 @@ fn an_operation_is_checked_as_on_the_command_line() {
 fn a_fingerprint_is_of_what_a_job_does() {
     let of = |text: &str| jobs("x.jsonl", text).remove(0).fingerprint;
     let plain = of("{\"cmd\":[\"ab\",\"c\"],\"env\":{\"A\":\"1\",\"B\":\"2\"}}");
-    assert_eq!(plain, of("{\"env\":{\"B\":\"2\",\"A\":\"1\"},\"cmd\":[\"ab\",\"c\"],\"timeout\":5,\"retries\":2,\"priority\":\"low\"}"));
+    assert_eq!(
+        plain,
+        of(
+            "{\"env\":{\"B\":\"2\",\"A\":\"1\"},\"cmd\":[\"ab\",\"c\"],\"timeout\":5,\"retries\":2,\"priority\":\"low\"}"
+        )
+    );
     let others = [
         "{\"cmd\":[\"a\",\"bc\"],\"env\":{\"A\":\"1\",\"B\":\"2\"}}",
         "{\"cmd\":[\"ab\",\"c\"],\"env\":{\"A\":\"1\"}}",
@@ -556,7 +606,8 @@ fn a_fingerprint_is_of_what_a_job_does() {
 #[test]
 fn a_log_for_all_jobs_names_each() {
     let mut defaults = defaults();
-    let list = ListFile::new("x.jsonl", "{\"id\":\"a\",\"cmd\":[\"x\"]}\n{\"id\":\"b\",\"cmd\":[\"x\"],\"log\":\"own\"}\n");
+    let list =
+        ListFile::new("x.jsonl", "{\"id\":\"a\",\"cmd\":[\"x\"]}\n{\"id\":\"b\",\"cmd\":[\"x\"],\"log\":\"own\"}\n");
     defaults.job.log = Some("all.log".into());
     let error = list.open_with(&defaults).expect_err("one file for all");
     assert_eq!(error.to_string(), "--log all.log would be the same file for every job");
