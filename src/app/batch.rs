@@ -89,7 +89,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         troubles: Vec::new(),
     };
     let new_job_id = Box::new(|| uuid::Uuid::now_v7().to_string());
-    let foreman = BatchForeman::new(feeder, waker, plan, prepare(&request), new_job_id, notices, &mut ending);
+    let foreman = BatchForeman::new(feeder, waker, plan, prepare(&request), new_job_id, notices, &mut ending)?;
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let ended = backend.run(Box::new(foreman), &mut || keeper.keep(&reader));
     Ok(keeper.finish(ending, ended))
@@ -135,6 +135,7 @@ fn prepare(request: &BatchRequest) -> Prepare {
             streams,
             job_id: beginning.job_id.clone(),
             stage: None,
+            lines: None,
             pulse: Some(pulse),
             env,
         }

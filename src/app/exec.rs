@@ -79,7 +79,7 @@ fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
         }
         let env = environment::for_job(&spec.surroundings, &job_id, attempt, limits.wall().map(|(wall, _)| wall));
         let (spec, job_id) = (JobSpec { limits, ..spec.clone() }, job_id.clone());
-        Ok(Assignment { tag: 0, spec, streams, job_id, attempt, stage: stage.clone(), pulse, env })
+        Ok(Assignment { tag: 0, spec, streams, job_id, attempt, stage: stage.clone(), lines: None, pulse, env })
     };
     let mut ended = Ended::default();
     let (sender, mut events) = queue();
@@ -173,7 +173,7 @@ fn stands_at_line_start(outcome: &Outcome, streams: Streams) -> bool {
         // Whatever the job wrote there went by unseen.
         Route::Inherit => !terminal || matches!(outcome.end, End::NotStarted(_)),
         Route::WithStdout => last(&outcome.stdout),
-        Route::PassThrough | Route::Keep | Route::Spool => last(&outcome.stderr),
+        Route::PassThrough | Route::Lines | Route::Keep | Route::Spool => last(&outcome.stderr),
     }
 }
 

@@ -72,7 +72,17 @@ fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inh
         let again = || Error::Internal("a command of timeout is run once".to_owned());
         let (spec, env) = given.take().ok_or_else(again)?;
         let spec = JobSpec { limits, ..spec };
-        Ok(Assignment { tag: 0, spec, streams, job_id: String::new(), attempt, stage: None, pulse: None, env })
+        Ok(Assignment {
+            tag: 0,
+            spec,
+            streams,
+            job_id: String::new(),
+            attempt,
+            stage: None,
+            lines: None,
+            pulse: None,
+            env,
+        })
     };
     let mut outcome = None;
     let mut ended = Ended::default();

@@ -159,7 +159,7 @@ fn parse_mount(line: &str) -> Option<(PathBuf, PathBuf)> {
 }
 
 /// Undoes the octal escapes of blanks and backslashes in mountinfo.
-fn unescape(field: &str) -> PathBuf {
+pub(super) fn unescape(field: &str) -> PathBuf {
     let mut text = field.to_owned();
     for (escape, character) in [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")] {
         text = text.replace(escape, character);

@@ -18,6 +18,7 @@ pub mod files;
 pub mod folder;
 mod guard;
 mod leader;
+pub mod machine;
 mod math;
 mod plan;
 pub mod poller;

@@ -135,7 +135,7 @@ impl List {
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Entry>> {
-        loop {
+        while self.records.is_some() {
             let entry = match self.read_next() {
                 Ok(entry) => entry,
                 Err(stop) => {
@@ -165,6 +165,7 @@ impl List {
                 }
             }
         }
+        Ok(None)
     }
 
     /// Goes back for the jobs of the next priority. False: there is none.

@@ -82,4 +82,6 @@ impl Source {
 }
 
 #[cfg(test)]
+mod each_tests;
+#[cfg(test)]
 mod source_tests;

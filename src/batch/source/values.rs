@@ -252,7 +252,7 @@ pub(super) fn conditions(field: &str, value: Value) -> Read<Vec<Condition>> {
     let mut conditions = Vec::new();
     for (field, value) in one_or_many(field, value) {
         let text = text(&field, value, "a text such as \"timeout,exit:75\", or a list of such texts")?;
-        conditions.extend(parse_list(&text).map_err(|error| Wrong::parsed(&field, &error))?);
+        conditions.extend(Condition::parse_list(&text).map_err(|error| Wrong::parsed(&field, &error))?);
     }
     Ok(conditions)
 }
@@ -264,13 +264,5 @@ fn one_or_many(field: &str, value: Value) -> Vec<(String, Value)> {
             values.into_iter().enumerate().map(|(at, value)| (format!("{field}[{at}]"), value)).collect()
         }
         value => vec![(field.to_owned(), value)],
-    }
-}
-
-/// Until the model reads its own words.
-fn parse_list(text: &str) -> Result<Vec<Condition>, String> {
-    match text {
-        "timeout" => Ok(vec![Condition::Timeout]),
-        _ => Err(format!("'{text}' is no kind of failure: give timeout")),
     }
 }
