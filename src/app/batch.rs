@@ -1,17 +1,166 @@
-//! `runner batch`: a stub until the parts are wired.
+//! `runner batch`: many jobs under one watchdog, recorded and answered.
+//!
+//! Wires the source, the foreman and everything that shows or keeps results. Called by `main`.
+
+use std::time::Duration;
 
 use crate::app::answer::{self, Request};
-use crate::error::Error;
+use crate::app::environment;
+use crate::app::exec::rungs;
+use crate::app::keeper::Keeper;
+use crate::app::records::Records;
+use crate::backend::local::Local;
+use crate::backend::{Assignment, Backend, Waker};
+use crate::batch::admission::Admission;
+use crate::batch::feeder::Feeder;
+use crate::batch::foreman::{BatchForeman, Beginning, Ending, Plan, Prepare};
+use crate::batch::journal::Journal;
+use crate::batch::notices::notices;
+use crate::batch::source::{self, EntryDefaults, Source};
+use crate::error::{Error, Result};
+use crate::model::batch::{Counts, Entry};
 use crate::model::exit_code::Exit;
-use crate::model::request::BatchRequest;
+use crate::model::job::{Route, Streams};
+use crate::model::outcome::TimeoutReason;
+use crate::model::quoting;
+use crate::model::request::{BatchRequest, Grouping};
+use crate::platform::descriptors::{self, Moved};
+use crate::platform::signals::{self, Inherited};
+use crate::render::batch_summary::BatchSummary;
+use crate::supervise::orders::Manners;
 
-/// Runs the batch, and says how to leave.
+/// Runs the batch, answers, and says how to leave.
 pub fn run(request: BatchRequest) -> Exit {
-    let error = Error::Internal("runner batch is not there yet".to_owned());
-    answer::deliver_error(
-        &error,
-        &crate::model::request::AnswerOptions { report: None, ..request.answer },
-        &Request::begin(None),
-    );
-    Exit::Code(error.exit_code())
+    let begun = Request::begin(request.defaults.name.clone());
+    let options = request.answer.clone();
+    match supervise(request, &begun) {
+        Ok(exit) => exit,
+        Err(error) => {
+            answer::deliver_error(&error, &options, &begun);
+            Exit::Code(error.exit_code())
+        }
+    }
+}
+
+/// A job tells so often that time passed; the more jobs, the less often.
+const PULSE: Duration = Duration::from_millis(250);
+const PULSE_PER_JOB: Duration = Duration::from_millis(4);
+/// A dry run writes so much at once.
+const PORTION: usize = 64 << 10;
+
+fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
+    let inherited = Inherited::read();
+    signals::set_own_dispositions();
+    signals::unblock_all();
+    let defaults = EntryDefaults { job: request.defaults.clone(), timeout_share: request.timeout_share };
+    let source = source::open(&request.list, &defaults)?;
+    if request.dry_run {
+        return dry_run(source);
+    }
+    Admission::new(request.workers).check()?;
+    let records = Records::open(&request)?;
+    let (journal, earlier) = match &request.journal {
+        Some(wanted) => {
+            let (journal, earlier) = Journal::open(wanted)?;
+            (Some(journal), wanted.resume.map(|rule| (earlier, rule)))
+        }
+        None => (None, None),
+    };
+    let waker = Waker::new()?;
+    let (notices, reader, backlog) = notices();
+    let plan = Plan {
+        workers: request.workers,
+        stopping: request.stopping,
+        total: total(&request),
+        timeout_floor: request.timeout_floor,
+        journal,
+        earlier,
+    };
+    let feeder = Feeder::start(source, waker.clone())?;
+    let mut ending = Ending::default();
+    let counts = Counts::default();
+    let mut keeper = Keeper {
+        request: &request,
+        begun,
+        records,
+        summary: BatchSummary::new(),
+        backlog,
+        waker: waker.clone(),
+        counts,
+        troubles: Vec::new(),
+    };
+    let new_job_id = Box::new(|| uuid::Uuid::now_v7().to_string());
+    let foreman = BatchForeman::new(feeder, waker, plan, prepare(&request), new_job_id, notices, &mut ending);
+    let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
+    let ended = backend.run(Box::new(foreman), &mut || keeper.keep(&reader));
+    Ok(keeper.finish(ending, ended))
+}
+
+/// The time for the whole batch: what was asked for, or what the runner above us allows.
+fn total(request: &BatchRequest) -> Option<(Duration, TimeoutReason)> {
+    let grace = request.defaults.limits.grace.unwrap_or_default();
+    let parent = environment::parent_timeout(grace).map(|left| (left, TimeoutReason::ParentDeadline));
+    let own = request.total_timeout.map(|total| (total, TimeoutReason::TotalBudget));
+    own.into_iter().chain(parent).min_by_key(|(limit, _)| *limit)
+}
+
+/// What becomes of the streams of every job.
+fn streams(request: &BatchRequest) -> Streams {
+    let route = match request.output.grouping {
+        _ if request.answer.json || request.output.silent => {
+            // A folder of results holds every byte.
+            if request.results.is_some() { Route::Spool } else { Route::Keep }
+        }
+        Grouping::Job => Route::Spool,
+        Grouping::Line | Grouping::None => Route::PassThrough,
+    };
+    Streams { stdout: route, stderr: route, terminals: [false; 2] }
+}
+
+/// Makes an assignment of an entry.
+fn prepare(request: &BatchRequest) -> Prepare {
+    let streams = streams(request);
+    let jobs = u32::try_from(request.workers.slots).unwrap_or(u32::MAX);
+    let pulse = PULSE.max(PULSE_PER_JOB.saturating_mul(jobs));
+    Box::new(move |entry: &Entry, beginning: &Beginning| {
+        let mut spec = entry.job.clone();
+        spec.limits = beginning.limits.clone();
+        spec.leftovers = beginning.leftovers;
+        let wall = spec.limits.wall().map(|(wall, _)| wall);
+        let wall = wall.into_iter().chain(beginning.left).min();
+        let env = environment::for_job(&spec.surroundings, &beginning.job_id, wall);
+        Assignment {
+            tag: entry.seq,
+            spec,
+            streams,
+            job_id: beginning.job_id.clone(),
+            stage: None,
+            pulse: Some(pulse),
+            env,
+        }
+    })
+}
+
+/// Prints the command of every job, as a shell would read it, and runs none.
+fn dry_run(mut source: Source) -> Result<Exit> {
+    let mut lines = Vec::with_capacity(PORTION);
+    while let Some(entry) = source.next()? {
+        lines.extend_from_slice(&quoting::command_line(&entry.job.command.argv()));
+        lines.push(b'\n');
+        if lines.len() >= PORTION && !written(&mut lines)? {
+            return Ok(Exit::Code(0));
+        }
+    }
+    written(&mut lines)?;
+    Ok(Exit::Code(0))
+}
+
+/// Writes what there is. False where nobody reads it any more.
+fn written(lines: &mut Vec<u8>) -> Result<bool> {
+    let moved = descriptors::write_all(descriptors::stdout(), lines);
+    lines.clear();
+    match moved {
+        Ok(moved) => Ok(moved != Moved::Broken),
+        Err(source) => Err(Error::System { action: "write to stdout", source }),
+    }
 }

@@ -172,7 +172,7 @@ fn shown(command: &Command) -> String {
     }
 }
 
-fn rungs() -> Rungs {
+pub(super) fn rungs() -> Rungs {
     match std::env::var_os(CONTAINMENT) {
         Some(value) if value == OsStr::new("cgroup") => Rungs::Cgroup,
         Some(value) if value == OsStr::new("walk") => Rungs::Walk,

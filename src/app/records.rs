@@ -29,6 +29,7 @@ const STEP_SUMMARY_LIMIT: u64 = 1024 * 1024;
 const NAMELESS: &str = "batch";
 
 /// All records of one batch.
+#[derive(Default)]
 pub struct Records {
     open: Vec<Open>,
     log: Option<Box<dyn CiLog>>,

@@ -25,6 +25,7 @@ fn request() -> BatchRequest {
         timeout: None,
         max_timeout: None,
         parent_timeout: None,
+        budget: None,
         idle_timeout: None,
         warn_after: None,
         warn_signal: None,

@@ -1,3 +1,464 @@
 //! Runs a batch: takes jobs from the source, asks the scheduler, tells the journal and whoever shows it.
 //!
-//! Called by a backend on the thread that holds the deadlines.
+//! Called by a backend on the thread that holds the deadlines. It reads no file but the journal, which it only appends
+//! to; lists are read by a thread of their own, see [`feeder`](super::feeder).
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::{Assignment, Foreman, Next, Waker};
+use crate::batch::admission::Admission;
+use crate::batch::feeder::{Feeder, Morsel};
+use crate::batch::journal::Journal;
+use crate::batch::median::Median;
+use crate::batch::notices::Notices;
+use crate::batch::resume::{Decision, Earlier};
+use crate::batch::scheduler::{Reaction, Scheduler, Skip, Ticket};
+use crate::batch::tries::{After, Tries};
+use crate::error::Error;
+use crate::model::answer::error_code;
+use crate::model::attempt::Attempt;
+use crate::model::batch::{Ended, Entry, Notice, Verdict};
+use crate::model::envelope::{Details, ErrorBody, ErrorCode};
+use crate::model::event::Event;
+use crate::model::job::{Leftovers, Limits};
+use crate::model::outcome::{Cause, Outcome, TimeoutReason};
+use crate::model::request::{ResumeRule, StopRule, Workers};
+use crate::time::clock::{Moment, unix_time};
+
+/// What a batch is run by.
+pub struct Plan {
+    pub workers: Workers,
+    pub stopping: StopRule,
+    /// The time for all jobs together, with the reason to name when it strikes.
+    pub total: Option<(Duration, TimeoutReason)>,
+    /// No timeout that comes of a share of the median is shorter.
+    pub timeout_floor: Duration,
+    pub journal: Option<Journal>,
+    /// What an earlier run left, and which of it is run again.
+    pub earlier: Option<(Earlier, ResumeRule)>,
+}
+
+/// Makes what a backend needs of an entry: `limits` are those of this attempt.
+pub type Prepare = Box<dyn FnMut(&Entry, &Beginning) -> Assignment + Send>;
+
+/// What is decided anew for each attempt.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// From 1.
+    pub attempt: u32,
+    pub limits: Limits,
+    pub leftovers: Leftovers,
+    /// Unlike that of any other attempt.
+    pub job_id: String,
+    /// Until the whole batch is stopped.
+    pub left: Option<Duration>,
+}
+
+/// How a batch came to its end, beside what its jobs came to.
+#[derive(Debug, Default)]
+pub struct Ending {
+    /// Why it ended before its list did.
+    pub cause: Option<Cause>,
+    /// What was wrong with the list, the journal or the machine.
+    pub error: Option<Error>,
+}
+
+/// The foreman of a batch.
+pub struct BatchForeman<'a> {
+    feeder: Feeder,
+    waker: Waker,
+    plan: Plan,
+    prepare: Prepare,
+    new_job_id: Box<dyn FnMut() -> String + Send>,
+    notices: Notices,
+    scheduler: Scheduler,
+    admission: Admission,
+    median: Median,
+    /// Jobs that wait for their turn, for the first time or again.
+    waiting: HashMap<u64, Box<Work>>,
+    running: HashMap<u64, Box<Work>>,
+    /// When failed jobs may be tried again.
+    pauses: BTreeSet<(Moment, u64)>,
+    /// Reported on as the batch ends.
+    ending: &'a mut Ending,
+    /// The batch's cause has to be told to the jobs that run.
+    stop_due: Option<Cause>,
+    held: Option<&'static str>,
+    begun_at: Option<Moment>,
+}
+
+/// A job on its way.
+struct Work {
+    entry: Entry,
+    tries: Tries,
+    title: Arc<str>,
+    command: String,
+    job_id: String,
+    /// When its first attempt began, since the Unix epoch.
+    started_at: Option<Duration>,
+    interrupted_before: bool,
+    /// What the attempt before came to, while another one is due.
+    last: Option<Box<Outcome>>,
+    /// Why it could not be begun, likewise.
+    refusal: Option<ErrorBody>,
+}
+
+impl<'a> BatchForeman<'a> {
+    pub fn new(
+        feeder: Feeder,
+        waker: Waker,
+        plan: Plan,
+        prepare: Prepare,
+        new_job_id: Box<dyn FnMut() -> String + Send>,
+        notices: Notices,
+        ending: &'a mut Ending,
+    ) -> Self {
+        Self {
+            feeder,
+            waker,
+            scheduler: Scheduler::new(plan.workers.slots, plan.stopping),
+            admission: Admission::new(plan.workers),
+            plan,
+            prepare,
+            new_job_id,
+            notices,
+            median: Median::default(),
+            waiting: HashMap::new(),
+            running: HashMap::new(),
+            pauses: BTreeSet::new(),
+            ending,
+            stop_due: None,
+            held: None,
+            begun_at: None,
+        }
+    }
+
+    /// Takes entries from the source for as long as the scheduler has use for them.
+    fn take_entries(&mut self) {
+        while self.scheduler.wants_more() {
+            match self.feeder.next() {
+                Morsel::Entry(entry) => self.offer(entry),
+                Morsel::NotYet => return,
+                Morsel::End => {
+                    let skipped = self.scheduler.no_more();
+                    return self.skip(skipped);
+                }
+                Morsel::Wrong(error) => return self.fail(error),
+            }
+        }
+    }
+
+    fn offer(&mut self, entry: Box<Entry>) {
+        let mut interrupted_before = false;
+        if let Some((earlier, rule)) = &mut self.plan.earlier {
+            let decision = earlier.wants(&entry, *rule);
+            if let Decision::Run { interrupted_before: interrupted } = decision {
+                interrupted_before = interrupted;
+            } else {
+                let succeeded = decision == Decision::DoneBefore;
+                self.notices.tell(Notice::LeftOut { seq: entry.seq, succeeded });
+                match &entry.id {
+                    Some(id) if succeeded => self.scheduler.note_done_before(id),
+                    Some(id) => {
+                        let skipped = self.scheduler.note_left_out(id);
+                        self.skip(skipped);
+                    }
+                    None => {}
+                }
+                return;
+            }
+        }
+        let ticket = Ticket {
+            seq: entry.seq,
+            id: entry.id.clone(),
+            needs: entry.needs.clone(),
+            locks: entry.locks.clone(),
+            priority: entry.priority,
+        };
+        let tries = Tries::new(entry.job.retry.clone(), &entry.job.limits, entry.seq);
+        let command =
+            String::from_utf8_lossy(&crate::model::quoting::command_line(&entry.job.command.argv())).into_owned();
+        let title = entry.job.name.clone().or_else(|| entry.id.clone()).unwrap_or_else(|| command.clone());
+        let work = Work {
+            title: title.into(),
+            command,
+            tries,
+            job_id: String::new(),
+            started_at: None,
+            interrupted_before,
+            last: None,
+            refusal: None,
+            entry: *entry,
+        };
+        self.waiting.insert(ticket.seq, Box::new(work));
+        let skipped = self.scheduler.offer(ticket);
+        self.skip(skipped);
+    }
+
+    /// These jobs will never run.
+    fn skip(&mut self, skipped: Vec<Skip>) {
+        for skip in skipped {
+            let Some(work) = self.waiting.remove(&skip.seq) else { continue };
+            let cancelled = self.ending.cause.is_some() || self.ending.error.is_some();
+            let refusal = ErrorBody {
+                code: if cancelled { ErrorCode::Cancelled } else { ErrorCode::DependencyError },
+                message: format!("{} was skipped: {}", work.title, skip.because),
+                details: Details { skipped_because: Some(skip.because), ..Details::default() },
+                remediation: "See to what kept it from running, then run the batch again".to_owned(),
+            };
+            self.conclude(work, Verdict::Skipped, None, Some(refusal));
+        }
+    }
+
+    /// Nothing else begins, for this reason. What waited to be tried again has come to what its last attempt did.
+    fn halt(&mut self, because: &str) {
+        let skipped = self.scheduler.halt(because);
+        self.skip(skipped);
+        self.pauses.clear();
+        for seq in self.scheduler.paused() {
+            let Some(mut work) = self.waiting.remove(&seq) else { continue };
+            let outcome = work.last.take();
+            let verdict = outcome.as_ref().map_or(Verdict::Skipped, |outcome| verdict(outcome, work.tries.attempts()));
+            let refusal = work.refusal.take();
+            self.conclude(work, verdict, outcome.map(|outcome| *outcome), refusal);
+            let skipped = self.scheduler.end(seq, verdict).skipped;
+            self.skip(skipped);
+        }
+    }
+
+    /// Something is wrong with the batch itself: what runs may end, nothing else begins.
+    fn fail(&mut self, error: Error) {
+        self.ending.error.get_or_insert(error);
+        self.halt("the batch could not go on");
+    }
+
+    fn call_off(&mut self, cause: Cause, because: &str) {
+        self.ending.cause.get_or_insert(cause);
+        self.halt(because);
+    }
+
+    /// Begins the next attempt of a job.
+    fn begin(&mut self, seq: u64, now: Moment) -> Option<Next> {
+        let mut work = self.waiting.remove(&seq)?;
+        let mut limits = work.tries.begin(now);
+        if let Some(share) = work.entry.timeout_share {
+            limits.timeout = self.median.timeout(share, self.plan.timeout_floor).or(limits.timeout);
+        }
+        work.job_id = (self.new_job_id)();
+        work.last = None;
+        work.refusal = None;
+        let attempt = work.tries.number();
+        if let Some(journal) = &mut self.plan.journal
+            && let Err(error) = journal.started(&work.entry, &work.job_id, attempt)
+        {
+            work.refusal.get_or_insert_with(|| error.body());
+            self.waiting.insert(seq, work);
+            self.scheduler.pause(seq);
+            self.fail(error);
+            return None;
+        }
+        work.started_at.get_or_insert_with(unix_time);
+        let leftovers = work.tries.leftovers(work.entry.job.leftovers);
+        let beginning = Beginning { attempt, limits, leftovers, job_id: work.job_id.clone(), left: self.left(now) };
+        let assignment = (self.prepare)(&work.entry, &beginning);
+        self.notices.tell(Notice::Begun { seq, title: Arc::clone(&work.title), attempt });
+        self.running.insert(seq, work);
+        Some(Next::Start(Box::new(assignment)))
+    }
+
+    /// Until the whole batch is stopped.
+    fn left(&self, now: Moment) -> Option<Duration> {
+        let (total, _) = self.plan.total?;
+        Some(total.saturating_sub(now - self.begun_at?))
+    }
+
+    /// The attempt of a job is over.
+    fn over(&mut self, seq: u64, mut outcome: Outcome, now: Moment) {
+        let Some(mut work) = self.running.remove(&seq) else { return };
+        match work.tries.over(&mut outcome, now) {
+            After::Again { delay } if !self.scheduler.is_halted() => {
+                work.last = Some(Box::new(outcome));
+                self.try_again(work, delay, now);
+            }
+            _ => {
+                let verdict = verdict(&outcome, work.tries.attempts());
+                if verdict.is_success() {
+                    self.median.note(outcome.elapsed);
+                }
+                self.end(work, verdict, Some(outcome), None);
+            }
+        }
+    }
+
+    fn try_again(&mut self, work: Box<Work>, delay: Duration, now: Moment) {
+        let seq = work.entry.seq;
+        if let Some(attempt) = work.tries.attempts().last() {
+            self.notices.tell(Notice::RetryPlanned { seq, attempt: attempt.clone(), delay });
+        }
+        self.scheduler.pause(seq);
+        self.pauses.insert((now + delay, seq));
+        self.waiting.insert(seq, work);
+    }
+
+    /// A job is over: the scheduler draws the conclusions.
+    fn end(&mut self, work: Box<Work>, verdict: Verdict, outcome: Option<Outcome>, refusal: Option<ErrorBody>) {
+        let seq = work.entry.seq;
+        self.conclude(work, verdict, outcome, refusal);
+        let ending = self.scheduler.end(seq, verdict);
+        self.skip(ending.skipped);
+        match ending.reaction {
+            Reaction::GoOn => {}
+            Reaction::Halt(because) => self.halt(&because),
+            Reaction::StopAll(because) => {
+                self.call_off(Cause::CalledOff, &because);
+                self.stop_due = Some(Cause::CalledOff);
+            }
+        }
+    }
+
+    /// Journals the end of a job and tells it on.
+    fn conclude(&mut self, work: Box<Work>, verdict: Verdict, outcome: Option<Outcome>, refusal: Option<ErrorBody>) {
+        let Work { entry, tries, title, command, job_id, started_at, interrupted_before, .. } = *work;
+        let ended = Ended {
+            seq: entry.seq,
+            id: entry.id,
+            title: title.to_string(),
+            command,
+            label: entry.label,
+            fingerprint: entry.fingerprint,
+            job_id: if job_id.is_empty() { (self.new_job_id)() } else { job_id },
+            verdict,
+            attempts: tries.attempts().to_vec(),
+            outcome,
+            refusal,
+            started_at,
+            ended_at: unix_time(),
+            interrupted_before,
+        };
+        if let (Some(journal), false) = (&mut self.plan.journal, ended.attempts.is_empty())
+            && let Err(error) = journal.ended(&ended)
+        {
+            self.notices.tell(Notice::Ended(Box::new(ended)));
+            return self.fail(error);
+        }
+        self.notices.tell(Notice::Ended(Box::new(ended)));
+    }
+
+    /// The total time is over.
+    fn check_total(&mut self, now: Moment) {
+        let begun = *self.begun_at.get_or_insert(now);
+        if let Some((limit, reason)) = self.plan.total
+            && now >= begun + limit
+            && self.ending.cause.is_none()
+        {
+            let cause = Cause::Timeout { reason, limit };
+            self.call_off(cause, "the time of the batch was over");
+            self.stop_due = Some(cause);
+        }
+    }
+
+    /// Nothing runs any more: what was journalled is on the disk before anybody is told.
+    fn close_journal(&mut self) {
+        self.hold(None);
+        if let Some(journal) = self.plan.journal.take()
+            && let Err(error) = journal.close()
+        {
+            self.ending.error.get_or_insert(error);
+        }
+    }
+
+    fn hold(&mut self, reason: Option<&'static str>) {
+        if self.held != reason {
+            self.held = reason;
+            self.notices.tell(Notice::Held(reason));
+        }
+    }
+
+    /// When to look again, whatever happens.
+    fn wake_at(&self, look_again: Option<Moment>) -> Option<Moment> {
+        let pause = self.pauses.first().map(|(at, _)| *at);
+        let total = match (self.plan.total, self.begun_at, self.ending.cause) {
+            (Some((limit, _)), Some(begun), None) => Some(begun + limit),
+            _ => None,
+        };
+        [pause, total, look_again].into_iter().flatten().min()
+    }
+}
+
+impl Foreman for BatchForeman<'_> {
+    fn next(&mut self, now: Moment) -> Next {
+        self.check_total(now);
+        if let Some(cause) = self.stop_due.take() {
+            return Next::Stop(cause);
+        }
+        while let Some((_, seq)) = self.pauses.first().copied().filter(|(at, _)| *at <= now) {
+            self.pauses.pop_first();
+            self.scheduler.again(seq);
+        }
+        loop {
+            self.take_entries();
+            if self.scheduler.is_over() {
+                self.close_journal();
+                return Next::Over;
+            }
+            if !self.scheduler.has_next() {
+                return Next::Wait { until: self.wake_at(None) };
+            }
+            if self.notices.is_behind() {
+                self.hold(Some("the output is not read"));
+                return Next::Wait { until: self.wake_at(None) };
+            }
+            if let Err(hold) = self.admission.allows(self.running.len(), now) {
+                self.hold(Some(hold.reason));
+                return Next::Wait { until: self.wake_at(Some(hold.look_again)) };
+            }
+            self.hold(None);
+            // What looked ready may have to wait for locks; then there may be more in the list.
+            if let Some(seq) = self.scheduler.next()
+                && let Some(next) = self.begin(seq, now)
+            {
+                return next;
+            }
+        }
+    }
+
+    fn hear(&mut self, tag: u64, event: Event, now: Moment) {
+        match event {
+            Event::JobFinished(outcome) => self.over(tag, *outcome, now),
+            event => self.notices.tell(Notice::Happened { seq: tag, event }),
+        }
+    }
+
+    fn refused(&mut self, tag: u64, error: Error, now: Moment) {
+        let Some(mut work) = self.running.remove(&tag) else { return };
+        let body = error.body();
+        match work.tries.refused(body.code, &body.message, now) {
+            After::Again { delay } if !self.scheduler.is_halted() => {
+                work.refusal = Some(body);
+                self.try_again(work, delay, now);
+            }
+            _ => self.end(work, Verdict::Failed, None, Some(body)),
+        }
+    }
+
+    fn stop(&mut self, cause: Cause) {
+        self.call_off(cause, "the batch was cancelled");
+    }
+
+    fn waker(&self) -> Option<&Waker> {
+        Some(&self.waker)
+    }
+}
+
+/// What the last attempt's outcome makes of the job.
+fn verdict(outcome: &Outcome, attempts: &[Attempt]) -> Verdict {
+    match outcome.cause {
+        Some(Cause::Timeout { .. }) => Verdict::TimedOut,
+        Some(Cause::Cancelled { .. } | Cause::CalledOff) => Verdict::Cancelled,
+        None if error_code(outcome).is_some() => Verdict::Failed,
+        None if attempts.len() > 1 => Verdict::Flaky,
+        None => Verdict::Succeeded,
+    }
+}

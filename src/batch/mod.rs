@@ -4,11 +4,13 @@
 //! and `foreman` joins them for a backend.
 
 pub mod admission;
+pub mod feeder;
 pub mod foreman;
 pub mod journal;
 mod locks;
 pub mod median;
 mod needs;
+pub mod notices;
 pub mod resume;
 pub mod scheduler;
 pub mod source;

@@ -23,12 +23,14 @@ pub(super) enum Standing {
     Succeeded,
     /// It ended in one of the other ways.
     Ended(Verdict),
+    /// It did not succeed in an earlier run, and is not run in this one.
+    LeftOut,
 }
 
 impl Standing {
     /// It will never succeed.
     fn is_hopeless(self) -> bool {
-        matches!(self, Self::Missing | Self::Ended(_))
+        matches!(self, Self::Missing | Self::Ended(_) | Self::LeftOut)
     }
 }
 
@@ -112,6 +114,7 @@ impl Needs {
             Standing::Unknown | Standing::Missing => "which is no job of this list",
             Standing::Pending => "which can never begin, since the needs run in a circle",
             Standing::Succeeded => "which succeeded",
+            Standing::LeftOut => "which is not run this time",
             Standing::Ended(verdict) => match verdict {
                 Verdict::Succeeded | Verdict::Flaky => "which succeeded",
                 Verdict::Failed => "which failed",

@@ -129,6 +129,16 @@ impl Scheduler {
         }
     }
 
+    /// A job of this id did not succeed in an earlier run, and is not run in this one. Skips whoever waits for it.
+    pub fn note_left_out(&mut self, id: &str) -> Vec<Skip> {
+        let skipped = match self.needs.claim(id) {
+            Some(key) => self.skip_dependents(key, Standing::LeftOut),
+            None => Vec::new(),
+        };
+        self.settle();
+        skipped
+    }
+
     /// Takes a job of the list. It is skipped at once, and with it whoever waits for it, where a job that it needs has not
     /// succeeded and never will, and after `halt`.
     ///
@@ -177,6 +187,11 @@ impl Scheduler {
             && self.running < self.slots
             && self.ready.is_empty()
             && self.in_line < LOCK_WAITERS
+    }
+
+    /// `next` would begin a job.
+    pub fn has_next(&self) -> bool {
+        self.running < self.slots && self.halted.is_none() && !self.ready.is_empty()
     }
 
     /// Begins the job whose turn it is, where there is one and a slot is free: it has slot and locks from now on.

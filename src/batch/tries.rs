@@ -167,7 +167,11 @@ impl Tries {
         let failed = self.attempts.last().is_some_and(|attempt| attempt.code.is_some());
         let possible = match outcome.cause {
             None | Some(Cause::Timeout { reason: Total | Idle, .. }) => true,
-            Some(Cause::Cancelled { .. } | Cause::Timeout { reason: TotalBudget | ParentDeadline, .. }) => false,
+            Some(
+                Cause::Cancelled { .. }
+                | Cause::CalledOff
+                | Cause::Timeout { reason: TotalBudget | ParentDeadline, .. },
+            ) => false,
         };
         // Nobody reads what another attempt would write.
         let in_vain = outcome.reader_gone;

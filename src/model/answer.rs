@@ -74,6 +74,39 @@ pub fn of_error(mut error: ErrorBody, request: &RequestInfo) -> Envelope {
     Envelope { status: Status::Error, data: None, error: Some(error), metadata: metadata(request) }
 }
 
+/// What kept a batch from coming to its end; none where it was its own doing.
+pub fn of_batch(cause: Cause, elapsed: Duration) -> Option<ErrorBody> {
+    let elapsed_seconds = Some((elapsed.as_secs_f64() * 1e3).round() / 1e3);
+    match cause {
+        Cause::Timeout { reason, limit } => Some(ErrorBody {
+            code: ErrorCode::Timeout,
+            message: match reason {
+                TimeoutReason::ParentDeadline => {
+                    format!("The runner above this one allows the batch no more time than {} seconds", Seconds(limit))
+                }
+                _ => format!("The batch exceeded its total time of {} seconds", Seconds(limit)),
+            },
+            details: Details {
+                timeout_seconds: Some(Seconds(limit)),
+                reason: Some(reason),
+                elapsed_seconds,
+                ..Details::default()
+            },
+            remediation: match reason {
+                TimeoutReason::ParentDeadline => "Increase the timeout of the runner above this one".to_owned(),
+                _ => "Increase --total-timeout, or go on with what is left by --resume".to_owned(),
+            },
+        }),
+        Cause::Cancelled { signal } => Some(ErrorBody {
+            code: ErrorCode::Cancelled,
+            message: format!("The batch was cancelled by SIG{signal}"),
+            details: Details { signal: Some(signal), elapsed_seconds, ..Details::default() },
+            remediation: "Run it again, or go on with what is left by --resume".to_owned(),
+        }),
+        Cause::CalledOff => None,
+    }
+}
+
 /// What kind of error the attempt ended in; none where it succeeded. The same as in its envelope.
 pub fn error_code(outcome: &Outcome) -> Option<ErrorCode> {
     error_body(outcome, "", Extent::Last(0)).map(|error| error.code)
@@ -131,6 +164,12 @@ fn error_body(outcome: &Outcome, command: &str, extent: Extent) -> Option<ErrorB
             },
             details: Details { signal: Some(*signal), ..stopped },
             remediation: "Run the command again when it may run to its end".to_owned(),
+        }),
+        (Some(Cause::CalledOff), _) => Some(ErrorBody {
+            code: ErrorCode::Cancelled,
+            message: "Operation was stopped since another job of the batch failed".to_owned(),
+            details: stopped,
+            remediation: "See to the job that failed, then run the batch again".to_owned(),
         }),
         (None, End::NotStarted(failure)) => Some(not_started(failure, command)),
         (None, End::Exited(0)) if outcome.troubles.is_empty() => None,
@@ -202,7 +241,7 @@ fn timeout_message(outcome: &Outcome, reason: TimeoutReason, limit: Duration) ->
         }
         TimeoutReason::Total => format!("Operation exceeded timeout of {limit} {unit}"),
         TimeoutReason::Idle => format!("Operation was idle for {limit} {unit}: no output and no CPU time"),
-        TimeoutReason::TotalBudget => format!("All attempts together exceeded {limit} {unit}"),
+        TimeoutReason::TotalBudget => format!("Operation exceeded the total time of {limit} {unit}"),
         TimeoutReason::ParentDeadline => {
             format!("The runner above this one allows no more time than {limit} {unit}")
         }
@@ -238,7 +277,7 @@ fn timeout_remediation(outcome: &Outcome, reason: TimeoutReason, limit: Duration
             "It was silent for at least {} seconds; see in processes what it waits for, or increase --idle-timeout",
             Seconds(limit)
         ),
-        TimeoutReason::TotalBudget => "Increase --total-timeout or allow fewer attempts".to_owned(),
+        TimeoutReason::TotalBudget => "Increase --total-timeout, or allow fewer attempts or jobs".to_owned(),
         TimeoutReason::ParentDeadline => "Increase the timeout of the runner above this one".to_owned(),
     }
 }

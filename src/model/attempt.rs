@@ -50,7 +50,7 @@ impl Attempt {
         };
         let reason = match outcome.cause {
             Some(Cause::Timeout { reason, .. }) => Some(reason),
-            Some(Cause::Cancelled { .. }) | None => None,
+            Some(Cause::Cancelled { .. } | Cause::CalledOff) | None => None,
         };
         let code = answer::error_code(outcome);
         Self {
@@ -105,6 +105,7 @@ fn what_went_wrong(outcome: &Outcome) -> String {
                 }
             }
         }
+        (Some(Cause::CalledOff), _) => "stopped since another job failed".to_owned(),
         (Some(Cause::Cancelled { signal }), _) => format!("was cancelled by SIG{signal}"),
         (None, End::NotStarted(failure)) => {
             let what = match failure.step {

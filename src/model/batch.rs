@@ -143,6 +143,8 @@ pub enum Notice {
     RetryPlanned { seq: u64, attempt: Attempt, delay: Duration },
     /// A job is over.
     Ended(Box<Ended>),
+    /// A job is not run again: it succeeded in an earlier run, or was not among those that were asked for.
+    LeftOut { seq: u64, succeeded: bool },
     /// No new job begins just now, for this reason; none: they do again.
     Held(Option<&'static str>),
 }

@@ -9,6 +9,8 @@ use crate::model::signal::Signal;
 pub const SOME_JOB_FAILED: i32 = 1;
 /// A built-in operation failed.
 pub const OPERATION_FAILED: i32 = 1;
+/// Some job of a batch did not succeed.
+pub const SOME_FAILED: i32 = 1;
 /// Stopped for time, also when it took a KILL.
 pub const TIMED_OUT: i32 = 124;
 /// Runner itself failed, or was called wrongly.
@@ -56,6 +58,7 @@ pub fn of_outcome(outcome: &Outcome) -> Exit {
     match (&outcome.cause, &outcome.end) {
         (Some(Cause::Cancelled { signal }), _) if [Signal::INT, Signal::QUIT].contains(signal) => Exit::Signal(*signal),
         (Some(Cause::Cancelled { signal }), _) => Exit::Code(SIGNAL_BASE + signal.number()),
+        (Some(Cause::CalledOff), _) => Exit::Code(SIGNAL_BASE + Signal::TERM.number()),
         (Some(Cause::Timeout { .. }), _) => Exit::Code(TIMED_OUT),
         (None, End::Exited(0)) if !outcome.troubles.is_empty() => Exit::Code(RUNNER_FAILED),
         (None, End::Exited(code)) => Exit::Code(*code),

@@ -12,6 +12,7 @@ pub mod exit_code;
 pub mod job;
 pub mod outcome;
 pub mod quantity;
+pub mod quoting;
 pub mod request;
 pub mod retry;
 pub mod signal;

@@ -154,6 +154,8 @@ pub enum Cause {
     Timeout { reason: TimeoutReason, limit: Duration },
     /// We were told to stop, by this signal.
     Cancelled { signal: Signal },
+    /// Another job of the batch failed, and that was to stop all.
+    CalledOff,
 }
 
 /// Which deadline it was.

@@ -29,7 +29,7 @@ pub fn record(event: &Event, timestamp: &str, job_id: &str, name: Option<&str>) 
         Event::StopBegun { cause, signal } => {
             let (cause, reason) = match cause {
                 Cause::Timeout { reason, .. } => (StopCause::Timeout, Some(*reason)),
-                Cause::Cancelled { .. } => (StopCause::Cancelled, None),
+                Cause::Cancelled { .. } | Cause::CalledOff => (StopCause::Cancelled, None),
             };
             EventKind::Stopping { signal: *signal, cause, reason }
         }

@@ -73,6 +73,7 @@ fn because(cause: &Cause) -> String {
         Cause::Timeout { reason: TimeoutReason::Idle, limit } => format!("idle for {} s", Seconds(*limit)),
         Cause::Timeout { limit, .. } => format!("timeout of {} s", Seconds(*limit)),
         Cause::Cancelled { signal } => format!("cancelled by SIG{signal}"),
+        Cause::CalledOff => "another job failed".to_owned(),
     }
 }
 

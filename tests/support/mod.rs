@@ -360,6 +360,11 @@ pub(crate) fn op(options: &str) -> Exec {
     verb_with(runner(), "op", options)
 }
 
+/// `runner batch` with these options, separated by spaces.
+pub(crate) fn batch(options: &str) -> Exec {
+    verb_with(runner(), "batch", options)
+}
+
 /// As `exec`, with a command that is already set up.
 pub(crate) fn exec_with(command: Command, options: &str) -> Exec {
     verb_with(command, "exec", options)
@@ -415,6 +420,16 @@ impl Exec {
     /// The job is a line for sh; `$VICTIM` in it is the misbehaving program.
     pub(crate) fn sh(self, line: &str) -> Self {
         self.env("VICTIM", victim_path()).job(["sh", "-c", line])
+    }
+
+    /// What stands on standard input, through a pipe.
+    pub(crate) fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        let (read, write) = pipe();
+        self.command.stdin(read);
+        let bytes = bytes.into();
+        // Ends once everything is read, or nobody reads any more.
+        std::thread::spawn(move || std::io::Write::write_all(&mut fs::File::from(write), &bytes));
+        self
     }
 
     /// Anything else about the command.

@@ -19,6 +19,7 @@ fn defaults() -> EntryDefaults {
         timeout: None,
         max_timeout: None,
         parent_timeout: None,
+        budget: None,
         idle_timeout: None,
         warn_after: None,
         warn_signal: None,
