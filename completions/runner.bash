@@ -82,7 +82,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__batch)
-            opts="-c -a -0 -n -j -t -k -u -q -v -h --each --shell --arg-file --link --null --max-args --dry-run --jobs --max-load --min-free-memory --timeout --timeout-floor --total-timeout --warn-after --warn-signal --keep-order --line-buffer --tag --ungroup --quiet --json --report --log --capture-limit --progress --verbose --help --results --junit --joblog --ci --fail-fast --max-failures --journal --journal-sync --resume --resume-only --env-clear --sd-notify --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --stdin --name"
+            opts="-c -a -0 -n -j -t -k -u -q -v -h --each --shell --arg-file --link --null --max-args --dry-run --jobs --max-load --min-free-memory --timeout --timeout-floor --total-timeout --warn-after --warn-signal --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --keep-order --line-buffer --tag --ungroup --quiet --json --report --log --capture-limit --progress --verbose --results --junit --joblog --ci --fail-fast --max-failures --journal --journal-sync --resume --resume-only --env-clear --sd-notify --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --stdin --retries --help --name"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -171,6 +171,30 @@ _runner() {
                     return 0
                     ;;
                 --warn-signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-on)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --no-retry-on)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-backoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-timeout-growth)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -340,6 +364,10 @@ _runner() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --name)

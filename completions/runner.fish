@@ -155,17 +155,23 @@ complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcom
 complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from wait-for" -l any -d 'One of the targets is enough'
 complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from wait-for" -s h -l help -d 'Print help'
 complete -c runner -n "__fish_runner_using_subcommand batch" -s c -d 'Run one line through a shell in place of a command' -r
-complete -c runner -n "__fish_runner_using_subcommand batch" -l shell -d 'The shell for -c: sh, bash, or a path [default: sh]' -r
-complete -c runner -n "__fish_runner_using_subcommand batch" -s a -l arg-file -d 'Take items from this file, - for standard input; may be repeated' -r -F
+complete -c runner -n "__fish_runner_using_subcommand batch" -l shell -d 'The shell for -c and for lines of a list: sh, bash, or a path [default: sh]' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -s a -l arg-file -d 'Take the items from a file; may be repeated' -r -F
 complete -c runner -n "__fish_runner_using_subcommand batch" -s n -l max-args -d 'Give so many items to one job [default: 1]' -r
-complete -c runner -n "__fish_runner_using_subcommand batch" -s j -l jobs -d 'Run so many jobs at once [default: the number of CPUs]' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -s j -l jobs -d 'Run so many at once [default: number of CPUs]' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l max-load -d 'Begin no job while the load is higher, though one always runs' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l min-free-memory -d 'Begin no job while less memory is free, though one always runs' -r
-complete -c runner -n "__fish_runner_using_subcommand batch" -s t -l timeout -d 'Stop a job after so long, or after so much of the median' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -s t -l timeout -d 'Stop a job after so long, or N% of the median' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l timeout-floor -d 'Let no timeout that is a share of the median be shorter [default: 1s]' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l total-timeout -d 'Stop the whole batch after so long' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l warn-signal -d 'Send this signal to the job with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -l retry-on -d 'Retry only these failures [default: any, but not 125 to 127]' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -l no-retry-on -d 'Never retry these failures; the same words, and they win' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -l retry-delay -d 'Wait so long before the second attempt [default: 1s]' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -l retry-backoff -d 'Each further delay is so many times the last [default: 2]' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -l retry-max-delay -d 'No delay is longer than this [default: 30s, or --retry-delay]' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -l retry-timeout-growth -d 'After a timeout, allow so many times the time [default: 1]' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l report -d 'Also write the JSON answer of each job to a file of its own' -r -F
 complete -c runner -n "__fish_runner_using_subcommand batch" -l log -d 'Also write every byte of a job\'s output to a file of its own, as it comes' -r -F
 complete -c runner -n "__fish_runner_using_subcommand batch" -l capture-limit -d 'Keep so much of each stream for the answer [default: 256K]' -r
@@ -177,17 +183,17 @@ none\t''"
 complete -c runner -n "__fish_runner_using_subcommand batch" -l results -d 'Write the answers of all jobs to this file, or into this folder' -r -F
 complete -c runner -n "__fish_runner_using_subcommand batch" -l junit -d 'Write a JUnit report, as CI systems read it' -r -F
 complete -c runner -n "__fish_runner_using_subcommand batch" -l joblog -d 'Write a log in the columns of GNU parallel\'s' -r -F
-complete -c runner -n "__fish_runner_using_subcommand batch" -l ci -d 'Speak to a CI system: github, gitlab, teamcity, none [default: github where GITHUB_ACTIONS is true, else none]' -r -f -a "github\t''
+complete -c runner -n "__fish_runner_using_subcommand batch" -l ci -d 'Speak to a CI system: github, gitlab, teamcity, none' -r -f -a "github\t''
 gitlab\t''
 teamcity\t''
 none\t''"
-complete -c runner -n "__fish_runner_using_subcommand batch" -l fail-fast -d 'Begin no job after a failure; =now also stops those that run' -r -f -a "soft\t''
+complete -c runner -n "__fish_runner_using_subcommand batch" -l fail-fast -d 'Begin no job after a failure; now: stop all' -r -f -a "soft\t''
 now\t''"
-complete -c runner -n "__fish_runner_using_subcommand batch" -l max-failures -d 'Begin no job once so many failed, or such a share of those that are over' -r
-complete -c runner -n "__fish_runner_using_subcommand batch" -l journal -d 'Write down each start and end, so that the batch can be resumed' -r -F
+complete -c runner -n "__fish_runner_using_subcommand batch" -l max-failures -d 'Begin no job once so many have failed' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -l journal -d 'Keep the record that --resume needs' -r -F
 complete -c runner -n "__fish_runner_using_subcommand batch" -l journal-sync -d 'How the journal reaches the disk: group (default), each' -r -f -a "group\t''
 each\t''"
-complete -c runner -n "__fish_runner_using_subcommand batch" -l resume -d 'Run what did not succeed in the batch that wrote this journal' -r -F
+complete -c runner -n "__fish_runner_using_subcommand batch" -l resume -d 'Run what did not succeed in an earlier run' -r -F
 complete -c runner -n "__fish_runner_using_subcommand batch" -l resume-only -d 'Of those run only: failed, unfinished, timeout' -r -f -a "failed\t''
 unfinished\t''
 timeout\t''"
@@ -201,21 +207,22 @@ complete -c runner -n "__fish_runner_using_subcommand batch" -l leftovers -d 'Wh
 kill\t''
 wait\t''"
 complete -c runner -n "__fish_runner_using_subcommand batch" -l stdin -d 'Standard input: inherit, null, or a file to read [default: null]' -r -F
+complete -c runner -n "__fish_runner_using_subcommand batch" -l retries -d 'Try a job that failed again, up to N times' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l name -d 'What to call jobs in answers that have no name of their own' -r
-complete -c runner -n "__fish_runner_using_subcommand batch" -l each -d 'Run the command for each line of standard input, not a list of jobs'
+complete -c runner -n "__fish_runner_using_subcommand batch" -l each -d 'Run a command for each line of standard input'
 complete -c runner -n "__fish_runner_using_subcommand batch" -l link -d 'Pair the items of several inputs, one from each, in place of combining all'
 complete -c runner -n "__fish_runner_using_subcommand batch" -s 0 -l null -d 'Items end with a NUL byte, as find -print0 writes them, and not with a newline'
 complete -c runner -n "__fish_runner_using_subcommand batch" -l dry-run -d 'Print the jobs and run none'
-complete -c runner -n "__fish_runner_using_subcommand batch" -s k -l keep-order -d 'Print outputs in the order of the list, not as jobs end'
+complete -c runner -n "__fish_runner_using_subcommand batch" -s k -l keep-order -d 'Print outputs in the order of the list'
 complete -c runner -n "__fish_runner_using_subcommand batch" -l line-buffer -d 'Print whole lines as they come, not each job\'s output as one'
 complete -c runner -n "__fish_runner_using_subcommand batch" -l tag -d 'Print before each line whose it is: its item, its id or its number'
 complete -c runner -n "__fish_runner_using_subcommand batch" -s u -l ungroup -d 'Let jobs write as they like, mixed as it comes'
 complete -c runner -n "__fish_runner_using_subcommand batch" -s q -l quiet -d 'Print neither outputs nor a summary'
-complete -c runner -n "__fish_runner_using_subcommand batch" -l json -d 'Print one JSON answer a line for each job, in place of outputs'
+complete -c runner -n "__fish_runner_using_subcommand batch" -l json -d 'Print a JSON answer for each job, one a line'
 complete -c runner -n "__fish_runner_using_subcommand batch" -s v -l verbose -d 'Say more, such as which configuration files were read'
-complete -c runner -n "__fish_runner_using_subcommand batch" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
 complete -c runner -n "__fish_runner_using_subcommand batch" -l env-clear -d 'Start the job with an empty environment, plus --env'
 complete -c runner -n "__fish_runner_using_subcommand batch" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
+complete -c runner -n "__fish_runner_using_subcommand batch" -s h -l help -d 'Print help; --help explains all options'
 complete -c runner -n "__fish_runner_using_subcommand timeout" -s k -l kill-after -d 'Send KILL too, if the command still runs so long after the first signal' -r
 complete -c runner -n "__fish_runner_using_subcommand timeout" -s s -l signal -d 'Send this signal at the timeout, a name or a number [default: TERM]' -r
 complete -c runner -n "__fish_runner_using_subcommand timeout" -s f -l foreground -d 'Signal the command alone, and leave it in our process group'

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result, plain};
 use crate::model::answer::RequestInfo;
+use crate::model::attempt::Attempt;
 use crate::model::envelope::Envelope;
 use crate::model::request::{AnswerOptions, ErrorFormat};
 use crate::platform::descriptors::{self, Moved};
@@ -30,17 +31,34 @@ pub struct Request {
     timestamp: Duration,
     id: uuid::Uuid,
     name: Option<String>,
+    attempts: Vec<Attempt>,
 }
 
 impl Request {
     /// A request that begins now.
     pub fn begin(name: Option<String>) -> Self {
-        Self { clock: SystemClock::start(), timestamp: unix_time(), id: uuid::Uuid::now_v7(), name }
+        Self {
+            clock: SystemClock::start(),
+            timestamp: unix_time(),
+            id: uuid::Uuid::now_v7(),
+            name,
+            attempts: Vec::new(),
+        }
     }
 
     /// Identifies the job of this request.
     pub fn job_id(&self) -> String {
         self.id.to_string()
+    }
+
+    /// A number unlike that of any other request.
+    pub fn seed(&self) -> u64 {
+        self.id.as_u64_pair().1
+    }
+
+    /// The attempts that the answer tells of.
+    pub fn note_attempts(&mut self, attempts: Vec<Attempt>) {
+        self.attempts = attempts;
     }
 
     /// What an envelope made now says of it.
@@ -51,7 +69,7 @@ impl Request {
             duration: self.clock.now() - crate::time::clock::Moment::default(),
             name: self.name.clone(),
             job_id: None,
-            attempts: Vec::new(),
+            attempts: self.attempts.clone(),
         }
     }
 }

@@ -90,7 +90,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         troubles: Vec::new(),
     };
     let new_job_id = Box::new(|| uuid::Uuid::now_v7().to_string());
-    let foreman = BatchForeman::new(feeder, waker, plan, prepare(&request), new_job_id, notices, &mut ending);
+    let foreman = BatchForeman::new(feeder, waker, plan, prepare(&request), new_job_id, notices, &mut ending)?;
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let ended = backend.run(Box::new(foreman), &mut || keeper.keep(&reader));
     Ok(keeper.finish(ending, ended))
@@ -128,13 +128,15 @@ fn prepare(request: &BatchRequest) -> Prepare {
         spec.leftovers = beginning.leftovers;
         let wall = spec.limits.wall().map(|(wall, _)| wall);
         let wall = wall.into_iter().chain(beginning.left).min();
-        let env = environment::for_job(&spec.surroundings, &beginning.job_id, wall);
+        let env = environment::for_job(&spec.surroundings, &beginning.job_id, beginning.attempt, wall);
         Assignment {
             tag: entry.seq,
+            attempt: beginning.attempt,
             spec,
             streams,
             job_id: beginning.job_id.clone(),
             stage: None,
+            lines: None,
             pulse: Some(pulse),
             env,
         }

@@ -156,11 +156,19 @@ impl Display {
             }
             _ => {}
         }
+        if let (Event::RetryPlanned { attempt, .. }, Some(stage)) = (event, &self.stage)
+            && attempt.exit_code.is_none()
+        {
+            // It could not put the terminal in order itself.
+            stage.restore();
+        }
         if let Event::JobFinished(outcome) = event {
             self.killed = outcome.cause.is_some() || !matches!(outcome.end, End::Exited(_));
         }
         let line = match event {
             Event::StatusRequested(live) => Some(lines::status_line(&self.name, live)),
+            // Told already.
+            Event::RetryPlanned { .. } if self.form == Form::Lines => None,
             _ => lines::line(event, self.verbose).filter(|_| !self.quiet && self.form != Form::Json),
         };
         if let Some(line) = line {
@@ -170,7 +178,8 @@ impl Display {
 
     fn draw(&mut self, live: &Live) {
         let Some(stage) = &self.stage else { return };
-        if live.elapsed < FIRST_BAR {
+        let later = live.begins_in.is_some() || live.attempt.is_some_and(|place| place.number > 1);
+        if live.elapsed < FIRST_BAR && !later {
             return;
         }
         if self.terminal.as_ref().is_some_and(|terminal| !terminal.is_ours() || self.has_pager(terminal)) {

@@ -41,14 +41,19 @@ pub fn deadline_unix_ms() -> Option<u64> {
 }
 
 /// The job's environment: ours or none, then what was asked for, then what we tell every job.
-pub fn for_job(surroundings: &Surroundings, job_id: &str, wall: Option<Duration>) -> Vec<(OsString, OsString)> {
+pub fn for_job(
+    surroundings: &Surroundings,
+    job_id: &str,
+    attempt: u32,
+    wall: Option<Duration>,
+) -> Vec<(OsString, OsString)> {
     let mut env: Vec<(OsString, OsString)> =
         if surroundings.env_clear { Vec::new() } else { std::env::vars_os().collect() };
     for (name, value) in &surroundings.env {
         set(&mut env, name, value.clone());
     }
     set(&mut env, OsStr::new(JOB_ID), job_id.into());
-    set(&mut env, OsStr::new(ATTEMPT), "1".into());
+    set(&mut env, OsStr::new(ATTEMPT), attempt.to_string().into());
     env.retain(|(name, _)| name != DEADLINE && name != DEADLINE_OWNER);
     if let (Some(wall), Some(own)) = (wall, process::own_identity()) {
         let deadline = unix_time().saturating_add(wall).as_millis();

@@ -2,19 +2,24 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::app::answer::{self, Report, Request};
 use crate::app::display::{Display, Form};
-use crate::app::single::Single;
+use crate::app::input::Input;
+use crate::app::port::{self, Port};
+use crate::app::single::{Ended, Single};
 use crate::app::{environment, streams};
 use crate::backend::local::{Local, Rungs};
 use crate::backend::queue::queue;
 use crate::backend::{Assignment, Backend};
-use crate::error::{Error, Result};
+use crate::batch::tries::Tries;
+use crate::capture::content;
+use crate::error::{Error, Result, plain};
 use crate::model::answer::{Extent, of_outcome};
 use crate::model::event::Event;
 use crate::model::exit_code::{self, Exit};
-use crate::model::job::{Command, Route, Streams};
+use crate::model::job::{Command, JobSpec, Limits, Route, Streams};
 use crate::model::outcome::{End, Outcome};
 use crate::model::request::{AnswerOptions, ExecRequest};
 use crate::model::signal::Signal;
@@ -25,14 +30,17 @@ use crate::supervise::orders::Manners;
 /// On stderr, after pass-through, at most so much of each stream is repeated.
 const REPEATED: usize = 16 * 1024;
 
+/// What was kept back is given up where its reader takes nothing for so long after a stop.
+const READER_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Forces one kind of containment; for tests.
 const CONTAINMENT: &str = "RUNNER_TEST_CONTAINMENT";
 
 /// Runs the command, answers, and says how to leave.
 pub fn run(request: ExecRequest) -> Exit {
-    let begun = Request::begin(request.job.name.clone());
+    let mut begun = Request::begin(request.job.name.clone());
     let options = request.answer.clone();
-    match supervise(request, &begun) {
+    match supervise(request, &mut begun) {
         Ok(exit) => exit,
         Err(error) => {
             answer::deliver_error(&error, &options, &begun);
@@ -41,7 +49,7 @@ pub fn run(request: ExecRequest) -> Exit {
     }
 }
 
-fn supervise(mut request: ExecRequest, begun: &Request) -> Result<Exit> {
+fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
     let inherited = Inherited::read();
     signals::set_own_dispositions();
     signals::unblock_all();
@@ -52,8 +60,9 @@ fn supervise(mut request: ExecRequest, begun: &Request) -> Result<Exit> {
     }
     let limits = &mut request.job.limits;
     limits.parent_timeout = environment::parent_timeout(limits.grace.unwrap_or_default());
-    let wall = limits.wall().map(|(wall, _)| wall);
-    let env = environment::for_job(&request.job.surroundings, &begun.job_id(), wall);
+    let several = request.job.retry.retries > 0;
+    let input = if several { Input::of_several(&request.job.surroundings.stdin)? } else { Input::Same };
+    let tries = Tries::new(request.job.retry.clone(), &request.job.limits, begun.seed());
     let form = Form::choose(&request);
     let streams = streams::choose(&request, form);
     let command = shown(&request.job.command);
@@ -62,18 +71,19 @@ fn supervise(mut request: ExecRequest, begun: &Request) -> Result<Exit> {
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let mut outcome = None;
     let options = &request.answer;
-    let assignment = Assignment {
-        tag: 0,
-        spec: request.job,
-        streams,
-        job_id: begun.job_id(),
-        stage: display.stage(),
-        pulse: display.pulse(),
-        env,
+    let (job_id, stage, pulse) = (begun.job_id(), display.stage(), display.pulse());
+    let spec = request.job;
+    let prepare = |attempt: u32, limits: Limits| {
+        if attempt > 1 {
+            input.rewind()?;
+        }
+        let env = environment::for_job(&spec.surroundings, &job_id, attempt, limits.wall().map(|(wall, _)| wall));
+        let (spec, job_id) = (JobSpec { limits, ..spec.clone() }, job_id.clone());
+        Ok(Assignment { tag: 0, spec, streams, job_id, attempt, stage: stage.clone(), lines: None, pulse, env })
     };
-    let mut failure = None;
+    let mut ended = Ended::default();
     let (sender, mut events) = queue();
-    let foreman = Single::new(assignment, move |event| sender.send(event), &mut failure);
+    let foreman = Single::new(tries, prepare, move |event| sender.send(event), &mut ended);
     backend.run(Box::new(foreman), &mut || {
         for event in &mut events {
             display.show(&event);
@@ -84,12 +94,37 @@ fn supervise(mut request: ExecRequest, begun: &Request) -> Result<Exit> {
             }
         }
     })?;
-    if let Some(error) = failure {
+    if several {
+        begun.note_attempts(ended.attempts);
+    }
+    if let Some(error) = ended.failure {
         return Err(error);
     }
-    let outcome = outcome.ok_or_else(|| Error::Internal("the watchdog gave no outcome".to_owned()))?;
+    let mut outcome = outcome.ok_or_else(|| Error::Internal("the watchdog gave no outcome".to_owned()))?;
     let fresh_line = display.finish().unwrap_or_else(|| stands_at_line_start(&outcome, streams));
+    hand_on(&mut outcome, streams);
     Ok(deliver(&outcome, &command, fresh_line, options, report.as_ref(), begun))
+}
+
+/// Writes out what was kept back until the last attempt was over. A reader who takes nothing delays it for ever only
+/// where the job ended by itself.
+fn hand_on(outcome: &mut Outcome, streams: Streams) {
+    let patience = outcome.cause.is_some().then_some(READER_PATIENCE);
+    let kept_back = [
+        (streams.stdout, Port::stdout(None), &mut outcome.stdout),
+        (streams.stderr, Port::stderr(None), &mut outcome.stderr),
+    ];
+    for (route, port, record) in kept_back {
+        if route != Route::Spool {
+            continue;
+        }
+        match port.write_record(record, patience) {
+            // A reader that left has all that it wanted.
+            Ok(written) if written.end == port::End::Broken => {}
+            Ok(written) => record.undelivered = content::length(record) - written.bytes,
+            Err(error) => outcome.troubles.push(format!("the output could not be written: {}", plain(&error))),
+        }
+    }
 }
 
 /// Sends the answer where it belongs and says how to leave.
@@ -138,7 +173,7 @@ fn stands_at_line_start(outcome: &Outcome, streams: Streams) -> bool {
         // Whatever the job wrote there went by unseen.
         Route::Inherit => !terminal || matches!(outcome.end, End::NotStarted(_)),
         Route::WithStdout => last(&outcome.stdout),
-        Route::PassThrough | Route::Keep | Route::Spool => last(&outcome.stderr),
+        Route::PassThrough | Route::Lines | Route::Keep | Route::Spool => last(&outcome.stderr),
     }
 }
 

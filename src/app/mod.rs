@@ -10,6 +10,7 @@ mod config_file;
 mod display;
 pub mod environment;
 pub mod exec;
+mod input;
 mod keeper;
 pub mod man;
 pub mod notify;

@@ -17,6 +17,7 @@ pub(super) fn choose(request: &ExecRequest, form: Form) -> Streams {
         pty: request.pty,
         owned: request.needs_output() || form == Form::Bar,
         operation: request.is_operation(),
+        last_only: request.job.retry.retries > 0 && !request.every_attempt,
         terminal,
         same,
     })
@@ -32,6 +33,8 @@ struct Facts {
     owned: bool,
     /// Built-in operations print the same everywhere.
     operation: bool,
+    /// It is tried again, and only what the last attempt writes is to appear.
+    last_only: bool,
     /// Our stdout and stderr are terminals.
     terminal: [bool; 2],
     /// They lead to the same place.
@@ -39,7 +42,17 @@ struct Facts {
 }
 
 fn decide(facts: &Facts) -> Streams {
-    let Facts { json, pty, owned, operation, terminal, same } = *facts;
+    let Streams { stdout, stderr, terminals } = decide_for_one(facts);
+    // On a terminal people watch; whoever reads a pipe or a file gets what a job without failures would have written.
+    let spooled = |route, index: usize| {
+        if route == Route::PassThrough && facts.last_only && !facts.terminal[index] { Route::Spool } else { route }
+    };
+    Streams { stdout: spooled(stdout, 0), stderr: spooled(stderr, 1), terminals }
+}
+
+/// As if there were one attempt.
+fn decide_for_one(facts: &Facts) -> Streams {
+    let Facts { json, pty, owned, operation, last_only: _, terminal, same } = *facts;
     if json {
         let stderr = if pty { Route::WithStdout } else { Route::Keep };
         return Streams { stdout: Route::Keep, stderr, terminals: [pty; 2] };
@@ -62,8 +75,15 @@ mod tests {
     use super::{Facts, decide};
     use crate::model::job::{Route, Streams};
 
-    const PIPES: Facts =
-        Facts { json: false, pty: false, owned: false, operation: false, terminal: [false; 2], same: false };
+    const PIPES: Facts = Facts {
+        json: false,
+        pty: false,
+        owned: false,
+        operation: false,
+        last_only: false,
+        terminal: [false; 2],
+        same: false,
+    };
     const TERMINAL: Facts = Facts { terminal: [true; 2], same: true, ..PIPES };
 
     fn streams(stdout: Route, stderr: Route, terminals: [bool; 2]) -> Streams {
@@ -82,6 +102,20 @@ mod tests {
         let piped = Facts { owned: true, terminal: [false, true], ..PIPES };
         assert_eq!(decide(&piped), streams(PassThrough, PassThrough, [false, true]));
         assert_eq!(decide(&Facts { owned: false, ..piped }), streams(PassThrough, Inherit, [false; 2]));
+    }
+
+    #[test]
+    fn what_only_the_last_attempt_may_write_waits_unless_people_watch() {
+        use Route::{Inherit, Keep, PassThrough, Spool, WithStdout};
+        let last = |facts: Facts| decide(&Facts { last_only: true, ..facts });
+        assert_eq!(last(PIPES), streams(Spool, Spool, [false; 2]));
+        assert_eq!(last(Facts { same: true, ..PIPES }), streams(Spool, WithStdout, [false; 2]));
+        assert_eq!(last(TERMINAL), streams(Inherit, Inherit, [false; 2]));
+        assert_eq!(last(Facts { owned: true, ..TERMINAL }), streams(PassThrough, WithStdout, [true; 2]));
+        assert_eq!(last(Facts { json: true, ..PIPES }), streams(Keep, Keep, [false; 2]));
+        assert_eq!(last(Facts { pty: true, ..PIPES }), streams(Spool, WithStdout, [true; 2]));
+        let mixed = Facts { terminal: [false, true], ..PIPES };
+        assert_eq!(last(mixed), streams(Spool, Inherit, [false; 2]));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::app::answer;
-use crate::app::single::Single;
+use crate::app::single::{Ended, Single};
 use crate::backend::local::{Local, Rungs};
 use crate::backend::{Assignment, Backend};
+use crate::batch::tries::Tries;
 use crate::error::{Error, Result};
 use crate::model::event::Event;
 use crate::model::exit_code::{self, Exit};
@@ -65,9 +66,26 @@ fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inh
     let backend = Local { manners: Manners::PassOn, rungs: Rungs::Best, inherited };
     let streams = Streams { stdout: Route::Inherit, stderr: Route::Inherit, terminals: [false; 2] };
     let env = std::env::vars_os().collect();
-    let assignment = Assignment { tag: 0, spec, streams, job_id: String::new(), stage: None, pulse: None, env };
+    let tries = Tries::new(Retry::default(), &spec.limits, 0);
+    let mut given = Some((spec, env));
+    let prepare = move |attempt, limits| {
+        let again = || Error::Internal("a command of timeout is run once".to_owned());
+        let (spec, env) = given.take().ok_or_else(again)?;
+        let spec = JobSpec { limits, ..spec };
+        Ok(Assignment {
+            tag: 0,
+            spec,
+            streams,
+            job_id: String::new(),
+            attempt,
+            stage: None,
+            lines: None,
+            pulse: None,
+            env,
+        })
+    };
     let mut outcome = None;
-    let mut failure = None;
+    let mut ended = Ended::default();
     let listener = |event| match event {
         Event::StopBegun { signal, .. } | Event::SignalForwarded(signal) if request.verbose => {
             let signal = if signal == Signal::NULL { "EXIT".to_owned() } else { signal.to_string() };
@@ -76,8 +94,8 @@ fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inh
         Event::JobFinished(finished) => outcome = Some(*finished),
         _ => {}
     };
-    backend.run(Box::new(Single::new(assignment, listener, &mut failure)), &mut || {})?;
-    if let Some(error) = failure {
+    backend.run(Box::new(Single::new(tries, prepare, listener, &mut ended)), &mut || {})?;
+    if let Some(error) = ended.failure {
         return Err(error);
     }
     outcome.ok_or_else(|| Error::Internal("the watchdog gave no outcome".to_owned()))

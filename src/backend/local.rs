@@ -114,9 +114,11 @@ impl LocalFeed<'_> {
         let tree = tree_spec(&mut assignment, self.own_group, self.local.manners)?;
         // Last, since it empties a file: an error must not cost anybody an older log.
         let log_help = "Check --log: its folder must exist and be writable";
-        let Assignment { tag, spec, streams, stage, pulse, .. } = assignment;
-        let log = spec.log.as_deref().map(|path| descriptors::output(path, log_help)).transpose()?;
-        Ok(Submission { tag, spec, streams, tree, log, inlet, stage, pulse })
+        let Assignment { tag, spec, streams, stage, lines, pulse, attempt, .. } = assignment;
+        // It holds all attempts, one after the other.
+        let open = if attempt > 1 { descriptors::more_output } else { descriptors::output };
+        let log = spec.log.as_deref().map(|path| open(path, log_help)).transpose()?;
+        Ok(Submission { tag, spec, streams, tree, log, inlet, stage, lines, pulse })
     }
 }
 

@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capture::lines::Lines;
 use crate::capture::stage::Stage;
 use crate::error::{Error, Result};
 use crate::model::event::Event;
@@ -24,8 +25,13 @@ pub struct Assignment {
     pub streams: Streams,
     /// Unlike any other job's.
     pub job_id: String,
+    /// Which attempt of the job it is, from 1.
+    pub attempt: u32,
     /// The terminal that the job's output shares with a bar, where there is one.
     pub stage: Option<Arc<Stage>>,
+    /// Where its lines go, for a route that writes lines. Jobs that come in numbers have it in any case: bytes that are
+    /// passed on go the same way where a thread for each job would have to write them.
+    pub lines: Option<Lines>,
     /// How often the foreman hears that time passed. None: never.
     pub pulse: Option<Duration>,
     /// The job's whole environment, but for what the place itself adds.

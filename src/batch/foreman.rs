@@ -16,7 +16,7 @@ use crate::batch::notices::Notices;
 use crate::batch::resume::{Decision, Earlier};
 use crate::batch::scheduler::{Reaction, Scheduler, Skip, Ticket};
 use crate::batch::tries::{After, Tries};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::model::answer::error_code;
 use crate::model::attempt::Attempt;
 use crate::model::batch::{Ended, Entry, Notice, Verdict};
@@ -114,12 +114,12 @@ impl<'a> BatchForeman<'a> {
         new_job_id: Box<dyn FnMut() -> String + Send>,
         notices: Notices,
         ending: &'a mut Ending,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        Ok(Self {
             feeder,
             waker,
             scheduler: Scheduler::new(plan.workers.slots, plan.stopping),
-            admission: Admission::new(plan.workers),
+            admission: Admission::new(plan.workers)?,
             plan,
             prepare,
             new_job_id,
@@ -132,7 +132,7 @@ impl<'a> BatchForeman<'a> {
             stop_due: None,
             held: None,
             begun_at: None,
-        }
+        })
     }
 
     /// Takes entries from the source for as long as the scheduler has use for them.

@@ -336,3 +336,7 @@ fn is_torn_beginning(line: &[u8], is_whole: bool) -> bool {
     let common = line.len().min(record::BEGINNING.len());
     !is_whole && line[..common] == record::BEGINNING[..common]
 }
+
+#[cfg(test)]
+#[path = "resume_tests.rs"]
+mod tests;

@@ -46,6 +46,8 @@ pub struct Tries {
     /// The wall time of the present one.
     wall: Option<Duration>,
     number: u32,
+    most: u32,
+    stopped: bool,
     attempts: Vec<Attempt>,
 }
 
@@ -53,6 +55,7 @@ impl Tries {
     /// The attempts of a job with these limits. `seed` is any number, another one for each job.
     pub fn new(retry: Retry, limits: &Limits, seed: u64) -> Self {
         Self {
+            most: retry.retries.saturating_add(1),
             retry,
             limits: limits.clone(),
             seed,
@@ -60,6 +63,7 @@ impl Tries {
             begun: Moment::default(),
             wall: None,
             number: 0,
+            stopped: false,
             attempts: Vec::new(),
         }
     }
@@ -87,7 +91,7 @@ impl Tries {
 
     /// How many attempts there may be at most.
     pub fn most(&self) -> u32 {
-        self.retry.retries.saturating_add(1)
+        self.most
     }
 
     /// Every attempt that is over. Of very many, some in the middle are missing.
@@ -102,7 +106,12 @@ impl Tries {
 
     /// Another attempt may follow the present one.
     pub fn may_go_on(&self) -> bool {
-        self.number <= self.retry.retries
+        self.number < self.most && !self.stopped
+    }
+
+    /// No attempt follows the present one, whatever it comes to.
+    pub fn end(&mut self) {
+        self.stopped = true;
     }
 
     /// What happens to the leftovers of the present attempt. The next attempt may only begin when the tree of the last is
@@ -130,8 +139,7 @@ impl Tries {
         match self.next_delay(now) {
             Ok(delay) => self.again(delay),
             Err(cause) => {
-                outcome.cause = Some(cause);
-                outcome.between_attempts = true;
+                outcome.end_between_attempts(cause);
                 After::Done
             }
         }

@@ -2,6 +2,8 @@
 
 pub mod content;
 mod cursor;
+mod line_writer;
+pub mod lines;
 pub mod osc;
 pub mod outlet;
 pub mod pump;

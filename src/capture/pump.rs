@@ -125,7 +125,7 @@ impl Pump {
 
     /// Our reader's descriptor, for waiting until it has room.
     pub fn reader(&self) -> Option<BorrowedFd<'_>> {
-        self.reader.as_ref().map(Outlet::target)
+        self.reader.as_ref().and_then(Outlet::target)
     }
 
     /// How /proc names the job's end of the pipe or terminal.
@@ -215,7 +215,13 @@ impl Pump {
         let mut waiting = None;
         for (name, outlet) in [("the output", &mut self.reader), ("the log", &mut self.log)] {
             let Some(open) = outlet else { continue };
-            if !open.is_clear() {
+            let ready = if self.source.is_some() {
+                open.has_room()
+            } else {
+                open.end();
+                open.is_clear()
+            };
+            if !ready {
                 waiting = Some(if open.waits_on_descriptor() { Waiting::ForReader } else { Waiting::ForThread });
                 continue;
             }

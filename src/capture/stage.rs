@@ -123,6 +123,12 @@ impl Stage {
         self.take_turn(Some(PATIENCE), compose, |composed| self.write_at_once(composed, PATIENCE));
     }
 
+    /// Puts in order what a program left behind that may not have done so itself; the bar stays.
+    pub fn restore(&self) {
+        let compose = |screen: &mut Screen, _| screen.restore();
+        self.take_turn(Some(PATIENCE), compose, |composed| self.write_at_once(composed, PATIENCE));
+    }
+
     /// Takes the bar away for good. `killed`: the job could not put the terminal in order itself. True where the cursor
     /// is at the start of a line then.
     pub fn finish(&self, killed: bool) -> bool {

@@ -12,21 +12,29 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser}
 use clap::{ArgAction, Args, Command as Definition, ValueHint};
 
 use crate::app::config::{self, Config};
-use crate::cli::batch_values::{self, BatchTimeout, Jobs, Load};
+use crate::cli::batch_values::{self, BatchTimeout, Ci, Jobs, Load};
 use crate::cli::exec;
 use crate::cli::job_options::{self, Limit, OtherLimitOptions, PlaceOptions, ProgressParser};
+use crate::cli::retry_options::RetryOptions;
 use crate::error::{Error, Result};
-use crate::model::job::{Command, JobSpec, Stdin};
+use crate::model::job::{Command, JobSpec, Stdin, Surroundings};
 use crate::model::request::{
     AnswerOptions, BatchRequest, CiSystem, FailFast, Grouping, ItemInput, JobList, JournalRequest, MaxFailures,
     OutputForm, ProgressForm, ResumeRule, StopRule, Template, TemplateCommand, Workers,
 };
-use crate::model::retry::Retry;
 use crate::time::duration;
 
 /// No timeout that comes of a median is shorter, where nobody said otherwise: a machine that hesitates is no reason to
 /// stop a job that takes a moment.
 const TIMEOUT_FLOOR: Duration = Duration::from_secs(1);
+
+/// What other verbs say of pipes and of standard input does not matter here: outputs are kept, and no job reads ours.
+const RETRIES: &str = "\
+Try a job that failed again, up to N times
+
+The next attempt begins when no process of the last is left: what outlives a failure that may be tried again is ended, as \
+with --leftovers kill. Meanwhile other jobs run. Only the output of the last attempt is printed. A job that succeeds after a \
+failure is called flaky, and is a success.";
 
 /// The options of `batch` as they were given.
 #[derive(Args, Clone, Debug)]
@@ -47,6 +55,8 @@ pub struct BatchOptions {
     #[command(flatten)]
     pub(crate) time: TimeOptions,
     #[command(flatten)]
+    pub(crate) retries: RetryOptions,
+    #[command(flatten)]
     pub(crate) output: BatchOutputOptions,
     #[command(flatten)]
     pub(crate) records: RecordOptions,
@@ -63,9 +73,9 @@ pub struct BatchOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Items")]
 pub struct ItemOptions {
-    /// Run the command for each line of standard input, not a list of jobs
+    /// Run a command for each line of standard input
     ///
-    /// It is implied by -a and by ':::'.
+    /// Without it, and without -a and ':::', which imply it, a list of jobs is read.
     #[arg(long)]
     pub(crate) each: bool,
     /// Run one line through a shell in place of a command
@@ -73,13 +83,13 @@ pub struct ItemOptions {
     /// An item is a positional parameter of the line and never a part of its text.
     #[arg(short = 'c', value_name = "LINE", allow_hyphen_values = true, hide_short_help = true)]
     pub(crate) line: Option<OsString>,
-    /// The shell for -c: sh, bash, or a path [default: sh]
+    /// The shell for -c and for lines of a list: sh, bash, or a path [default: sh]
     #[arg(long, value_name = "SHELL", hide_short_help = true,
         value_parser = OsStringValueParser::new().try_map(exec::parse_shell))]
     pub(crate) shell: Option<OsString>,
-    /// Take items from this file, - for standard input; may be repeated
+    /// Take the items from a file; may be repeated
     ///
-    /// Several inputs, be they files or words behind ':::', are combined, each item with each; their items are {1}, {2}
+    /// A dash is standard input. Several inputs, be they files or words behind ':::', are combined, each item with each; their items are {1}, {2}
     /// and so on.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath,
         value_parser = OsStringValueParser::new().try_map(batch_values::arg_file))]
@@ -95,7 +105,7 @@ pub struct ItemOptions {
         hide_short_help = true)]
     pub(crate) max_args: Option<usize>,
     /// Print the jobs and run none
-    #[arg(long, hide_short_help = true)]
+    #[arg(long)]
     pub(crate) dry_run: bool,
 }
 
@@ -103,7 +113,7 @@ pub struct ItemOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Workers")]
 pub struct WorkerOptions {
-    /// Run so many jobs at once [default: the number of CPUs]
+    /// Run so many at once [default: number of CPUs]
     ///
     /// A number such as 4, a share of the CPUs that this process may use such as 200%, or so many more (+2) or fewer (-1).
     #[arg(short, long, value_name = "N|N%", value_parser = batch_values::jobs, allow_hyphen_values = true)]
@@ -126,7 +136,7 @@ pub struct WorkerOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct TimeOptions {
-    /// Stop a job after so long, or after so much of the median
+    /// Stop a job after so long, or N% of the median
     ///
     /// A duration is a number of seconds such as 60 or 1.5, or has units from large to small, each at most once: 90s,
     /// 500ms, 2m, 1h30m, 1d. A share such as 300% is one of the median of the successes so far, and holds from three of
@@ -150,7 +160,9 @@ pub struct TimeOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct BatchOutputOptions {
-    /// Print outputs in the order of the list, not as jobs end
+    /// Print outputs in the order of the list
+    ///
+    /// Otherwise they are printed as jobs end, each job's as one.
     #[arg(short, long)]
     pub(crate) keep_order: bool,
     /// Print whole lines as they come, not each job's output as one
@@ -165,7 +177,9 @@ pub struct BatchOutputOptions {
     /// Print neither outputs nor a summary
     #[arg(short, long, hide_short_help = true)]
     pub(crate) quiet: bool,
-    /// Print one JSON answer a line for each job, in place of outputs
+    /// Print a JSON answer for each job, one a line
+    ///
+    /// They stand on standard output in place of the jobs' output.
     #[arg(long)]
     pub(crate) json: bool,
     /// Also write the JSON answer of each job to a file of its own
@@ -219,33 +233,35 @@ pub struct RecordOptions {
     #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
         value_parser = OsStringValueParser::new().try_map(batch_values::file))]
     pub(crate) joblog: Option<PathBuf>,
-    /// Speak to a CI system: github, gitlab, teamcity, none [default: github where GITHUB_ACTIONS is true, else none]
+    /// Speak to a CI system: github, gitlab, teamcity, none
     ///
-    /// github writes annotations, the step summary and outputs; gitlab folds each job's output into a section; teamcity
+    /// The default is github where GITHUB_ACTIONS is true, else none. github writes annotations, the step summary and outputs; gitlab folds each job's output into a section; teamcity
     /// writes service messages.
     #[arg(long, value_name = "SYSTEM", hide_short_help = true, hide_possible_values = true,
         value_parser = PossibleValuesParser::new(["github", "gitlab", "teamcity", "none"]).map(batch_values::ci))]
-    pub(crate) ci: Option<Option<CiSystem>>,
+    pub(crate) ci: Option<Ci>,
 }
 
 /// When a batch ends early, and how it is gone on with.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Stop and resume")]
 pub struct StopOptions {
-    /// Begin no job after a failure; =now also stops those that run
+    /// Begin no job after a failure; now: stop all
+    ///
+    /// soft, which is meant where nothing is said, lets the jobs that run come to their end; now stops them.
     #[arg(long, value_name = "soft|now", num_args = 0..=1, require_equals = true, default_missing_value = "soft",
         hide_possible_values = true,
         value_parser = PossibleValuesParser::new(["soft", "now"]).map(batch_values::fail_fast))]
     pub(crate) fail_fast: Option<FailFast>,
-    /// Begin no job once so many failed, or such a share of those that are over
+    /// Begin no job once so many have failed
     ///
-    /// A share such as 5% is looked at from ten jobs on.
+    /// A share such as 5% is one of the jobs that are over, and is looked at from ten of them on.
     #[arg(long, value_name = "N|N%", value_parser = batch_values::max_failures, allow_hyphen_values = true,
         hide_short_help = true)]
     pub(crate) max_failures: Option<MaxFailures>,
-    /// Write down each start and end, so that the batch can be resumed
+    /// Keep the record that --resume needs
     ///
-    /// The file must be new, or empty. Each record is one line of JSON, written before a start and after an end.
+    /// The file must be new, or empty. Each record is one line of JSON, written before a job starts and after it ended.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
         value_parser = OsStringValueParser::new().try_map(batch_values::file))]
     pub(crate) journal: Option<PathBuf>,
@@ -256,7 +272,7 @@ pub struct StopOptions {
     #[arg(long, value_name = "WHEN", hide_short_help = true, hide_possible_values = true,
         value_parser = PossibleValuesParser::new(["group", "each"]).map(|word| word == "each"))]
     pub(crate) journal_sync: Option<bool>,
-    /// Run what did not succeed in the batch that wrote this journal
+    /// Run what did not succeed in an earlier run
     ///
     /// Jobs are known by their content: command, directory, variables and id. So the list may have been edited: what is
     /// new in it runs, what succeeded does not. What is left of a killed run is ended first. The journal is gone on with.
@@ -347,20 +363,22 @@ impl BatchOptions {
             ..self.answer()
         };
         let list = self.job_list(machine)?;
+        // Jobs of a list may say by themselves that they are tried again.
+        let retry = if self.has_items() { self.retries.resolve()? } else { self.retries.values()? };
         let mut place = self.place;
         // Jobs that run side by side cannot share what is typed, and a list must not be eaten by its jobs.
         let stdin = place.stdin.take().unwrap_or(Stdin::Null);
         let defaults = JobSpec {
-            // Each entry brings its own.
-            command: Command::Argv(Vec::new()),
+            // Each entry brings its own; a line of a list takes the shell.
+            command: Command::Shell { shell: self.items.shell.unwrap_or_else(|| "sh".into()), line: OsString::new() },
             name: place.name.take(),
             limits,
             leftovers: self.time.other.leftovers.unwrap_or_default(),
-            retry: Retry::default(),
+            retry,
             capture_limit: job_options::capture_limit(self.output.capture_limit, config),
             log: self.output.log,
             sd_notify: place.sd_notify,
-            surroundings: crate::model::job::Surroundings { stdin, ..place.into_surroundings() },
+            surroundings: Surroundings { stdin, ..place.into_surroundings() },
         };
         Ok(BatchRequest {
             list,
@@ -391,7 +409,7 @@ impl BatchOptions {
             results: self.records.results,
             junit: self.records.junit,
             joblog: self.records.joblog,
-            ci: self.records.ci.unwrap_or(machine.ci),
+            ci: self.records.ci.map_or(machine.ci, |Ci(system)| system),
             dry_run: self.items.dry_run,
             answer,
         })
@@ -458,6 +476,12 @@ pub(crate) fn definition() -> Definition {
         .into_iter()
         .fold(verb, |verb, name| verb.mut_arg(name, |arg| arg.hide_short_help(true)));
     verb.mut_arg("stdin", |arg| arg.help("Standard input: inherit, null, or a file to read [default: null]"))
+        .mut_arg("retries", |arg| arg.hide_short_help(false).long_help(RETRIES))
+        .mut_arg("help", |arg| arg.display_order(1000).help("Print help; --help explains all options"))
         .mut_arg("name", |arg| arg.help("What to call jobs in answers that have no name of their own"))
         .long_about(None)
 }
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+mod tests;

@@ -27,10 +27,10 @@ pub(crate) fn check(options: &BatchOptions) -> Result<()> {
 fn jobs(options: &BatchOptions) -> Result<()> {
     let has_command = !options.command.is_empty();
     let line = options.items.line.is_some();
-    if options.items.shell.is_some() && !line {
+    if options.items.shell.is_some() && !line && options.has_items() {
         return refuse(
             "--shell",
-            "--shell goes with -c LINE, and nothing else runs through a shell here",
+            "--shell goes with -c LINE, and a command runs without a shell",
             "Leave --shell out, or give -c 'LINE' in place of the command",
         );
     }
@@ -93,13 +93,6 @@ fn items(options: &BatchOptions) -> Result<()> {
             "--link",
             "--link pairs the items of several inputs, and there is one",
             "Leave it out, or give another input, as in: ::: a b ::: c d",
-        );
-    }
-    if asked.max_args.is_some_and(|count| count > 1) && inputs.len() > 1 {
-        return refuse(
-            "--max-args",
-            &format!("--max-args takes many items of one input, and there are {}", inputs.len()),
-            "Leave it out, or give one input",
         );
     }
     if asked.null && inputs.iter().all(|input| matches!(input, ItemInput::Words(_))) {
@@ -220,6 +213,15 @@ fn with_mark(path: &Path) -> String {
 /// When it ends early, and how it is gone on with.
 fn stopping(options: &BatchOptions) -> Result<()> {
     let asked = &options.stopping;
+    if let (Some(_), Some(word)) = (asked.fail_fast, options.list.as_deref().and_then(Path::to_str))
+        && ["soft", "now"].contains(&word)
+    {
+        return refuse(
+            "--fail-fast",
+            &format!("'{word}' stands behind --fail-fast as a word of its own, and would be a job list"),
+            &format!("Write --fail-fast={word}, or ./{word} for a list of that name"),
+        );
+    }
     if asked.fail_fast.is_some() && asked.max_failures.is_some() {
         return refuse(
             "--max-failures",

@@ -60,6 +60,10 @@ impl Load {
     }
 }
 
+/// A CI system, or the word that takes the one around us away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ci(pub Option<CiSystem>);
+
 pub(crate) fn jobs(text: &str) -> Result<Jobs, String> {
     const REMEDY: &str = "give a number above zero such as 4, or a share of the CPUs such as 200%, or +2 or -1 for more or \
         fewer than CPUs";
@@ -155,13 +159,13 @@ pub(crate) fn resume_rule(word: String) -> ResumeRule {
     }
 }
 
-pub(crate) fn ci(word: String) -> Option<CiSystem> {
-    match word.as_str() {
+pub(crate) fn ci(word: String) -> Ci {
+    Ci(match word.as_str() {
         "github" => Some(CiSystem::Github),
         "gitlab" => Some(CiSystem::Gitlab),
         "teamcity" => Some(CiSystem::Teamcity),
         _ => None,
-    }
+    })
 }
 
 /// The CI system that this process runs in, by the variable that it sets, where its form is taken unasked.

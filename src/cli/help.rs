@@ -25,6 +25,7 @@ Examples:
   runner exec --timeout 60 -- make test
   runner exec --timeout 5m --idle-timeout 30s --json -- ./crawl > answer.json
   runner exec -t 10 -c 'sort words | uniq -c'
+  runner batch -j 4 -t 5m --each -- ./convert < names
   runner timeout -k 5 60 make test
 ";
 
@@ -80,7 +81,7 @@ Examples:
   runner batch -t 300% --tag --line-buffer -- ping -c 3 ::: alpha beta gamma
   runner batch --each -- convert {} {.}.png < names
   runner batch --link -- cp {1} {2} ::: a b ::: c d
-  runner batch --each -c 'grep -c error \"$1\" | tee {.}.count' < names
+  runner batch --each -c 'grep -c error {} > {.}.count' < names
   runner batch --fail-fast --junit junit.xml tests.toml
 ";
 
@@ -95,6 +96,8 @@ Job lists:
   job starts; one that is piped in, line by line.
 
 Placeholders:
+  An item is always a part of one word, whatever it holds: no shell reads it.
+  Where the command has no placeholder, the items are put at its end.
   {}       the item; all of them, each a word of its own, with -n
   {.}      the item without its extension
   {/}      without its directories
@@ -102,8 +105,6 @@ Placeholders:
   {/.}     without directories and extension
   {#}      the number of the job, from 1
   {1}      the item of the first input, {2} of the second; also {1.} and so on
-  An item is always a part of one word, whatever it holds: no shell reads it.
-  Where the command has no placeholder, the items are put at its end.
 
 The answer:
   Each job has one JSON answer that says how it ended and why, see
@@ -188,9 +189,10 @@ pub(crate) fn op() -> Command {
     sized(documented_op(cli::op::definition()))
 }
 
-/// `runner batch`, documented.
-pub(crate) fn batch() -> Command {
-    sized(documented_batch(cli::batch::definition()))
+/// `runner batch`, documented. Short help has no room for headings.
+pub(crate) fn batch(short: bool) -> Command {
+    let verb = sized(documented_batch(cli::batch::definition()));
+    if short { verb.mut_args(|arg| arg.help_heading(None::<&str>)) } else { verb }
 }
 
 /// `runner notify`, documented.

@@ -152,7 +152,8 @@ fn batch(args: &[OsString]) -> Parsed {
             }
         }
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
-            told(help::batch().no_binary_name(true).try_get_matches_from(&words.head).err().unwrap_or(error))
+            let short = !words.head.iter().any(|word| word == "--help");
+            told(help::batch(short).no_binary_name(true).try_get_matches_from(&words.head).err().unwrap_or(error))
         }
         Err(error) => wrong_batch(usage::wrong(&error, "runner batch", args), &definition, &words.head),
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::model::attempt::Attempt;
 use crate::model::outcome::{Cause, Leftover, Outcome, Progress};
 use crate::model::signal::Signal;
 
@@ -42,6 +43,8 @@ pub enum Event {
     LeftoversFound(Vec<Leftover>),
     /// Somebody asked how it stands. `processes` is set.
     StatusRequested(Live),
+    /// An attempt failed, and another one will be made after so long, of so many at most.
+    RetryPlanned { attempt: Box<Attempt>, of: u32, delay: Duration },
     /// The end. Nothing follows.
     JobFinished(Box<Outcome>),
 }
@@ -65,6 +68,17 @@ pub struct Live {
     pub stopping: Option<Stopping>,
     /// Living processes of its tree, where they were counted.
     pub processes: Option<usize>,
+    /// Which attempt it is, where there may be several.
+    pub attempt: Option<Place>,
+    /// Nothing runs: the attempt begins after so long. `elapsed` counts from the end of the last one then.
+    pub begins_in: Option<Duration>,
+}
+
+/// Which of so many it is, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub number: u32,
+    pub of: u32,
 }
 
 /// A stop under way.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::model::attempt::Attempt;
 use crate::model::envelope::{ErrorCode, Status};
 use crate::model::outcome::{Leftover, Progress, TimeoutReason};
 use crate::model::quantity::Seconds;
@@ -66,6 +67,13 @@ pub enum EventKind {
     },
     /// Processes live on after the leader ended by itself.
     Leftovers { processes: Vec<Leftover> },
+    /// An attempt failed, and another one will be made after its `delay_seconds`.
+    Retrying {
+        #[serde(flatten)]
+        attempt: Box<Attempt>,
+        /// So many attempts there may be at most.
+        most_attempts: u32,
+    },
     /// The end; nothing follows.
     Finished {
         status: Status,

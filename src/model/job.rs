@@ -172,6 +172,8 @@ pub enum Route {
     Spool,
     /// Copied to ours, byte for byte, and kept.
     PassThrough,
+    /// Written to ours as whole lines, each with the job's label where it has one, and kept.
+    Lines,
     /// For stderr: the same pipe as stdout, so that their order holds.
     WithStdout,
 }

@@ -79,6 +79,15 @@ impl Outcome {
         }
     }
 
+    /// Another attempt was due, and this is why there is none. What was done to the last one's leftovers is no stop.
+    pub fn end_between_attempts(&mut self, cause: Cause) {
+        if self.cause.is_none() {
+            self.signals.clear();
+        }
+        self.cause = Some(cause);
+        self.between_attempts = true;
+    }
+
     /// The same after 12.34 seconds.
     #[cfg(test)]
     pub(crate) fn plain(cause: Option<Cause>, end: End) -> Self {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::pipe::{PipeFlags, SpliceFlags};
@@ -235,6 +235,16 @@ fn wait_writable(to: BorrowedFd<'_>, limit: Option<Duration>) -> bool {
             _ => return true,
         }
     }
+}
+
+/// Where in what it leads to the next byte is read. None: it has no such place, as a pipe has none.
+pub fn position(descriptor: BorrowedFd<'_>) -> Option<u64> {
+    rustix::fs::seek(descriptor, SeekFrom::Current(0)).ok()
+}
+
+/// Goes there, for everybody who shares the descriptor.
+pub fn go_to(descriptor: BorrowedFd<'_>, position: u64) -> Result<()> {
+    rustix::fs::seek(descriptor, SeekFrom::Start(position)).map(drop).map_err(Error::system("go back in the input"))
 }
 
 /// /dev/null, for a job without input.

@@ -161,3 +161,104 @@ fn is_lock_of(line: &str, owner: i32) -> bool {
         && words.get(2) == Some(&"FLOCK")
         && words.get(5).and_then(|pid| pid.parse().ok()).is_some_and(|pid: i32| pid == owner || pid == 0)
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test starts processes of its own")]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs::File;
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Child, Command, Stdio};
+
+    use super::{Remains, end_heirs_of_lock, is_alive, is_lock_of};
+    use crate::platform::process;
+    use crate::platform::procfs::{self, Identity};
+
+    fn sleeper(mark: &str) -> Child {
+        Command::new("sleep").arg("1000").env("RUNNER_JOB_ID", mark).spawn().unwrap()
+    }
+
+    fn identity(child: &Child) -> Identity {
+        procfs::stat(child.id() as i32).unwrap().identity()
+    }
+
+    fn marks(ids: &[&str]) -> BTreeSet<Vec<u8>> {
+        ids.iter().map(|id| format!("RUNNER_JOB_ID={id}").into_bytes()).collect()
+    }
+
+    /// Ends what a test began, and says of what signal it had died before.
+    fn death_of(mut child: Child) -> Option<i32> {
+        let before = child.try_wait().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
+        before.and_then(|status| status.signal())
+    }
+
+    #[test]
+    fn what_bears_the_mark_is_ended_and_nothing_else() {
+        let unique = uuid::Uuid::now_v7().to_string();
+        let [ours, other] = [format!("{unique}-a"), format!("{unique}-b")];
+        let (marked, stranger) = (sleeper(&ours), sleeper(&other));
+        let since = procfs::stat(process::own_pid()).unwrap().start_time;
+        let remains = Remains { since, marks: marks(&[&ours, "never-was"]) };
+        let (ended, left) = remains.end().unwrap();
+        assert_eq!((ended, left.len()), (1, 0));
+        assert_eq!(death_of(marked), Some(libc::SIGKILL));
+        assert_eq!(death_of(stranger), None);
+    }
+
+    #[test]
+    fn what_is_older_than_the_killed_run_is_left_alone() {
+        let mark = uuid::Uuid::now_v7().to_string();
+        let older = sleeper(&mark);
+        let remains = Remains { since: identity(&older).start_time + 1, marks: marks(&[&mark]) };
+        let (ended, left) = remains.end().unwrap();
+        assert_eq!((ended, left.len()), (0, 0));
+        assert_eq!(death_of(older), None);
+    }
+
+    #[test]
+    fn a_process_lives_until_it_has_ended() {
+        let mut child = sleeper("x");
+        let identity = identity(&child);
+        assert!(is_alive(identity));
+        assert!(!is_alive(Identity { start_time: identity.start_time + 1, ..identity }));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_alive(identity));
+    }
+
+    #[test]
+    fn a_lock_is_known_by_who_took_it() {
+        let line = "lock:\t1: FLOCK  ADVISORY  WRITE 1234 00:2f:77 0 EOF";
+        assert!(is_lock_of(line, 1234));
+        assert!(!is_lock_of(line, 123));
+        assert!(is_lock_of(&line.replace("1234", "0"), 1234));
+        assert!(!is_lock_of(&line.replace("FLOCK", "POSIX"), 1234));
+        assert!(!is_lock_of("flags:\t0100002", 1234));
+    }
+
+    /// A program takes the lock of a file that the shell has open, and ends: the shell holds it for a dead process.
+    /// Another process has the file open, too, and holds no lock.
+    #[test]
+    fn who_inherited_the_lock_of_a_dead_runner_is_ended() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let bystander = Command::new("sleep").arg("1000").stdin(File::open(file.path()).unwrap()).spawn().unwrap();
+        let line = "exec 9<>\"$0\"; flock 9 & wait $! && echo $!; exec sleep 1000";
+        let heir = Command::new("sh").args(["-c", line]).arg(file.path()).stdout(Stdio::piped()).spawn();
+        let mut heir = heir.unwrap();
+        let mut told = String::new();
+        BufReader::new(heir.stdout.take().unwrap()).read_line(&mut told).unwrap();
+        let pid = told.trim().parse().expect("flock(1) is there");
+        let owner = Identity { pid, start_time: identity(&bystander).start_time };
+        let contender = File::open(file.path()).unwrap();
+        assert!(contender.try_lock().is_err(), "the child holds the lock");
+        let metadata = file.as_file().metadata().unwrap();
+        end_heirs_of_lock(owner, metadata.dev(), metadata.ino());
+        contender.lock().unwrap();
+        assert_eq!(death_of(bystander), None);
+        assert_eq!(heir.wait().unwrap().signal(), Some(libc::SIGKILL));
+    }
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 use console::{measure_text_width, truncate_str};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use crate::model::event::{Live, Stopping};
+use crate::model::event::{Live, Place, Stopping};
 use crate::model::signal::Signal;
 
 /// One job's line.
@@ -36,16 +36,18 @@ struct Level {
     gauge: usize,
     guess: bool,
     silence: bool,
+    attempt: bool,
     timeout: bool,
 }
 
-const LEVELS: [Level; 6] = [
-    Level { gauge: 20, guess: true, silence: true, timeout: true },
-    Level { gauge: 10, guess: true, silence: true, timeout: true },
-    Level { gauge: 10, guess: false, silence: true, timeout: true },
-    Level { gauge: 10, guess: false, silence: false, timeout: true },
-    Level { gauge: 0, guess: false, silence: false, timeout: true },
-    Level { gauge: 0, guess: false, silence: false, timeout: false },
+const LEVELS: [Level; 7] = [
+    Level { gauge: 20, guess: true, silence: true, attempt: true, timeout: true },
+    Level { gauge: 10, guess: true, silence: true, attempt: true, timeout: true },
+    Level { gauge: 10, guess: false, silence: true, attempt: true, timeout: true },
+    Level { gauge: 10, guess: false, silence: false, attempt: true, timeout: true },
+    Level { gauge: 0, guess: false, silence: false, attempt: true, timeout: true },
+    Level { gauge: 0, guess: false, silence: false, attempt: false, timeout: true },
+    Level { gauge: 0, guess: false, silence: false, attempt: false, timeout: false },
 ];
 
 /// The lines for these jobs, each at most `width` columns. `tick` turns the spinners; it counts up with every frame.
@@ -88,6 +90,18 @@ fn lead_width(live: &Live, gauge: usize) -> usize {
 /// Everything that must not be cut in the middle.
 fn facts(name: &str, live: &Live, level: &Level, colour: bool) -> String {
     let mut text = format!("{name}  ");
+    if let Some(left) = live.begins_in {
+        let which = live.attempt.map_or_else(|| "it".to_owned(), attempt);
+        // A second that has begun counts, so that it never says 0 before the time.
+        text.push_str(&format!("{which} begins in {} s", left.as_millis().div_ceil(1000)));
+        return text;
+    }
+    if level.attempt
+        && let Some(place) = live.attempt.filter(|place| place.number > 1)
+    {
+        text.push_str(&attempt(place));
+        text.push_str("  ");
+    }
     let mut time = clock(live.elapsed);
     if level.timeout
         && let Some(timeout) = live.timeout
@@ -112,6 +126,10 @@ fn facts(name: &str, live: &Live, level: &Level, colour: bool) -> String {
         text.push_str(&format!("  silent {}", clock(live.silent_for)));
     }
     text
+}
+
+fn attempt(place: Place) -> String {
+    format!("attempt {}/{}", place.number, place.of)
 }
 
 fn stop_text(stopping: Stopping) -> String {
@@ -243,7 +261,7 @@ mod tests {
     use console::measure_text_width;
 
     use super::{Row, frame};
-    use crate::model::event::{Live, Stopping};
+    use crate::model::event::{Live, Place, Stopping};
     use crate::model::outcome::Progress;
     use crate::model::signal::Signal;
 
@@ -300,6 +318,21 @@ mod tests {
         assert_eq!(plain(&standing, 80), "- build  1:01 / 1:00  killed");
         let red = frame(&[Row { name: "build", live: &standing }], 80, 0, true).concat();
         assert_eq!(red, "\x1b[31m- build  1:01 / 1:00  killed\x1b[0m");
+    }
+
+    #[test]
+    fn attempts_after_the_first_are_counted_and_the_wait_for_one_counted_down() {
+        let mut standing = live(12, Some(60), None, "linking");
+        standing.attempt = Some(Place { number: 1, of: 4 });
+        assert_eq!(plain(&standing, 80), "- build  0:12 / 1:00  linking");
+        standing.attempt = Some(Place { number: 2, of: 4 });
+        assert_eq!(plain(&standing, 80), "- build  attempt 2/4  0:12 / 1:00  linking");
+        assert_eq!(plain(&standing, 34), "- build  attempt 2/4  0:12 / 1:00");
+        assert_eq!(plain(&standing, 24), "- build  0:12 / 1:00");
+        standing = live(1, None, None, "");
+        standing.attempt = Some(Place { number: 2, of: 4 });
+        standing.begins_in = Some(Duration::from_millis(2_100));
+        assert_eq!(plain(&standing, 80), "- build  attempt 2/4 begins in 3 s");
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub fn record(event: &Event, timestamp: &str, job_id: &str, name: Option<&str>) 
             EventKind::Warning { elapsed_seconds: milliseconds(*elapsed), timeout_seconds: timeout.map(Seconds) }
         }
         Event::LeftoversFound(processes) => EventKind::Leftovers { processes: processes.clone() },
+        Event::RetryPlanned { attempt, of, .. } => EventKind::Retrying { attempt: attempt.clone(), most_attempts: *of },
         Event::JobFinished(outcome) => finished(outcome),
         Event::StoppingReported => EventKind::StopAnnounced,
         // How it stands is told by the other events, and signals lead to them.
@@ -87,15 +88,24 @@ mod tests {
     use serde_json::json;
 
     use super::{json_line, record};
+    use crate::model::attempt::Attempt;
     use crate::model::event::{Event, Live};
     use crate::model::event_record::EventRecord;
     use crate::model::outcome::{Cause, End, Leftover, Outcome, Progress, StartFailure, StartStep, TimeoutReason};
+    use crate::model::quantity::Seconds;
     use crate::model::signal::Signal;
 
     const NOW: &str = "2026-11-23T10:00:00Z";
 
     fn finished(cause: Option<Cause>, end: End) -> Event {
         Event::JobFinished(Box::new(Outcome::plain(cause, end)))
+    }
+
+    fn retry_planned() -> Event {
+        let delay = Duration::from_millis(1500);
+        let mut attempt = Attempt::of(1, &Outcome::plain(None, End::Exited(75)), None);
+        attempt.delay_seconds = Some(Seconds(delay));
+        Event::RetryPlanned { attempt: Box::new(attempt), of: 4, delay }
     }
 
     /// Every kind, and what of it stands beside `timestamp`, `job_id` and `name`.
@@ -147,6 +157,12 @@ mod tests {
             (
                 Event::LeftoversFound(vec![leftover]),
                 json!({"event": "leftovers", "processes": [{"pid": 9, "command": "sleep 9", "holds_output": true}]}),
+            ),
+            (
+                retry_planned(),
+                json!({"event": "retrying", "attempt": 1, "code": "COMMAND_FAILED", "exit_code": 75,
+                       "elapsed_seconds": 12.34, "message": "exited with code 75", "delay_seconds": 1.5,
+                       "most_attempts": 4}),
             ),
             (
                 finished(None, End::Exited(0)),

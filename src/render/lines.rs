@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::model::event::{Event, Live};
+use crate::model::attempt::Attempt;
+use crate::model::event::{Event, Live, Place};
 use crate::model::quantity::Seconds;
 use crate::model::signal::Signal;
 
@@ -28,6 +29,7 @@ pub fn line(event: &Event, verbose: u8) -> Option<String> {
             let more = if leftovers.len() > shown.len() { ", and more" } else { "" };
             Some(format!("runner: left running: {}{more}", shown.join(", ")))
         }
+        Event::RetryPlanned { attempt, of, delay } => Some(format!("runner: {}", retry(attempt, *of, *delay))),
         Event::JobStarted { pid } if verbose > 0 => Some(format!("runner: started process {pid}")),
         Event::StopBegun { signal, .. } if verbose > 0 => Some(format!("runner: stopping with SIG{signal}")),
         Event::DeadlineExtended { timeout, capped } if verbose > 0 => {
@@ -63,6 +65,9 @@ pub fn status_line(name: &str, live: &Live) -> String {
         Some(count) => facts.push(format!("{count} processes")),
         None => {}
     }
+    if let Some(Place { number, of }) = live.attempt {
+        facts.push(format!("attempt {number} of {of}"));
+    }
     if let Some(stopping) = live.stopping {
         facts.push(match stopping.kill_in {
             _ if stopping.signal == Signal::KILL => "killed".to_owned(),
@@ -72,6 +77,15 @@ pub fn status_line(name: &str, live: &Live) -> String {
     }
     let status = if live.status.is_empty() { String::new() } else { format!(": {}", live.status) };
     format!("runner: {name}: {}{status}", facts.join(", "))
+}
+
+/// What became of an attempt, and when the next one comes.
+pub(super) fn retry(attempt: &Attempt, of: u32, delay: Duration) -> String {
+    let when = match rounded(delay) {
+        at_once if at_once == "0" => "at once".to_owned(),
+        seconds => format!("in {seconds} s"),
+    };
+    format!("attempt {} of {of} {}; trying again {when}", attempt.attempt, attempt.failure())
 }
 
 /// Seconds with one digit, or none where it would be 0.
@@ -84,8 +98,9 @@ mod tests {
     use std::time::Duration;
 
     use super::{line, status_line};
-    use crate::model::event::{Event, Live, Stopping};
-    use crate::model::outcome::Progress;
+    use crate::model::attempt::Attempt;
+    use crate::model::event::{Event, Live, Place, Stopping};
+    use crate::model::outcome::{End, Outcome, Progress};
     use crate::model::signal::Signal;
 
     #[test]
@@ -125,6 +140,18 @@ mod tests {
     }
 
     #[test]
+    fn another_attempt_is_always_told() {
+        let mut attempt = Attempt::of(1, &Outcome::plain(None, End::Exited(75)), None);
+        let said = |attempt: &Attempt, millis| {
+            let delay = Duration::from_millis(millis);
+            line(&Event::RetryPlanned { attempt: Box::new(attempt.clone()), of: 4, delay }, 0).expect("a line")
+        };
+        assert_eq!(said(&attempt, 1_230), "runner: attempt 1 of 4 exited with code 75; trying again in 1.2 s");
+        attempt.message = Some("was idle for 2 s".to_owned());
+        assert_eq!(said(&attempt, 0), "runner: attempt 1 of 4 was idle for 2 s; trying again at once");
+    }
+
+    #[test]
     fn the_standing_is_one_line() {
         let mut live = Live {
             elapsed: Duration::from_millis(12_300),
@@ -148,6 +175,12 @@ mod tests {
         assert_eq!(
             status_line("build", &live),
             "runner: build: 12.3 s of 60 s, no output yet, 1 process, stopping with SIGTERM, KILL in 3 s"
+        );
+        live.attempt = Some(Place { number: 2, of: 4 });
+        live.stopping = None;
+        assert_eq!(
+            status_line("build", &live),
+            "runner: build: 12.3 s of 60 s, no output yet, 1 process, attempt 2 of 4"
         );
         assert_eq!(status_line("x", &Live::default()), "runner: x: 0 s, no output yet");
     }

@@ -9,7 +9,7 @@ use crate::model::event::{Event, Live};
 use crate::model::outcome::{Cause, End, Outcome, StartStep, TimeoutReason};
 use crate::model::quantity::Seconds;
 use crate::render::bar::time_left;
-use crate::render::lines::rounded;
+use crate::render::lines::{retry, rounded};
 
 /// A line comes after so much time,
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -34,6 +34,11 @@ impl ProgressLines {
             Event::JobStarted { pid } => format!("started, process {pid}"),
             Event::TimePassed(live) => self.standing(live)?,
             Event::StopBegun { cause, signal } => format!("stopping with SIG{signal}, {}", because(cause)),
+            Event::RetryPlanned { attempt, of, delay } => {
+                // The next one counts from nothing.
+                *self = Self::default();
+                retry(attempt, *of, *delay)
+            }
             Event::JobFinished(outcome) => end(outcome),
             _ => return None,
         };
@@ -42,6 +47,9 @@ impl ProgressLines {
 
     /// How the job stands, where enough time or work went by since it was said last.
     fn standing(&mut self, live: &Live) -> Option<String> {
+        if live.begins_in.is_some() {
+            return None;
+        }
         let fraction = live.progress.map(|progress| progress.fraction());
         // Sums of tenths are not exact.
         let moved = fraction.is_some_and(|fraction| fraction - self.said_fraction >= STEP - 1e-9);
@@ -103,6 +111,7 @@ mod tests {
     use std::time::Duration;
 
     use super::ProgressLines;
+    use crate::model::attempt::Attempt;
     use crate::model::event::{Event, Live};
     use crate::model::outcome::{Cause, End, Outcome, Progress, StartFailure, StartStep, TimeoutReason};
     use crate::model::signal::Signal;
@@ -142,6 +151,19 @@ mod tests {
         assert!(said(13, Some(0.52)).is_some());
         assert_eq!(said(22, Some(0.52)), None);
         assert!(said(23, Some(0.52)).is_some());
+    }
+
+    #[test]
+    fn another_attempt_is_told_and_begins_anew() {
+        let mut lines = ProgressLines::new();
+        assert!(lines.line(&passed(40, Some(0.9)), "build", NOW).is_some());
+        let attempt = Box::new(Attempt::of(1, &Outcome::plain(None, End::Exited(75)), None));
+        let planned = Event::RetryPlanned { attempt, of: 4, delay: Duration::from_secs(2) };
+        let expected = format!("{NOW} runner: build: attempt 1 of 4 exited with code 75; trying again in 2 s");
+        assert_eq!(lines.line(&planned, "build", NOW), Some(expected));
+        let waiting = Live { begins_in: Some(Duration::from_secs(1)), ..Live::default() };
+        assert_eq!(lines.line(&Event::TimePassed(waiting), "build", NOW), None);
+        assert!(lines.line(&passed(1, Some(0.2)), "build", NOW).is_some());
     }
 
     #[test]

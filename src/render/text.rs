@@ -2,12 +2,16 @@
 
 use std::fmt::Write;
 
+use crate::model::attempt::Attempt;
 use crate::model::envelope::{Details, Envelope, ErrorCode, PartialResult};
 use crate::model::outcome::{Containment, ProcessRow};
 use crate::render::{Format, Style};
 
 /// Rows of processes that a person wants to see.
 const ROW_LIMIT: usize = 10;
+
+/// The same of attempts.
+const ATTEMPT_LIMIT: usize = 10;
 
 /// A reported value is shown up to so many bytes.
 const VALUE_LIMIT: usize = 300;
@@ -55,7 +59,10 @@ fn facts(details: &Details) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(termination) = &details.termination {
         let signals: Vec<String> = termination.signals.iter().map(|signal| format!("SIG{signal}")).collect();
+        let seen = details.processes.as_ref().is_some_and(|processes| !processes.is_empty());
         let how = match (&signals[..], details.elapsed_seconds) {
+            // Nothing was there to be stopped: it was over, and another attempt was due.
+            ([], Some(elapsed)) if !seen => format!("it was over after {elapsed} s"),
             ([], Some(elapsed)) => format!("stopped after {elapsed} s by the terminal's own signal"),
             (_, Some(elapsed)) => format!("stopped after {elapsed} s with {}", signals.join(", then ")),
             (_, None) => format!("stopped with {}", signals.join(", then ")),
@@ -75,6 +82,7 @@ fn facts(details: &Details) -> Vec<String> {
             format!("{} of its processes could not be ended", termination.survivors.len())
         });
     }
+    lines.extend(attempts(&details.attempts));
     let output = match &details.partial_result {
         Some(PartialResult::Output(output)) => Some(output),
         Some(PartialResult::Value(value)) => {
@@ -97,6 +105,16 @@ fn facts(details: &Details) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What each of several attempts came to; of very many, the last ones.
+fn attempts(attempts: &[Attempt]) -> Vec<String> {
+    let left_out = attempts.len().saturating_sub(ATTEMPT_LIMIT);
+    let told = attempts[left_out..].iter().map(|attempt| {
+        format!("attempt {} {} after {} s", attempt.attempt, attempt.failure(), attempt.elapsed_seconds)
+    });
+    let before = (left_out > 0).then(|| format!("{left_out} attempts before these"));
+    before.into_iter().chain(told).collect()
 }
 
 /// A value on one line, not endless.

@@ -6,6 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capture::lines::Lines;
 use crate::capture::stage::Stage;
 use crate::control::inlet::Inlet;
 use crate::error::Error;
@@ -53,6 +54,8 @@ pub struct Submission {
     pub inlet: Option<Inlet>,
     /// The terminal that the job shares with a bar, where there is one.
     pub stage: Option<Arc<Stage>>,
+    /// Where its lines go, for a route that writes lines. Jobs that come in numbers have it in any case.
+    pub lines: Option<Lines>,
     /// How often it is told that time passed. None: never.
     pub pulse: Option<Duration>,
 }

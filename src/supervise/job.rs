@@ -76,10 +76,11 @@ impl Job {
         doorbell: &Arc<Doorbell>,
         surface: &mut Surface<'_>,
     ) -> Result<Self> {
-        let Submission { tag, spec, streams, mut tree, log, inlet, stage, pulse } = submission;
+        let Submission { tag, spec, streams, mut tree, log, inlet, stage, lines, pulse } = submission;
         let limit = usize::try_from(spec.capture_limit).unwrap_or(usize::MAX);
         let first_key = id * KEYS + OUTPUT;
-        let output = Output::open(streams, limit, log.as_ref(), stage.as_ref(), &mut tree, doorbell, first_key)?;
+        let (log, stage, lines) = (log.as_ref(), stage.as_ref(), lines.as_ref());
+        let output = Output::open(streams, limit, log, stage, lines, &mut tree, doorbell, first_key)?;
         let has_terminal = tree.terminal.is_some();
         let keyboard = Keyboard::open(has_terminal, id * KEYS + KEYBOARD);
         tree.keyboard = keyboard.device().map(descriptors::duplicate).transpose()?;
@@ -201,6 +202,14 @@ impl Job {
         let grew = self.output.advance_all(surface.poller);
         self.after_output(grew, surface);
         self.output.is_held_up()
+    }
+
+    /// Goes on with the streams that waited for a thread, and with no others: there may be many jobs.
+    pub(super) fn advance_behind_threads(&mut self, surface: &mut Surface<'_>) {
+        if self.output.waits_for_thread() {
+            let grew = self.output.advance_behind_threads(surface.poller);
+            self.after_output(grew, surface);
+        }
     }
 
     /// We go on after a stop, or the window has another size. What was taken is kept, the rest looked at anew.

@@ -278,6 +278,32 @@ fn leftovers_can_be_killed_or_awaited() {
 }
 
 #[test]
+fn leftovers_of_a_failure_alone_can_be_killed() {
+    let after_failure = Policy { leftovers: Leftovers::KillAfterFailure, ..policy() };
+    let mut rig = Rig::running(after_failure);
+    rig.feed(Input::LeaderExited);
+    assert_eq!((rig.state(), rig.did(Effect::Kill)), (State::Draining, false));
+
+    let mut rig = Rig::running(after_failure);
+    rig.feed(Input::LeaderFailed);
+    assert_eq!((rig.state(), rig.machine.cause()), (State::Sweeping, None));
+    assert!(rig.did(Effect::Kill));
+
+    let mut rig = Rig::running(policy());
+    rig.feed(Input::LeaderFailed);
+    assert_eq!((rig.state(), rig.did(Effect::Kill)), (State::Draining, false));
+}
+
+#[test]
+fn the_time_for_all_attempts_is_named_as_it_was_given() {
+    let left = (TIMEOUT / 3, TimeoutReason::TotalBudget);
+    let mut rig = Rig::running(Policy { wall: Some(left), budget: Some(TIMEOUT), ..policy() });
+    rig.pass(TIMEOUT / 3);
+    let expected = Cause::Timeout { reason: TimeoutReason::TotalBudget, limit: TIMEOUT };
+    assert_eq!((rig.state(), rig.machine.cause()), (State::Stopping, Some(expected)));
+}
+
+#[test]
 fn silence_is_between_one_and_two_windows() {
     for last_byte in 0..30 {
         let mut rig = Rig::running(Policy { wall: None, idle: Some(IDLE), ..policy() });
@@ -583,6 +609,7 @@ fn all_inputs() -> Vec<Input> {
         Input::Started,
         Input::StartFailed,
         Input::LeaderExited,
+        Input::LeaderFailed,
         Input::TreeEmpty,
         Input::Bytes,
         Input::Eof,
@@ -628,8 +655,13 @@ fn end(rig: &mut Rig) {
 }
 
 fn any_policy() -> impl Strategy<Value = Policy> {
-    let leftovers =
-        prop_oneof![Just(Leftovers::Report), Just(Leftovers::Kill), Just(Leftovers::Wait), Just(Leftovers::Ignore)];
+    let leftovers = prop_oneof![
+        Just(Leftovers::Report),
+        Just(Leftovers::Kill),
+        Just(Leftovers::KillAfterFailure),
+        Just(Leftovers::Wait),
+        Just(Leftovers::Ignore)
+    ];
     let scope = prop_oneof![Just(Scope::Tree), Just(Scope::Leader)];
     let grace = prop_oneof![Just(Duration::ZERO), Just(GRACE)];
     let longest = prop_oneof![Just(None), Just(Some(LONGEST))];

@@ -5,13 +5,14 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use crate::capture::lines::Lines;
 use crate::capture::outlet::Outlet;
 use crate::capture::pump::{Pump, Waiting};
 use crate::capture::stage::Stage;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::job::{Route, Streams};
 use crate::model::outcome::{Progress, StreamRecord};
-use crate::platform::descriptors;
+use crate::platform::descriptors::{self, Kind};
 use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
 use crate::platform::pty::{self, Pty};
@@ -39,6 +40,8 @@ struct StreamInterest {
     reader: bool,
     /// Our reader, or a log's, keeps the job from writing.
     held_up: bool,
+    /// It waits for a thread.
+    thread: bool,
 }
 
 impl Output {
@@ -48,6 +51,7 @@ impl Output {
         limit: usize,
         log: Option<&OwnedFd>,
         stage: Option<&Arc<Stage>>,
+        lines: Option<&Lines>,
         tree: &mut TreeSpec,
         doorbell: &Arc<Doorbell>,
         first_key: usize,
@@ -62,7 +66,7 @@ impl Output {
                     None => None,
                 };
             }
-            if !matches!(route, Route::Keep | Route::Spool | Route::PassThrough) {
+            if matches!(route, Route::Inherit | Route::WithStdout) {
                 continue;
             }
             let terminal = streams.terminals[index];
@@ -77,11 +81,12 @@ impl Output {
                 descriptors::pipe()?
             };
             let mut reader = match route {
-                Route::PassThrough => Some(match stage {
-                    Some(stage) if descriptors::are_same(ours, stage.terminal()) => Outlet::on_stage(stage, doorbell)?,
-                    _ => Outlet::new(descriptors::duplicate(ours)?, doorbell)?,
-                }),
-                _ => None,
+                Route::PassThrough => Some(pass_through(index, ours, stage, lines, doorbell)?),
+                Route::Lines => match lines {
+                    Some(lines) => Some(Outlet::of_lines(lines, index, doorbell)),
+                    None => return Err(Error::Internal("lines have nowhere to go".to_owned())),
+                },
+                Route::Inherit | Route::Keep | Route::Spool | Route::WithStdout => None,
             };
             if let Some(reader) = reader.as_mut().filter(|reader| terminal && reader.as_pipe().is_some()) {
                 // Pages can be copied from pipe to pipe only.
@@ -146,6 +151,21 @@ impl Output {
         self.advance(0, poller) | self.advance(1, poller)
     }
 
+    pub(super) fn waits_for_thread(&self) -> bool {
+        self.interests.iter().any(|interest| interest.thread)
+    }
+
+    /// Moves on the streams that wait for a thread, which may have room again.
+    pub(super) fn advance_behind_threads(&mut self, poller: &Poller) -> bool {
+        let mut grew = false;
+        for index in 0..READERS {
+            if self.interests[index].thread {
+                grew |= self.advance(index, poller);
+            }
+        }
+        grew
+    }
+
     /// Moves bytes of one stream and waits for what it needs next.
     fn advance(&mut self, index: usize, poller: &Poller) -> bool {
         let Some(pump) = &mut self.pumps[index] else { return false };
@@ -167,6 +187,7 @@ impl Output {
         let (source_key, reader_key) = (self.first_key + index, self.first_key + READERS + index);
         let interest = &mut self.interests[index];
         let Some(pump) = &self.pumps[index] else { return };
+        interest.thread = waiting == Waiting::ForThread;
         interest.held_up = matches!(waiting, Waiting::ForReader | Waiting::ForThread);
         let wants_source = waiting == Waiting::ForJob;
         if let Some(source) = pump.source()
@@ -270,6 +291,25 @@ impl Output {
     /// Our reader went away while the job wrote.
     pub(super) fn reader_is_gone(&self) -> bool {
         self.pumps.iter().flatten().any(Pump::reader_gone)
+    }
+}
+
+/// The outlet for a stream whose bytes go on as they are.
+fn pass_through(
+    stream: usize,
+    ours: BorrowedFd<'static>,
+    stage: Option<&Arc<Stage>>,
+    lines: Option<&Lines>,
+    doorbell: &Arc<Doorbell>,
+) -> Result<Outlet> {
+    let stage = stage.filter(|stage| descriptors::are_same(ours, stage.terminal()));
+    match (lines, stage) {
+        // Jobs that come in numbers share one thread.
+        (Some(lines), _) if stage.is_some() || descriptors::kind(ours) == Kind::Slow => {
+            Ok(Outlet::of_bytes(lines, stream, doorbell))
+        }
+        (_, Some(stage)) => Outlet::on_stage(stage, doorbell),
+        (_, None) => Outlet::new(descriptors::duplicate(ours)?, doorbell),
     }
 }
 

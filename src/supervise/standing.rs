@@ -75,6 +75,8 @@ impl Standing {
             stderr_bytes: bytes.1,
             stopping: self.stopping.map(|signal| Stopping { signal, kill_in }),
             processes: None,
+            attempt: None,
+            begins_in: None,
         }
     }
 }

@@ -181,9 +181,7 @@ impl Watchdog {
             FEED => feed.clear_doorbell(),
             THREADS => {
                 self.doorbell.clear();
-                self.with_each(|job, surface| {
-                    job.advance_all(surface);
-                });
+                self.with_each(|job, surface| job.advance_behind_threads(surface));
             }
             _ => self.with_job(key / KEYS, |job, surface| job.ready(key, surface)),
         }

@@ -25,7 +25,7 @@ pub(super) trait Storage: Send {
 
 #[derive(Debug)]
 pub(super) struct Appender<S> {
-    storage: S,
+    pub(super) storage: S,
     /// Where the last whole line ends.
     length: u64,
     /// Bytes of a torn line behind it that could not be taken away.
@@ -131,5 +131,163 @@ impl<S: Storage> Appender<S> {
         self.length += self.torn + line.len() as u64;
         self.torn = 0;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{Appender, CHUNK, LAST_RECORD, Storage};
+
+    /// A disk in memory, with so much room.
+    #[derive(Debug, Default)]
+    struct Disk {
+        content: Vec<u8>,
+        room: usize,
+        reserved: u64,
+        /// What is torn stays.
+        cannot_cut: bool,
+        cannot_reserve: bool,
+        interrupted: bool,
+        writes: u32,
+    }
+
+    fn full() -> io::Error {
+        io::Error::from_raw_os_error(libc::ENOSPC)
+    }
+
+    impl Storage for Disk {
+        fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if std::mem::take(&mut self.interrupted) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            self.writes += 1;
+            let taken = bytes.len().min(self.room.saturating_sub(self.content.len()));
+            if taken == 0 {
+                return Err(full());
+            }
+            self.content.extend_from_slice(&bytes[..taken]);
+            Ok(taken)
+        }
+
+        fn cut(&mut self, present: u64, length: u64) -> io::Result<()> {
+            assert_eq!(present, self.content.len() as u64);
+            if self.cannot_cut {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+            self.content.truncate(length as usize);
+            self.reserved = 0;
+            Ok(())
+        }
+
+        fn reserve(&mut self, present: u64, end: u64) -> io::Result<bool> {
+            assert_eq!(present, self.content.len() as u64);
+            if self.cannot_reserve {
+                return Ok(false);
+            }
+            if end > self.room as u64 {
+                return Err(full());
+            }
+            self.reserved = end;
+            Ok(true)
+        }
+    }
+
+    fn with_room(room: usize) -> Appender<Disk> {
+        Appender::new(Disk { room, ..Disk::default() }, 0, 0)
+    }
+
+    fn text(appender: &Appender<Disk>) -> &str {
+        std::str::from_utf8(&appender.storage.content).unwrap()
+    }
+
+    const PLENTY: usize = 1 << 30;
+
+    #[test]
+    fn a_record_is_one_write_also_after_an_interruption() {
+        let mut appender = with_room(PLENTY);
+        appender.storage.interrupted = true;
+        appender.write(b"one\n", 0).unwrap();
+        appender.write_surely(b"two\n".to_vec()).unwrap();
+        assert_eq!(text(&appender), "one\ntwo\n");
+        assert_eq!(appender.storage.writes, 2);
+    }
+
+    #[test]
+    fn what_a_full_disk_cuts_short_is_taken_away() {
+        let mut appender = with_room(6);
+        appender.storage.cannot_reserve = true;
+        appender.write(b"one\n", 0).unwrap();
+        assert_eq!(appender.write(b"two\n", 0).unwrap_err().raw_os_error(), Some(libc::ENOSPC));
+        assert_eq!(text(&appender), "one\n");
+        appender.storage.room = PLENTY;
+        appender.write(b"three\n", 0).unwrap();
+        assert_eq!(text(&appender), "one\nthree\n", "what failed is not written later");
+    }
+
+    #[test]
+    fn what_cannot_be_taken_away_becomes_a_line_of_its_own() {
+        let mut appender = with_room(6);
+        (appender.storage.cannot_reserve, appender.storage.cannot_cut) = (true, true);
+        appender.write(b"one\n", 0).unwrap();
+        appender.write(b"two\n", 0).unwrap_err();
+        appender.write(b"two\n", 0).unwrap_err();
+        assert_eq!(text(&appender), "one\ntw");
+        appender.storage.room = 8;
+        appender.write(b"two\n", 0).unwrap_err();
+        assert_eq!(text(&appender), "one\ntw\nt");
+        appender.storage.room = PLENTY;
+        appender.write(b"three\n", 0).unwrap();
+        appender.write(b"four\n", 0).unwrap();
+        assert_eq!(text(&appender), "one\ntw\nt\nthree\nfour\n");
+    }
+
+    #[test]
+    fn what_was_torn_is_cut_off_as_soon_as_it_can_be() {
+        let mut appender = with_room(6);
+        (appender.storage.cannot_reserve, appender.storage.cannot_cut) = (true, true);
+        appender.write(b"one\n", 0).unwrap();
+        appender.write(b"two\n", 0).unwrap_err();
+        (appender.storage.cannot_cut, appender.storage.room) = (false, PLENTY);
+        appender.write(b"three\n", 0).unwrap();
+        assert_eq!(text(&appender), "one\nthree\n");
+    }
+
+    #[test]
+    fn an_end_that_cannot_be_written_is_kept_and_comes_before_any_later_record() {
+        let mut appender = with_room(0);
+        appender.storage.cannot_reserve = true;
+        appender.write_surely(b"one\n".to_vec()).unwrap_err();
+        appender.write_surely(b"two\n".to_vec()).unwrap_err();
+        assert_eq!(appender.unwritten(), 2);
+        appender.write(b"three\n", 0).unwrap_err();
+        appender.storage.room = PLENTY;
+        appender.write(b"four\n", 0).unwrap();
+        assert_eq!((text(&appender), appender.unwritten()), ("one\ntwo\nfour\n", 0));
+    }
+
+    #[test]
+    fn no_job_begins_without_room_for_its_end() {
+        let promised: usize = 100;
+        let exact = 1 + 4 + promised + LAST_RECORD as usize;
+        with_room(exact).write(b"one\n", promised as u64).unwrap();
+        let mut appender = with_room(exact - 1);
+        appender.write(b"one\n", promised as u64).unwrap_err();
+        assert_eq!(text(&appender), "");
+    }
+
+    #[test]
+    fn room_is_set_aside_in_pieces_and_given_back() {
+        let mut appender = with_room(PLENTY);
+        appender.write(b"one\n", 100).unwrap();
+        let reserved = appender.storage.reserved;
+        assert!(reserved > CHUNK);
+        appender.write(b"two\n", 100).unwrap();
+        assert_eq!(appender.storage.reserved, reserved);
+        appender.trim().unwrap();
+        assert_eq!(appender.storage.reserved, 0);
+        appender.write(b"three\n", 100).unwrap();
+        assert!(appender.storage.reserved > CHUNK);
     }
 }

@@ -169,6 +169,13 @@ impl Journal {
     }
 }
 
+impl Drop for Journal {
+    /// The thread that syncs may have the file open a moment longer.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 fn begin_run<S: Storage>(appender: &mut Appender<S>, lacks_newline: bool, author: &Author) -> io::Result<()> {
     // Where it cannot be cut off, what is torn becomes a line that readers leave out.
     let _ = appender.trim();
@@ -348,3 +355,11 @@ fn end_remains(path: &Path, killed: &Author, job_ids: &[&str]) -> Result<usize> 
         remediation: help.to_owned(),
     })
 }
+
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "samples_tests.rs"]
+pub(super) mod samples;

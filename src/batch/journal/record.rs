@@ -247,3 +247,88 @@ const RULES: [(ResumeRule, &str); 4] = [
 fn rule_name(rule: ResumeRule) -> &'static str {
     RULES.iter().find(|(known, _)| *known == rule).map_or("all", |(_, name)| name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Author, BEGINNING, Record, Unreadable, finished, finished_length, parse, run, run_ended, started};
+    use crate::batch::journal::samples::{EPOCH, attempt, author, ended, entry};
+    use crate::model::batch::{Fingerprint, Verdict};
+    use crate::model::envelope::ErrorCode;
+    use crate::model::request::ResumeRule;
+
+    fn text(line: &[u8]) -> &str {
+        std::str::from_utf8(line).unwrap().strip_suffix('\n').unwrap()
+    }
+
+    #[test]
+    fn records_read_as_they_are_documented() {
+        let author = author(ResumeRule::TimedOut);
+        let line = run(&author, EPOCH);
+        let expected = r#"{"journal":"runner","version":1,"event":"run","run":"r1","pid":7,"start_time":99,"boot_id":"b","rule":"timeout","timestamp":"2024-01-15T10:30:00.000Z"}"#;
+        assert_eq!(text(&line), expected);
+        assert!(line.starts_with(BEGINNING));
+        let entry = entry(3, Some("a\"b"), 255);
+        let line = started(&entry, "j1", 2, EPOCH);
+        let expected = r#"{"event":"started","seq":3,"id":"a\"b","fingerprint":"000000000000000000000000000000ff","job_id":"j1","attempt":2,"timestamp":"2024-01-15T10:30:00.000Z"}"#;
+        assert_eq!(text(&line), expected);
+        let mut over = ended(&entry, "j1", Verdict::TimedOut);
+        over.attempts = vec![attempt(1, Some(ErrorCode::CommandFailed)), attempt(2, Some(ErrorCode::Timeout))];
+        let expected = r#"{"event":"finished","seq":3,"id":"a\"b","fingerprint":"000000000000000000000000000000ff","job_id":"j1","verdict":"timed_out","code":"TIMEOUT","attempts":2,"duration_seconds":1.5,"timestamp":"2024-01-15T10:30:00.000Z"}"#;
+        assert_eq!(text(&finished(&over)), expected);
+        let expected = r#"{"event":"run_ended","run":"r1","timestamp":"2024-01-15T10:30:00.000Z"}"#;
+        assert_eq!(text(&run_ended(&author, EPOCH)), expected);
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let parsed = |line: Vec<u8>| parse(text(&line).as_bytes()).unwrap();
+        for rule in [ResumeRule::All, ResumeRule::Failed, ResumeRule::Unfinished, ResumeRule::TimedOut] {
+            assert_eq!(parsed(run(&author(rule), EPOCH)), Record::Run(author(rule)));
+        }
+        let unknown_boot = Author { boot_id: None, ..author(ResumeRule::All) };
+        assert_eq!(parsed(run(&unknown_boot, EPOCH)), Record::Run(unknown_boot));
+        let fingerprint = Fingerprint(u128::MAX - 1);
+        let entry = entry(3, Some("\u{0}\n\u{2028}é"), fingerprint.0);
+        let expected = Record::Started { seq: 3, fingerprint, job_id: "j".to_owned() };
+        assert_eq!(parsed(started(&entry, "j", 1, EPOCH)), expected);
+        for verdict in Verdict::ALL {
+            let expected = Record::Finished { seq: 3, fingerprint, verdict };
+            assert_eq!(parsed(finished(&ended(&entry, "j", verdict))), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_is_told_from_what_is_of_a_later_version() {
+        for garbage in [
+            "",
+            "{",
+            "[]",
+            "17",
+            "{}",
+            "\0\0",
+            "{\"event\":\"started\",\"seq\":1}",
+            "{\"journal\":\"x\",\"version\":1}",
+        ] {
+            assert_eq!(parse(garbage.as_bytes()), Err(Unreadable::Garbage), "{garbage}");
+        }
+        assert_eq!(parse(br#"{"journal":"runner","version":2,"new":[]}"#), Err(Unreadable::Later(2)));
+        assert_eq!(parse(br#"{"event":"new","seq":[1]}"#), Err(Unreadable::Garbage));
+        assert_eq!(parse(br#"{"event":"new","at":[1]}"#), Ok(Record::Unknown));
+    }
+
+    #[test]
+    fn the_end_of_a_job_is_never_longer_than_was_set_aside() {
+        for id in [None, Some("x"), Some("\u{1}\u{2}\"\\\n"), Some("ééé")] {
+            let entry = entry(u64::MAX, id, u128::MAX);
+            let job_id = "00000000-0000-0000-0000-000000000000";
+            let mut over = ended(&entry, job_id, Verdict::TimedOut);
+            let mut last = attempt(u32::MAX, Some(ErrorCode::ServiceUnavailable));
+            last.exit_code = Some(i32::MIN);
+            last.signal = crate::model::signal::Signal::from_number(64);
+            over.attempts = vec![last];
+            over.started_at = Some(std::time::Duration::ZERO);
+            over.ended_at = std::time::Duration::from_secs(250_000_000_000) + std::time::Duration::from_nanos(1);
+            assert!(finished(&over).len() as u64 <= finished_length(id));
+        }
+    }
+}

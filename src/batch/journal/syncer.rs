@@ -102,3 +102,60 @@ fn work(shared: &Shared, sync: &dyn Fn() -> io::Result<()>) {
     state.is_over = true;
     shared.changed.notify_all();
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::Syncer;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn what_was_written_is_synced_before_the_end() {
+        let count = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&count);
+        let sync = move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        };
+        let syncer = Syncer::start(sync).unwrap();
+        (0..10_000).for_each(|_| syncer.note());
+        syncer.finish(LONG).unwrap();
+        let synced = count.load(Ordering::SeqCst);
+        assert!((1..100).contains(&synced), "{synced} syncs");
+    }
+
+    #[test]
+    fn a_failure_is_told_once() {
+        let (sender, told) = mpsc::channel();
+        let syncer = Syncer::start(move || {
+            sender.send(()).unwrap();
+            Err(io::Error::from_raw_os_error(libc::EIO))
+        });
+        let syncer = syncer.unwrap();
+        syncer.note();
+        told.recv_timeout(LONG).unwrap();
+        assert_eq!(syncer.finish(LONG).unwrap_err().raw_os_error(), Some(libc::EIO));
+        assert!(syncer.failure().is_none());
+    }
+
+    #[test]
+    fn a_disk_that_hangs_holds_nobody_up() {
+        let (_open, never) = mpsc::channel::<()>();
+        let hang = std::sync::Mutex::new(never);
+        let syncer = Syncer::start(move || {
+            let _ = hang.lock().unwrap().recv();
+            Ok(())
+        });
+        let syncer = syncer.unwrap();
+        syncer.note();
+        syncer.note();
+        assert!(syncer.failure().is_none());
+        assert_eq!(syncer.finish(Duration::from_millis(20)).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+}

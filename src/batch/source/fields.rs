@@ -69,7 +69,6 @@ pub(super) fn entry(fields: Fields, settings: &Settings, seq: u64, input_is_list
 }
 
 /// Takes what holds for every job of the list.
-#[expect(dead_code, reason = "lists in TOML come next")]
 pub(super) fn set_defaults(settings: &mut Settings, fields: Fields) -> Read<()> {
     let mut seen: Vec<String> = Vec::with_capacity(fields.len());
     for (name, value) in fields {

@@ -7,7 +7,7 @@ use crate::batch::source::each::refuse_shared_input;
 use crate::batch::source::fault::{FAULTS_TOLD, Fault, Trouble, Wrong, error_of};
 use crate::batch::source::fields;
 use crate::batch::source::reading::Input;
-use crate::batch::source::records::{Record, Records};
+use crate::batch::source::records::{Format, Record, Records};
 use crate::batch::source::settings::Settings;
 use crate::batch::source::{EntryDefaults, format};
 use crate::error::{Error, Result};
@@ -61,10 +61,21 @@ impl List {
             seq: 0,
             record: Record::default(),
         };
+        list.read_defaults().map_err(|trouble| trouble.into_error(&list.name))?;
         if can_rewind {
             list.check()?;
         }
         Ok(list)
+    }
+
+    /// Takes what the list itself says of all its jobs.
+    fn read_defaults(&mut self) -> std::result::Result<(), Trouble> {
+        let Some(records) = &mut self.records else { return Ok(()) };
+        if records.preamble(&mut self.record)? {
+            let fields = self.record.defaults()?;
+            fields::set_defaults(&mut self.settings, fields).map_err(|wrong| self.record.fault(Format::Toml, wrong))?;
+        }
+        Ok(())
     }
 
     pub(super) fn count(&self) -> Option<u64> {

@@ -58,6 +58,14 @@ impl Records {
         }
     }
 
+    /// Puts what holds for all jobs, and stands before them, into `record`. False: the format has no such place.
+    pub(super) fn preamble(&mut self, record: &mut Record) -> Result<bool, Trouble> {
+        match self {
+            Self::JsonLines(_) | Self::JsonArray(_) => Ok(false),
+            Self::Toml(jobs) => jobs.preamble(record).map(|()| true),
+        }
+    }
+
     /// Puts the text of the next job into `record`. False: there is none.
     pub(super) fn next(&mut self, record: &mut Record) -> Result<bool, Trouble> {
         record.text.clear();
@@ -79,19 +87,28 @@ impl Records {
 }
 
 impl Record {
-    /// The fields that the text holds.
+    /// The fields of a job.
     pub(super) fn fields(&self, format: Format) -> Result<Fields, Fault> {
-        let text = std::str::from_utf8(&self.text).map_err(|error| {
+        let text = self.utf8()?;
+        match format {
+            Format::JsonLines | Format::JsonArray => json::fields(text, self.line, format),
+            Format::Toml => toml_jobs::fields(text, self.line),
+        }
+    }
+
+    /// The fields that hold for all jobs.
+    pub(super) fn defaults(&self) -> Result<Fields, Fault> {
+        toml_jobs::defaults(self.utf8()?, self.line)
+    }
+
+    fn utf8(&self) -> Result<&str, Fault> {
+        std::str::from_utf8(&self.text).map_err(|error| {
             let before = &self.text[..error.valid_up_to()];
             let line = self.line + before.iter().filter(|byte| **byte == b'\n').count() as u64;
             let column = before.len() - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1) + 1;
             let problem = format!("byte {column} of the line is not UTF-8");
             Wrong::new("", problem, "Write the list in UTF-8").at(line)
-        })?;
-        match format {
-            Format::JsonLines | Format::JsonArray => json::fields(text, self.line, format),
-            Format::Toml => toml_jobs::fields(text, self.line),
-        }
+        })
     }
 
     /// The fault with the line that its field stands on, where the text has several.

@@ -193,6 +193,12 @@ fn declare(env: &mut Vec<(OsString, OsString)>, value: Value) -> Read<()> {
     Ok(())
 }
 
+/// A job has a field of this name.
+pub(super) fn is_field(name: &str) -> bool {
+    let name = name.replace('_', "-");
+    OPTIONS.iter().chain(OF_A_JOB).any(|field| *field == name)
+}
+
 /// The error for a field that no job has.
 pub(super) fn unknown(name: &str, is_default: bool) -> Wrong {
     let place = if is_default { "the defaults" } else { "a job" };
