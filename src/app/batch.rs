@@ -11,6 +11,7 @@ use crate::app::keeper::Keeper;
 use crate::app::records::Records;
 use crate::backend::local::Local;
 use crate::backend::{Assignment, Backend, Waker};
+use crate::batch::admission::Admission;
 use crate::batch::feeder::Feeder;
 use crate::batch::foreman::{BatchForeman, Beginning, Ending, Plan, Prepare};
 use crate::batch::journal::Journal;
@@ -57,6 +58,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     if request.dry_run {
         return dry_run(source);
     }
+    Admission::new(request.workers).check()?;
     let records = Records::open(&request)?;
     let (journal, earlier) = match &request.journal {
         Some(wanted) => {
