@@ -71,6 +71,7 @@ fn a_hundred_megabytes_are_kept_in_constant_memory() {
     };
     let assignment = Assignment {
         tag: 0,
+        attempt: 1,
         spec,
         streams: Streams { stdout: Route::Spool, stderr: Route::Spool, terminals: [false; 2] },
         job_id: "01900000-0000-7000-8000-000000000000".to_owned(),

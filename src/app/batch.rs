@@ -2,21 +2,25 @@
 //!
 //! Wires the source, the foreman and everything that shows or keeps results. Called by `main`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::answer::{self, Request};
+use crate::app::batch_output::Deliverer;
 use crate::app::environment;
 use crate::app::exec::rungs;
 use crate::app::keeper::Keeper;
 use crate::app::records::Records;
+use crate::app::results::Results;
 use crate::backend::local::Local;
 use crate::backend::{Assignment, Backend, Waker};
 use crate::batch::admission::Admission;
 use crate::batch::feeder::Feeder;
-use crate::batch::foreman::{BatchForeman, Beginning, Ending, Plan, Prepare};
+use crate::batch::foreman::{BatchForeman, Beginning, Ending, Outflow, Plan, Prepare};
 use crate::batch::journal::Journal;
 use crate::batch::notices::notices;
 use crate::batch::source::{self, EntryDefaults, Source};
+use crate::capture::lines::{LineSink, Lines};
 use crate::error::{Error, Result};
 use crate::model::batch::{Counts, Entry};
 use crate::model::exit_code::Exit;
@@ -60,6 +64,8 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     }
     Admission::new(request.workers).check()?;
     let records = Records::open(&request)?;
+    let results = request.results.as_deref().map(Results::open).transpose()?;
+    let all_bytes = results.as_ref().is_some_and(Results::wants_all_bytes);
     let (journal, earlier) = match &request.journal {
         Some(wanted) => {
             let (journal, earlier) = Journal::open(wanted)?;
@@ -69,6 +75,8 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     };
     let waker = Waker::new()?;
     let (notices, reader, backlog) = notices();
+    let deliverer = Deliverer::start(request.output, request.answer.json, None, Some(waker.clone()))?;
+    let lines = lines(&request)?;
     let plan = Plan {
         workers: request.workers,
         stopping: request.stopping,
@@ -76,6 +84,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         timeout_floor: request.timeout_floor,
         journal,
         earlier,
+        outflow: outflow(&deliverer, lines.clone()),
     };
     let feeder = Feeder::start(source, waker.clone())?;
     let mut ending = Ending::default();
@@ -85,13 +94,16 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         begun,
         records,
         summary: BatchSummary::new(),
+        results,
+        deliverer: Some(deliverer),
         backlog,
         waker: waker.clone(),
         counts,
         troubles: Vec::new(),
     };
     let new_job_id = Box::new(|| uuid::Uuid::now_v7().to_string());
-    let foreman = BatchForeman::new(feeder, waker, plan, prepare(&request), new_job_id, notices, &mut ending)?;
+    let foreman =
+        BatchForeman::new(feeder, waker, plan, prepare(&request, all_bytes, lines), new_job_id, notices, &mut ending);
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let ended = backend.run(Box::new(foreman), &mut || keeper.keep(&reader));
     Ok(keeper.finish(ending, ended))
@@ -106,21 +118,41 @@ fn total(request: &BatchRequest) -> Option<(Duration, TimeoutReason)> {
 }
 
 /// What becomes of the streams of every job.
-fn streams(request: &BatchRequest) -> Streams {
+fn streams(request: &BatchRequest, all_bytes: bool) -> Streams {
     let route = match request.output.grouping {
-        _ if request.answer.json || request.output.silent => {
-            // A folder of results holds every byte.
-            if request.results.is_some() { Route::Spool } else { Route::Keep }
-        }
+        _ if (request.answer.json || request.output.silent) && !all_bytes => Route::Keep,
+        _ if request.answer.json || request.output.silent => Route::Spool,
         Grouping::Job => Route::Spool,
-        Grouping::Line | Grouping::None => Route::PassThrough,
+        Grouping::Line => Route::Lines,
+        Grouping::None => Route::PassThrough,
     };
     Streams { stdout: route, stderr: route, terminals: [false; 2] }
 }
 
+/// What writes lines, or bytes, as they come, where that is wanted.
+fn lines(request: &BatchRequest) -> Result<Option<Arc<LineSink>>> {
+    let as_they_come = request.output.grouping != Grouping::Job && !request.answer.json && !request.output.silent;
+    as_they_come.then(|| LineSink::start(None).map(Arc::new)).transpose()
+}
+
+/// Tells how the outputs flow off.
+fn outflow(deliverer: &Deliverer, lines: Option<Arc<LineSink>>) -> Box<dyn Fn() -> Outflow + Send> {
+    let gauge = deliverer.gauge();
+    Box::new(move || {
+        if gauge.reader_gone() || lines.as_ref().is_some_and(|sink| sink.reader_gone()) {
+            Outflow::Gone
+        } else if gauge.is_full() {
+            Outflow::Full
+        } else {
+            Outflow::Free
+        }
+    })
+}
+
 /// Makes an assignment of an entry.
-fn prepare(request: &BatchRequest) -> Prepare {
-    let streams = streams(request);
+fn prepare(request: &BatchRequest, all_bytes: bool, lines: Option<Arc<LineSink>>) -> Prepare {
+    let streams = streams(request, all_bytes);
+    let tag = request.output.tag;
     let jobs = u32::try_from(request.workers.slots).unwrap_or(u32::MAX);
     let pulse = PULSE.max(PULSE_PER_JOB.saturating_mul(jobs));
     Box::new(move |entry: &Entry, beginning: &Beginning| {
@@ -137,7 +169,9 @@ fn prepare(request: &BatchRequest) -> Prepare {
             streams,
             job_id: beginning.job_id.clone(),
             stage: None,
-            lines: None,
+            lines: lines
+                .as_ref()
+                .map(|sink| Lines { sink: Arc::clone(sink), label: tag.then(|| entry.label.as_str().into()) }),
             pulse: Some(pulse),
             env,
         }

@@ -48,6 +48,10 @@ pub struct Delivery {
     pub outputs: Vec<(StreamRecord, StreamRecord)>,
     /// Its envelope, where envelopes are wanted.
     pub envelope: Option<Vec<u8>>,
+    /// What stands before and behind all of it on stdout. What stands behind begins a line.
+    pub frame: (Vec<u8>, Vec<u8>),
+    /// All of it goes to stdout.
+    pub joined: bool,
 }
 
 /// How far it came.
@@ -209,8 +213,10 @@ impl Deliverer {
 
     /// What of it is written, and in which order.
     fn bundle(&self, delivery: Delivery) -> Bundle {
-        let Delivery { label, outputs, envelope, .. } = delivery;
+        let Delivery { label, outputs, envelope, frame: (before, mut after), joined, .. } = delivery;
         let mut parts = Vec::new();
+        parts.extend(own_bytes(before));
+        let mut open_line = false;
         if self.json {
             if let Some(mut line) = envelope {
                 if line.last() != Some(&b'\n') {
@@ -223,11 +229,19 @@ impl Deliverer {
             for (stdout, stderr) in outputs {
                 for (stream, record) in [(0, stdout), (1, stderr)] {
                     if content::length(&record) > 0 {
+                        let stream = if joined { 0 } else { stream };
+                        if stream == 0 {
+                            open_line = record.tail.last().or(record.head.last()).is_some_and(|byte| *byte != b'\n');
+                        }
                         parts.push(Part { stream, source: Source::Record(record) });
                     }
                 }
             }
         }
+        if open_line && !after.is_empty() && !self.form.tag {
+            after.insert(0, b'\n');
+        }
+        parts.extend(own_bytes(after));
         let weight = |part: &Part| match &part.source {
             Source::Record(record) if record.spool.is_some() => FILE_WEIGHT + record.head.len() + record.tail.len(),
             Source::Record(record) => record.head.len() + record.tail.len(),
@@ -261,6 +275,12 @@ impl Deliverer {
         let failure = self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         Delivered { undelivered, reader_gone: self.reader_gone(), failure }
     }
+}
+
+/// Bytes of our own on stdout.
+fn own_bytes(bytes: Vec<u8>) -> Option<Part> {
+    let record = StreamRecord { head: bytes, ..StreamRecord::default() };
+    (!record.head.is_empty()).then_some(Part { stream: 0, source: Source::Record(record) })
 }
 
 impl Drop for Deliverer {

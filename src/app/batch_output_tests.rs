@@ -51,6 +51,7 @@ fn job(seq: u64, stdout: &str, stderr: &str) -> Delivery {
         label: format!("job {seq}"),
         outputs: vec![(record(stdout.as_bytes()), record(stderr.as_bytes()))],
         envelope: Some(format!("{{\"seq\":{seq}}}").into_bytes()),
+        ..Delivery::default()
     }
 }
 
@@ -131,7 +132,7 @@ fn a_hundred_megabytes_come_out_as_they_went_in() {
             StreamRecord { spool: spool.clone(), total: 100 << 20, ..StreamRecord::default() },
             StreamRecord::default(),
         )],
-        envelope: None,
+        ..Delivery::default()
     };
     for (form, first) in [(PLAIN, 1), (KEEP_ORDER, 2), (OutputForm { tag: true, ..PLAIN }, 1)] {
         let (deliverer, mut read) = to_pipe(form);

@@ -8,19 +8,23 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use crate::app::answer::{self, Request};
-use crate::app::port::Port;
+use crate::app::batch_output::{Deliverer, Delivery};
 use crate::app::records::Records;
+use crate::app::results::Results;
 use crate::backend::Waker;
 use crate::batch::foreman::Ending;
 use crate::batch::notices::{Backlog, NoticeReader, held_bytes};
-use crate::error::{Error, Result};
+use crate::batch::source::log_name;
+use crate::error::{Error, Result, plain};
 use crate::model::answer::{Extent, RequestInfo, of_batch, of_error, of_outcome};
 use crate::model::batch::{Counts, Ended, Notice};
 use crate::model::envelope::Envelope;
 use crate::model::exit_code::{self, Exit};
 use crate::model::outcome::Cause;
+use crate::model::quoting;
 use crate::model::request::BatchRequest;
 use crate::model::signal::Signal;
+use crate::platform::{descriptors, files, pty};
 use crate::render::batch_summary::{BatchSummary, Ending as SummaryEnding};
 use crate::render::json::Json;
 use crate::render::{Format, Style};
@@ -35,6 +39,8 @@ pub(super) struct Keeper<'a> {
     pub(super) begun: &'a Request,
     pub(super) records: Records,
     pub(super) summary: BatchSummary,
+    pub(super) results: Option<Results>,
+    pub(super) deliverer: Option<Deliverer>,
     pub(super) backlog: Arc<Backlog>,
     pub(super) waker: Waker,
     pub(super) counts: Counts,
@@ -51,7 +57,9 @@ impl Keeper<'_> {
                     Notice::Ended(ended) => self.ended(*ended),
                     Notice::LeftOut { seq, succeeded } => {
                         self.counts.resumed += u64::from(succeeded);
-                        let _ = seq;
+                        if let Some(deliverer) = &self.deliverer {
+                            deliverer.pass_over(seq);
+                        }
                     }
                     _ => {}
                 },
@@ -68,8 +76,42 @@ impl Keeper<'_> {
             answer::say(&line);
         }
         self.summary.note(&ended, &envelope);
-        self.deliver(&ended, &envelope);
-        self.backlog.written(held_bytes(&ended), &self.waker);
+        if let Some(Err(error)) = self.results.as_mut().map(|results| results.note(&ended, &envelope)) {
+            self.trouble(error.to_string());
+        }
+        self.report(&ended, &envelope);
+        let bytes = held_bytes(&ended);
+        self.deliver(ended, &envelope);
+        self.backlog.written(bytes, &self.waker);
+    }
+
+    /// Hands on what is to be seen of a job.
+    fn deliver(&mut self, ended: Ended, envelope: &Envelope) {
+        let frame = self.records.around_output(&ended, envelope);
+        let Some(deliverer) = &self.deliverer else { return };
+        let json = self.request.answer.json;
+        let Ended { seq, label, outcome, .. } = ended;
+        deliverer.deliver(Delivery {
+            seq,
+            label,
+            outputs: outcome.map(|outcome| (outcome.stdout, outcome.stderr)).into_iter().collect(),
+            envelope: json.then(|| Json.render(envelope, Style::default()).into_bytes()),
+            frame: (frame.before, frame.after),
+            joined: self.records.joins_streams(),
+        });
+    }
+
+    /// The report of one job, where each has one of its own.
+    fn report(&mut self, ended: &Ended, envelope: &Envelope) {
+        let Some(pattern) = &self.request.answer.report else { return };
+        let written = log_name::for_job(pattern, ended.seq, ended.id.as_deref()).and_then(|path| {
+            let bytes = Json.render(envelope, Style::default()).into_bytes();
+            files::replace(&path, &bytes)
+                .map_err(|error| format!("cannot write the report {}: {}", path.display(), plain(&error)))
+        });
+        if let Err(trouble) = written {
+            self.trouble(trouble);
+        }
     }
 
     /// The answer for one job.
@@ -91,19 +133,31 @@ impl Keeper<'_> {
 
     /// Waits until everything is written, sums up, and says how to leave.
     pub(super) fn finish(mut self, ending: Ending, run: Result<()>) -> Exit {
+        let mut reader_gone = false;
+        if let Some(deliverer) = self.deliverer.take() {
+            let delivered = deliverer.finish(ending.cause.is_some());
+            reader_gone = delivered.reader_gone;
+            if let Some(failure) = delivered.failure {
+                self.trouble(failure);
+            }
+        }
         let elapsed = self.begun.info().duration;
         let records = std::mem::take(&mut self.records);
         if let Err(error) = records.finish(&self.counts, elapsed) {
-            self.troubles.push(error.to_string());
+            self.trouble(error.to_string());
         }
         let error = run.err().or(ending.error);
-        if !self.request.answer.quiet {
-            self.sum_up(elapsed);
+        let broken_pipe = Some(Cause::Cancelled { signal: Signal::PIPE });
+        let silent = reader_gone && (ending.cause.is_none() || ending.cause == broken_pipe);
+        if !self.request.answer.quiet && !silent {
+            self.sum_up(&ending.cause, elapsed);
         }
         for trouble in &self.troubles {
             answer::say(&format!("runner: {trouble}"));
         }
-        self.explain(&ending.cause, error.as_ref(), elapsed);
+        if !silent || error.is_some() {
+            self.explain(&ending.cause, error.as_ref(), elapsed);
+        }
         match (ending.cause, error) {
             (_, Some(error)) => Exit::Code(error.exit_code()),
             (Some(Cause::Cancelled { signal }), _) if [Signal::INT, Signal::QUIT].contains(&signal) => {
@@ -117,24 +171,24 @@ impl Keeper<'_> {
         }
     }
 
-    fn deliver(&mut self, ended: &Ended, envelope: &Envelope) {
-        if self.request.answer.json {
-            let line = Json.render(envelope, Style::default());
-            let _ = Port::stdout(None).write(line.as_bytes(), None);
-            return;
-        }
-        if self.request.output.silent {
-            return;
-        }
-        if let Some(outcome) = &ended.outcome {
-            let _ = Port::stdout(None).write_record(&outcome.stdout, None);
-            let _ = Port::stderr(None).write_record(&outcome.stderr, None);
-        }
-    }
-
-    fn sum_up(&self, elapsed: Duration) {
-        let ending = SummaryEnding { counts: self.counts, elapsed, ..SummaryEnding::default() };
-        answer::say(self.summary.render(&ending, Style::default()).trim_end());
+    fn sum_up(&self, cause: &Option<Cause>, elapsed: Duration) {
+        let stopped_because = match cause {
+            Some(Cause::Timeout { .. }) => Some("its time was over".to_owned()),
+            Some(Cause::Cancelled { signal }) => Some(format!("it was cancelled by SIG{signal}")),
+            Some(Cause::CalledOff) => Some("a job failed".to_owned()),
+            None => None,
+        };
+        let unsuccessful = self.counts.unsuccessful() > 0 || cause.is_some();
+        let journal = self.request.journal.as_ref().filter(|_| unsuccessful);
+        let again = journal.map(|journal| {
+            let path = String::from_utf8_lossy(&quoting::command_line(&[journal.path.clone().into()])).into_owned();
+            format!("runner batch --resume {path} ...")
+        });
+        let terminal = descriptors::is_terminal(descriptors::stderr());
+        let width = pty::size(descriptors::stderr()).map(|size| usize::from(size.columns)).filter(|width| *width > 0);
+        let ending = SummaryEnding { counts: self.counts, elapsed, stopped_because, again, width };
+        let style = Style { colour: terminal && !answer::no_colour(), terminal };
+        answer::say(self.summary.render(&ending, style).trim_end());
     }
 
     /// Says on stderr why the batch ended before its list did.
@@ -148,5 +202,11 @@ impl Keeper<'_> {
             (None, None) => return,
         };
         answer::to_stderr(&of_error(body, &self.begun.info()), self.request.answer.error_format, true, true);
+    }
+
+    fn trouble(&mut self, trouble: String) {
+        if !self.troubles.contains(&trouble) {
+            self.troubles.push(trouble);
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::batch::notices::Notices;
 use crate::batch::resume::{Decision, Earlier};
 use crate::batch::scheduler::{Reaction, Scheduler, Skip, Ticket};
 use crate::batch::tries::{After, Tries};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::model::answer::error_code;
 use crate::model::attempt::Attempt;
 use crate::model::batch::{Ended, Entry, Notice, Verdict};
@@ -25,6 +25,7 @@ use crate::model::event::Event;
 use crate::model::job::{Leftovers, Limits};
 use crate::model::outcome::{Cause, Outcome, TimeoutReason};
 use crate::model::request::{ResumeRule, StopRule, Workers};
+use crate::model::signal::Signal;
 use crate::time::clock::{Moment, unix_time};
 
 /// What a batch is run by.
@@ -36,8 +37,20 @@ pub struct Plan {
     /// No timeout that comes of a share of the median is shorter.
     pub timeout_floor: Duration,
     pub journal: Option<Journal>,
+    /// How the outputs of the jobs flow off. Never waits.
+    pub outflow: Box<dyn Fn() -> Outflow + Send>,
     /// What an earlier run left, and which of it is run again.
     pub earlier: Option<(Earlier, ResumeRule)>,
+}
+
+/// How the outputs of the jobs flow off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outflow {
+    Free,
+    /// So much waits for its reader that new jobs should wait, too.
+    Full,
+    /// Nobody reads it any more.
+    Gone,
 }
 
 /// Makes what a backend needs of an entry: `limits` are those of this attempt.
@@ -114,12 +127,12 @@ impl<'a> BatchForeman<'a> {
         new_job_id: Box<dyn FnMut() -> String + Send>,
         notices: Notices,
         ending: &'a mut Ending,
-    ) -> Result<Self> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             feeder,
             waker,
             scheduler: Scheduler::new(plan.workers.slots, plan.stopping),
-            admission: Admission::new(plan.workers)?,
+            admission: Admission::new(plan.workers),
             plan,
             prepare,
             new_job_id,
@@ -132,7 +145,7 @@ impl<'a> BatchForeman<'a> {
             stop_due: None,
             held: None,
             begun_at: None,
-        })
+        }
     }
 
     /// Takes entries from the source for as long as the scheduler has use for them.
@@ -359,6 +372,15 @@ impl<'a> BatchForeman<'a> {
         }
     }
 
+    /// A batch whose output nobody reads any more ends, as a command would that writes to such a pipe.
+    fn check_reader(&mut self) {
+        if self.ending.cause.is_none() && (self.plan.outflow)() == Outflow::Gone {
+            let cause = Cause::Cancelled { signal: Signal::PIPE };
+            self.call_off(cause, "nobody reads the output any more");
+            self.stop_due = Some(cause);
+        }
+    }
+
     /// Nothing runs any more: what was journalled is on the disk before anybody is told.
     fn close_journal(&mut self) {
         self.hold(None);
@@ -390,6 +412,7 @@ impl<'a> BatchForeman<'a> {
 impl Foreman for BatchForeman<'_> {
     fn next(&mut self, now: Moment) -> Next {
         self.check_total(now);
+        self.check_reader();
         if let Some(cause) = self.stop_due.take() {
             return Next::Stop(cause);
         }
@@ -406,7 +429,8 @@ impl Foreman for BatchForeman<'_> {
             if !self.scheduler.has_next() {
                 return Next::Wait { until: self.wake_at(None) };
             }
-            if self.notices.is_behind() {
+            let outflow = (self.plan.outflow)();
+            if (self.notices.is_behind() || outflow == Outflow::Full) && !self.running.is_empty() {
                 self.hold(Some("the output is not read"));
                 return Next::Wait { until: self.wake_at(None) };
             }

@@ -32,6 +32,11 @@ fn holds(log: &Path, placeholder: &[u8]) -> bool {
     log.as_os_str().as_bytes().windows(placeholder.len()).any(|window| window == placeholder)
 }
 
+/// The name of another file that is made for each job. An error says what is wrong with the id.
+pub fn for_job(pattern: &Path, seq: u64, id: Option<&str>) -> std::result::Result<PathBuf, String> {
+    expanded(pattern, seq, id).map_err(|wrong| wrong.problem)
+}
+
 /// The name for one job.
 pub(super) fn expanded(log: &Path, seq: u64, id: Option<&str>) -> Read<PathBuf> {
     let mut rest = log.as_os_str().as_bytes();

@@ -18,7 +18,7 @@ mod items;
 mod json;
 mod json_array;
 mod list;
-mod log_name;
+pub mod log_name;
 mod placeholder;
 mod reading;
 mod records;
