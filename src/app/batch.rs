@@ -11,6 +11,7 @@ use crate::app::keeper::Keeper;
 use crate::app::records::Records;
 use crate::backend::local::Local;
 use crate::backend::{Assignment, Backend, Waker};
+use crate::batch::admission::Admission;
 use crate::batch::feeder::Feeder;
 use crate::batch::foreman::{BatchForeman, Beginning, Ending, Plan, Prepare};
 use crate::batch::journal::Journal;
@@ -22,7 +23,7 @@ use crate::model::exit_code::Exit;
 use crate::model::job::{Route, Streams};
 use crate::model::outcome::TimeoutReason;
 use crate::model::quoting;
-use crate::model::request::{BatchRequest, Grouping};
+use crate::model::request::{AnswerOptions, BatchRequest, Grouping};
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::signals::{self, Inherited};
 use crate::render::batch_summary::BatchSummary;
@@ -31,7 +32,8 @@ use crate::supervise::orders::Manners;
 /// Runs the batch, answers, and says how to leave.
 pub fn run(request: BatchRequest) -> Exit {
     let begun = Request::begin(request.defaults.name.clone());
-    let options = request.answer.clone();
+    // Reports are of jobs; an error of the batch goes to none.
+    let options = AnswerOptions { report: None, ..request.answer.clone() };
     match supervise(request, &begun) {
         Ok(exit) => exit,
         Err(error) => {
@@ -56,6 +58,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     if request.dry_run {
         return dry_run(source);
     }
+    Admission::new(request.workers).check()?;
     let records = Records::open(&request)?;
     let (journal, earlier) = match &request.journal {
         Some(wanted) => {

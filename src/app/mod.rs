@@ -4,6 +4,8 @@
 
 pub mod answer;
 pub mod batch;
+mod batch_order;
+pub mod batch_output;
 pub mod completions;
 pub mod config;
 mod config_file;
@@ -17,6 +19,7 @@ pub mod notify;
 pub mod op;
 pub mod port;
 pub mod records;
+pub mod results;
 pub mod schema;
 mod single;
 mod streams;

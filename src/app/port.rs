@@ -54,7 +54,7 @@ impl Port {
         Self::to(descriptors::stderr(), stage)
     }
 
-    fn to(target: BorrowedFd<'static>, stage: Option<&Arc<Stage>>) -> Self {
+    pub(super) fn to(target: BorrowedFd<'static>, stage: Option<&Arc<Stage>>) -> Self {
         let stage = stage.filter(|stage| descriptors::are_same(target, stage.terminal())).cloned();
         Self { target, kind: descriptors::kind(target), stage }
     }

@@ -92,14 +92,15 @@ impl Records {
                 open.push(Open::new(name, path, &setting, resumes, &help)?);
             }
         }
-        let system = request.ci.or_else(|| surroundings.system());
+        let asked = request.ci.flatten().is_some();
+        let system = request.ci.unwrap_or_else(|| surroundings.system());
         let kind = system.and_then(records::log_of);
         for (name, variable) in kind.map_or(&[][..], |kind| kind.files) {
             let Some(path) = (surroundings.variable)(variable).filter(|path| !path.is_empty()) else { continue };
             let help = format!("Check the variable {variable}: it must name a file that can be written");
             match Open::new(name, Path::new(&path), &setting, true, &help) {
-                Ok(record) => open.push(Open { demanded: request.ci.is_some(), ..record }),
-                Err(error) if request.ci.is_some() => return Err(error),
+                Ok(record) => open.push(Open { demanded: asked, ..record }),
+                Err(error) if asked => return Err(error),
                 // Nobody asked for it but the surroundings.
                 Err(error) => answer::say(&format!("runner: {error}")),
             }
@@ -109,7 +110,7 @@ impl Records {
             open,
             log: kind.map(|kind| (kind.make)(&setting)),
             // Only where it was said: what is on stdout may be meant for the next in a pipe. In a file no log reads it.
-            frames: request.ci.is_some() && !request.answer.json && surroundings.stdout != Kind::Prompt,
+            frames: asked && !request.answer.json && surroundings.stdout != Kind::Prompt,
             whole: grouped && !request.output.silent,
             streams: !grouped && !request.output.silent,
             started_at: unix_time(),

@@ -153,7 +153,7 @@ fn a_full_disk_is_said_once_and_is_the_error_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let full = folder.path().join("summary");
     std::os::unix::fs::symlink("/dev/full", &full).unwrap();
-    let request = BatchRequest { ci: Some(CiSystem::Github), ..request() };
+    let request = BatchRequest { ci: Some(Some(CiSystem::Github)), ..request() };
     let error = run(open(&request, &[("GITHUB_STEP_SUMMARY", &full)]).unwrap()).unwrap_err();
     assert!(error.to_string().starts_with("cannot write the step summary "), "{error}");
     assert!(error.to_string().ends_with(": No space left on device"), "{error}");
@@ -199,7 +199,16 @@ fn what_only_the_surroundings_ask_for_never_fails_a_batch() {
     let variables: [(&str, &Path); 2] =
         [("GITHUB_ACTIONS", Path::new("true")), ("GITHUB_STEP_SUMMARY", Path::new("/no/such/folder/file"))];
     run(open(&request(), &variables).unwrap()).unwrap();
-    assert!(open(&BatchRequest { ci: Some(CiSystem::Github), ..request() }, &variables).is_err());
+    assert!(open(&BatchRequest { ci: Some(Some(CiSystem::Github)), ..request() }, &variables).is_err());
+}
+
+#[test]
+fn a_ci_system_that_was_declined_gets_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let summary = folder.path().join("summary");
+    let variables = [("GITHUB_ACTIONS", Path::new("true")), ("GITHUB_STEP_SUMMARY", summary.as_path())];
+    run(open(&BatchRequest { ci: Some(None), ..request() }, &variables).unwrap()).unwrap();
+    assert!(!summary.exists());
 }
 
 #[test]
@@ -207,7 +216,7 @@ fn a_summary_that_would_be_too_large_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let summary = folder.path().join("summary");
     fs::write(&summary, "x".repeat(1024 * 1024 - 10)).unwrap();
-    let request = BatchRequest { ci: Some(CiSystem::Github), ..request() };
+    let request = BatchRequest { ci: Some(Some(CiSystem::Github)), ..request() };
     assert!(run(open(&request, &[("GITHUB_STEP_SUMMARY", &summary)]).unwrap()).is_err());
     assert_eq!(fs::metadata(&summary).unwrap().len(), 1024 * 1024 - 10);
 }
@@ -215,14 +224,14 @@ fn a_summary_that_would_be_too_large_is_left_out() {
 #[test]
 fn frames_go_where_they_were_asked_for() {
     let (ended, envelope) = job(Story::success());
-    let asked = BatchRequest { ci: Some(CiSystem::Gitlab), ..request() };
+    let asked = BatchRequest { ci: Some(Some(CiSystem::Gitlab)), ..request() };
     let mut records = open(&asked, &[]).unwrap();
     assert!(records.joins_streams());
     assert!(records.around_output(&ended, &envelope).before.starts_with(b"\x1b[0Ksection_start:"));
     let lines = OutputForm { grouping: Grouping::Line, ..OutputForm::default() };
     let mut records = open(&BatchRequest { output: lines, ..asked.clone() }, &[]).unwrap();
     assert!(records.around_output(&ended, &envelope).is_empty() && !records.joins_streams());
-    let github = BatchRequest { ci: Some(CiSystem::Github), output: lines, ..asked.clone() };
+    let github = BatchRequest { ci: Some(Some(CiSystem::Github)), output: lines, ..asked.clone() };
     let frame = open(&github, &[]).unwrap().around_all();
     assert!(frame.before.starts_with(b"::stop-commands::") && frame.after.starts_with(b"::"));
     let json = BatchRequest { answer: AnswerOptions { json: true, ..AnswerOptions::default() }, ..asked.clone() };

@@ -86,20 +86,23 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// Characters that would spoil the line are written as escapes.
     pub(super) fn labelled(label: Option<&str>) -> Self {
-        let Some(label) = label else { return Self::Lines(Vec::new()) };
-        let mut shown = String::with_capacity(label.len() + 1);
-        for character in label.chars() {
-            if character.is_control() {
-                shown.extend(character.escape_default());
-            } else {
-                shown.push(character);
-            }
-        }
-        shown.push('\t');
-        Self::Lines(shown.into_bytes())
+        Self::Lines(label.map(before_line).unwrap_or_default())
     }
+}
+
+/// What stands before each line of the job of this label. Characters that would spoil the line are written as escapes.
+pub fn before_line(label: &str) -> Vec<u8> {
+    let mut shown = String::with_capacity(label.len() + 1);
+    for character in label.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown.push('\t');
+    shown.into_bytes()
 }
 
 /// One of our streams, and what is on its way there.

@@ -19,8 +19,8 @@ use crate::cli::retry_options::RetryOptions;
 use crate::error::{Error, Result};
 use crate::model::job::{Command, JobSpec, Stdin, Surroundings};
 use crate::model::request::{
-    AnswerOptions, BatchRequest, CiSystem, FailFast, Grouping, ItemInput, JobList, JournalRequest, MaxFailures,
-    OutputForm, ProgressForm, ResumeRule, StopRule, Template, TemplateCommand, Workers,
+    AnswerOptions, BatchRequest, FailFast, Grouping, ItemInput, JobList, JournalRequest, MaxFailures, OutputForm,
+    ProgressForm, ResumeRule, StopRule, Template, TemplateCommand, Workers,
 };
 use crate::time::duration;
 
@@ -235,8 +235,9 @@ pub struct RecordOptions {
     pub(crate) joblog: Option<PathBuf>,
     /// Speak to a CI system: github, gitlab, teamcity, none
     ///
-    /// The default is github where GITHUB_ACTIONS is true, else none. github writes annotations, the step summary and outputs; gitlab folds each job's output into a section; teamcity
-    /// writes service messages.
+    /// github writes annotations, the step summary and outputs, and a group for each job; gitlab folds each job's output
+    /// into a section; teamcity makes each job a test. Where GITHUB_ACTIONS is true and nothing is said, github is meant,
+    /// without groups; none is for silence there.
     #[arg(long, value_name = "SYSTEM", hide_short_help = true, hide_possible_values = true,
         value_parser = PossibleValuesParser::new(["github", "gitlab", "teamcity", "none"]).map(batch_values::ci))]
     pub(crate) ci: Option<Ci>,
@@ -293,7 +294,6 @@ pub struct StopOptions {
 pub(crate) struct Machine {
     /// How many CPUs this process may use, by its affinity and its control group.
     pub(crate) cpus: usize,
-    pub(crate) ci: Option<CiSystem>,
     pub(crate) stdin_is_terminal: bool,
 }
 
@@ -301,7 +301,6 @@ impl Machine {
     fn present() -> Self {
         Self {
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            ci: batch_values::ci_around_us(std::env::var_os("GITHUB_ACTIONS").as_deref()),
             stdin_is_terminal: std::io::stdin().is_terminal(),
         }
     }
@@ -409,7 +408,7 @@ impl BatchOptions {
             results: self.records.results,
             junit: self.records.junit,
             joblog: self.records.joblog,
-            ci: self.records.ci.map_or(machine.ci, |Ci(system)| system),
+            ci: self.records.ci.map(|Ci(system)| system),
             dry_run: self.items.dry_run,
             answer,
         })

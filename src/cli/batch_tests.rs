@@ -18,7 +18,7 @@ use crate::model::request::{
 use crate::model::retry::{Condition, Retry};
 use crate::model::signal::Signal;
 
-const MACHINE: Machine = Machine { cpus: 6, ci: None, stdin_is_terminal: false };
+const MACHINE: Machine = Machine { cpus: 6, stdin_is_terminal: false };
 
 fn words(line: &str) -> Vec<OsString> {
     line.split_whitespace().map(OsString::from).collect()
@@ -208,7 +208,7 @@ fn every_option_arrives() {
     assert_eq!((request.defaults.capture_limit, request.answer.progress), (64 << 10, ProgressForm::Lines));
     assert!(request.answer.json && request.answer.verbose == 1 && request.dry_run && request.defaults.sd_notify);
     assert_eq!((request.results, request.junit), (Some("out/".into()), Some("j.xml".into())));
-    assert_eq!((request.joblog, request.ci), (Some("j.log".into()), Some(CiSystem::Gitlab)));
+    assert_eq!((request.joblog, request.ci), (Some("j.log".into()), Some(Some(CiSystem::Gitlab))));
     assert_eq!(request.stopping, StopRule { fail_fast: FailFast::Now, max_failures: None });
     let journal = request.journal.expect("there is one");
     assert_eq!((journal.path, journal.sync_each, journal.resume), ("x.journal".into(), true, None));
@@ -276,15 +276,10 @@ fn when_it_stops_and_how_it_goes_on() {
 }
 
 #[test]
-fn a_ci_system_around_us_is_spoken_to_unless_told_otherwise() {
-    let machine = Machine { ci: Some(CiSystem::Github), ..MACHINE };
-    let ci = |line: &str| options(line).resolve_on(&machine, &Config::default()).expect("it is right").ci;
-    assert_eq!(ci("x"), Some(CiSystem::Github));
-    assert_eq!(ci("--ci none x"), None);
-    assert_eq!(ci("--ci teamcity x"), Some(CiSystem::Teamcity));
-    let around = |value: Option<&str>| super::batch_values::ci_around_us(value.map(std::ffi::OsStr::new));
-    assert_eq!(around(Some("true")), Some(CiSystem::Github));
-    assert_eq!((around(Some("")), around(Some("false")), around(None)), (None, None, None));
+fn the_ci_system_around_us_can_be_overruled() {
+    assert_eq!(resolved("x").ci, None);
+    assert_eq!(resolved("--ci none x").ci, Some(None));
+    assert_eq!(resolved("--ci teamcity x").ci, Some(Some(CiSystem::Teamcity)));
 }
 
 #[test]

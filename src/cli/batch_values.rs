@@ -2,7 +2,7 @@
 //!
 //! Called by the parser of the command line. What was wrong is said with what would be right; nothing is looked up.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::cli::job_options::{self, Limit};
@@ -166,11 +166,6 @@ pub(crate) fn ci(word: String) -> Ci {
         "teamcity" => Some(CiSystem::Teamcity),
         _ => None,
     })
-}
-
-/// The CI system that this process runs in, by the variable that it sets, where its form is taken unasked.
-pub(crate) fn ci_around_us(github_actions: Option<&OsStr>) -> Option<CiSystem> {
-    (github_actions? == "true").then_some(CiSystem::Github)
 }
 
 /// A count without a sign; what is too large to count is as large as can be.

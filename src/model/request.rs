@@ -138,7 +138,8 @@ pub struct BatchRequest {
     pub results: Option<PathBuf>,
     pub junit: Option<PathBuf>,
     pub joblog: Option<PathBuf>,
-    pub ci: Option<CiSystem>,
+    /// The CI system to speak to, or none; nothing said: the one around us.
+    pub ci: Option<Option<CiSystem>>,
     /// Print the jobs and run none.
     pub dry_run: bool,
     pub answer: AnswerOptions,

@@ -141,6 +141,12 @@ fn unnamed(folder: &Path) -> io::Result<File> {
     Ok(file.into())
 }
 
+/// Gives back the room of so many bytes of a file, where the file system can.
+pub fn punch(file: &File, offset: u64, length: u64) {
+    let flags = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
+    let _ = rustix::fs::fallocate(file, flags, offset, length);
+}
+
 /// A writer that gives up where nobody reads.
 struct Patient<'a>(BorrowedFd<'a>);
 

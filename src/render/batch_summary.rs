@@ -14,6 +14,8 @@ use crate::render::Style;
 use crate::render::records::story;
 
 const SLOWEST: usize = 5;
+/// A shorter job is not slow.
+const SLOW: Duration = Duration::from_millis(100);
 /// Failures that are shown; the others are counted.
 const FAILURES: usize = 20;
 const OUTPUT_LINES: usize = 5;
@@ -63,7 +65,7 @@ impl BatchSummary {
 
     /// A job is over.
     pub fn note(&mut self, ended: &Ended, envelope: &Envelope) {
-        if ended.started_at.is_some() {
+        if ended.duration() >= SLOW {
             self.slowest.push(Reverse((ended.duration(), Reverse(ended.seq), kept(&ended.title))));
             if self.slowest.len() > SLOWEST {
                 self.slowest.pop();
@@ -334,6 +336,12 @@ mod tests {
         failed.stdout = b"::error::x\n##[error]y\n  ##[group]z\n".to_vec();
         let text = text(vec![failed, Story::skipped("::error::x").titled("##[error]x")], Ending::default());
         assert!(!text.lines().any(|line| line.trim_start().starts_with("::") || line.contains("##[")), "{text}");
+    }
+
+    #[test]
+    fn quick_jobs_are_not_called_slow() {
+        let quick = || Story { lasted: Duration::from_millis(99), ..Story::success() };
+        assert!(!text(vec![quick(), quick(), Story::success()], Ending::default()).contains("slowest"));
     }
 
     #[test]

@@ -33,6 +33,13 @@ pub(super) struct Output {
     lost_reader: bool,
 }
 
+/// Where bytes go on to beside our own streams as they are.
+pub(super) struct Places<'a> {
+    pub log: Option<&'a OwnedFd>,
+    pub stage: Option<&'a Arc<Stage>>,
+    pub lines: Option<&'a Lines>,
+}
+
 /// What the poller waits for on behalf of one stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct StreamInterest {
@@ -49,13 +56,12 @@ impl Output {
     pub(super) fn open(
         streams: Streams,
         limit: usize,
-        log: Option<&OwnedFd>,
-        stage: Option<&Arc<Stage>>,
-        lines: Option<&Lines>,
+        places: &Places<'_>,
         tree: &mut TreeSpec,
         doorbell: &Arc<Doorbell>,
         first_key: usize,
     ) -> Result<Self> {
+        let Places { log, stage, lines } = *places;
         let mut pumps = [None, None];
         for (index, route, ours) in
             [(0, streams.stdout, descriptors::stdout()), (1, streams.stderr, descriptors::stderr())]

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 #[path = "../helpers/pattern.rs"]
-mod pattern;
+pub(crate) mod pattern;
 
 /// What a test allows a run to take, on a machine that is busy with other things.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);

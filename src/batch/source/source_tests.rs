@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use proptest::collection::vec;
+use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
 use tempfile::TempDir;
 
 use super::{EntryDefaults, Source, open};
@@ -605,4 +607,43 @@ fn no_job_inherits_the_list() {
     defaults.job.surroundings.stdin = Stdin::Inherit;
     let error = open(&JobList::Stdin, &defaults).expect_err("shared");
     assert_eq!(error.to_string(), "the jobs cannot inherit standard input, which is read for the batch itself");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Wherever a list is cut, in whichever format, its words come out as they went in; also those longer than what is
+    /// read at once.
+    #[test]
+    fn a_list_reads_back_in_every_format(
+        texts in vec("[\\[\\]{}\",:'\\\\#\n a-c\u{FC}]{0,30}", 1..8),
+        long in 0_usize..200_000,
+    ) {
+        let mut texts = texts;
+        texts.push("]}\",[[job]]\n".repeat(long / 11));
+        let list: Vec<_> = texts.iter().map(|text| serde_json::json!({ "cmd": ["x", text], "env": { "A": text } })).collect();
+        let quoted = |text: &str| serde_json::to_string(text).expect("JSON");
+        let lines: String = list.iter().map(|job| format!("{job}\n")).collect();
+        let toml: String = texts
+            .iter()
+            .map(|text| format!("[[job]]\ncmd = [\n 'x', {0}\n] # ]\n[job.env]\nA = {0}\n", quoted(text)))
+            .collect();
+        for (name, written) in [
+            ("a.jsonl", lines),
+            ("b.json", serde_json::to_string(&list).expect("JSON")),
+            ("c.json", serde_json::to_string_pretty(&list).expect("JSON")),
+            ("d.toml", toml),
+        ] {
+            let read: Vec<String> = jobs(name, &written).iter().map(|entry| words(entry).swap_remove(1)).collect();
+            prop_assert_eq!(&read, &texts, "{}", name);
+        }
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "[\\[\\]{}\",:'\\\\#=\n a-cjob]{0,60}", format in 0_usize..4) {
+        let name = ["a.jsonl", "a.json", "a.toml", "a"][format];
+        if let Ok(source) = ListFile::new(name, &text).open() {
+            all(source);
+        }
+    }
 }
