@@ -126,7 +126,8 @@ impl<R: Readings> Admission<R> {
         let load = if self.max_load.is_some() { self.readings.load().unwrap_or(0.0) } else { 0.0 };
         let memory = if self.min_free_memory.is_some() { self.readings.available_memory() } else { None };
         let smoothed_load = self.last.map_or(load, |last| {
-            let weight = 1.0 - (-now.since(last.at).div_duration_f64(SMOOTHING)).exp();
+            // The C library's would have the dynamic linker load its mathematics at every start of the program.
+            let weight = 1.0 - libm::exp(-now.since(last.at).div_duration_f64(SMOOTHING));
             last.smoothed_load + (load - last.smoothed_load) * weight
         });
         let available_memory = memory.unwrap_or(u64::MAX);
