@@ -12,7 +12,7 @@ use crate::app::exec::rungs;
 use crate::app::keeper::Keeper;
 use crate::app::records::Records;
 use crate::app::results::Results;
-use crate::backend::local::Local;
+use crate::backend::local::{Local, descriptors_per_job};
 use crate::backend::{Assignment, Backend, Waker};
 use crate::batch::admission::Admission;
 use crate::batch::feeder::Feeder;
@@ -29,6 +29,7 @@ use crate::model::outcome::TimeoutReason;
 use crate::model::quoting;
 use crate::model::request::{AnswerOptions, BatchRequest, Grouping};
 use crate::platform::descriptors::{self, Moved};
+use crate::platform::limits;
 use crate::platform::signals::{self, Inherited};
 use crate::render::batch_summary::BatchSummary;
 use crate::supervise::orders::Manners;
@@ -66,6 +67,10 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     let records = Records::open(&request)?;
     let results = request.results.as_deref().map(Results::open).transpose()?;
     let all_bytes = results.as_ref().is_some_and(Results::wants_all_bytes);
+    let streams = streams(&request, all_bytes);
+    limits::raise_descriptors();
+    let at_once = source.count().map_or(request.workers.slots as u64, |jobs| jobs.min(request.workers.slots as u64));
+    limits::check_descriptors(at_once, descriptors_per_job(&request.defaults, streams))?;
     let (journal, earlier) = match &request.journal {
         Some(wanted) => {
             let (journal, earlier) = Journal::open(wanted)?;
@@ -103,7 +108,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     };
     let new_job_id = Box::new(|| uuid::Uuid::now_v7().to_string());
     let foreman =
-        BatchForeman::new(feeder, waker, plan, prepare(&request, all_bytes, lines), new_job_id, notices, &mut ending);
+        BatchForeman::new(feeder, waker, plan, prepare(&request, streams, lines), new_job_id, notices, &mut ending);
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let ended = backend.run(Box::new(foreman), &mut || keeper.keep(&reader));
     Ok(keeper.finish(ending, ended))
@@ -150,8 +155,7 @@ fn outflow(deliverer: &Deliverer, lines: Option<Arc<LineSink>>) -> Box<dyn Fn() 
 }
 
 /// Makes an assignment of an entry.
-fn prepare(request: &BatchRequest, all_bytes: bool, lines: Option<Arc<LineSink>>) -> Prepare {
-    let streams = streams(request, all_bytes);
+fn prepare(request: &BatchRequest, streams: Streams, lines: Option<Arc<LineSink>>) -> Prepare {
     let tag = request.output.tag;
     let jobs = u32::try_from(request.workers.slots).unwrap_or(u32::MAX);
     let pulse = PULSE.max(PULSE_PER_JOB.saturating_mul(jobs));

@@ -11,7 +11,7 @@ use crate::control::inlet::Inlet;
 use crate::control::sender::NOTIFY_SOCKET;
 use crate::error::{Error, Result};
 use crate::model::event::Event;
-use crate::model::job::Stdin;
+use crate::model::job::{JobSpec, Route, Stdin, Streams};
 use crate::model::outcome::Cause;
 use crate::model::signal::Signal;
 use crate::platform::cgroup::Home;
@@ -233,6 +233,25 @@ fn was_killed(event: &Event) -> bool {
     }
 }
 
+/// Descriptors of ours that such a job takes at most: while it starts, when it has not taken over its own yet. Large
+/// outputs that go to temporary files come on top, and do without where there is none.
+pub fn descriptors_per_job(spec: &JobSpec, streams: Streams) -> u64 {
+    // Handles of the guard and of the leader, the control group, the socket.
+    let mut count = 4;
+    for (route, terminal) in [streams.stdout, streams.stderr].into_iter().zip(streams.terminals) {
+        let logs = u64::from(spec.log.is_some());
+        count += match route {
+            Route::Inherit => 0,
+            Route::WithStdout => 1,
+            // Both ends, and for a terminal what becomes the job's session and input.
+            Route::Keep | Route::Spool | Route::Lines => 2 + logs + if terminal { 2 } else { 0 },
+            Route::PassThrough => 3 + logs + if terminal { 2 } else { 0 },
+        };
+    }
+    let input = matches!(spec.surroundings.stdin, Stdin::File(_));
+    count + u64::from(input) + u64::from(spec.log.is_some())
+}
+
 fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> Result<TreeSpec> {
     let surroundings = &assignment.spec.surroundings;
     let argv = assignment.spec.command.argv();
@@ -242,7 +261,10 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
     let mut late_input = None;
     let stdin: Option<OwnedFd> = match &surroundings.stdin {
         Stdin::Inherit => None,
-        Stdin::Null => Some(descriptors::null_input()?),
+        Stdin::Null => {
+            late_input = Some(descriptors::NULL.to_owned());
+            None
+        }
         Stdin::File(path) if descriptors::is_fifo(path) => {
             late_input = Some(command::path_string(path)?);
             None
@@ -257,5 +279,6 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
         terminal: None,
         keyboard: None,
         keep_ignored_pipe: manners == Manners::PassOn,
+        is_measured: assignment.spec.limits.idle_timeout.is_some(),
     })
 }

@@ -3,11 +3,13 @@
 //! A group is ended by one write and cannot be left by forking. Its owner holds a lock on its directory for life, so
 //! that a later run can tell a dead owner's group and remove it.
 
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -25,8 +27,15 @@ const REMOVE_TRIES: u32 = 100;
 /// The group that we are in ourselves, in which groups for jobs are made.
 #[derive(Debug)]
 pub struct Home {
-    directory: OwnedFd,
+    directory: Arc<OwnedFd>,
+    /// Groups of jobs that are over, for jobs to come.
+    spare: RefCell<Vec<Cgroup>>,
+    /// Whether a job can leave a limit in its group; once that was looked at.
+    has_limits: Cell<Option<bool>>,
 }
+
+/// So many groups are kept for jobs to come.
+const SPARE_LIMIT: usize = 64;
 
 impl Home {
     /// Finds our own group. None where there is no version 2, or where it cannot be reached.
@@ -41,11 +50,35 @@ impl Home {
         })?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(&path, flags, Mode::empty()).ok()?;
-        Some(Self { directory })
+        Some(Self { directory: Arc::new(directory), spare: RefCell::default(), has_limits: Cell::new(None) })
     }
 
-    /// Makes a group for one job, locked by us. `None` where we may not.
-    pub fn create(&self) -> Option<Cgroup> {
+    /// A group for one job, locked by us: where `used` will do, one that an earlier job had. `None` where we may not.
+    pub fn create(&self, used: bool) -> Option<Cgroup> {
+        let spare = if used { self.spare.borrow_mut().pop() } else { None };
+        spare.or_else(|| self.make())
+    }
+
+    /// Takes back the group of a job that ended by itself, of whose tree nothing is left. To remove a group and to make
+    /// another costs much of what it costs to run a short program.
+    pub fn keep(&self, group: Option<Cgroup>) {
+        let room = self.spare.borrow().len() < SPARE_LIMIT;
+        if let Some(group) = group.filter(|group| room && !self.has_limits() && group.is_as_new()) {
+            self.spare.borrow_mut().push(group);
+        }
+    }
+
+    /// Where controllers are handed down a job may have set limits for itself, which the next one must not have.
+    fn has_limits(&self) -> bool {
+        let has_limits = self.has_limits.get().unwrap_or_else(|| {
+            let controllers = read_file(self.directory.as_fd(), c"cgroup.subtree_control");
+            controllers.is_none_or(|names| !names.trim().is_empty())
+        });
+        self.has_limits.set(Some(has_limits));
+        has_limits
+    }
+
+    fn make(&self) -> Option<Cgroup> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         // A name may be taken by a dead runner of the same pid, and a sweeper may take a new group for a dead one's.
         for _ in 0..8 {
@@ -60,8 +93,7 @@ impl Home {
                 && rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok()
                 && has_kill(directory.as_fd())
             {
-                let parent = rustix::io::fcntl_dupfd_cloexec(&self.directory, 3).ok()?;
-                return Some(Cgroup { name, parent, directory });
+                return Some(Cgroup { name, parent: Arc::clone(&self.directory), directory });
             }
             let _ = rustix::fs::unlinkat(&self.directory, &name, AtFlags::REMOVEDIR);
         }
@@ -100,7 +132,7 @@ pub enum Patience {
 #[derive(Debug)]
 pub struct Cgroup {
     name: CString,
-    parent: OwnedFd,
+    parent: Arc<OwnedFd>,
     directory: OwnedFd,
 }
 
@@ -108,6 +140,15 @@ impl Cgroup {
     /// Ends every process in it, at once.
     pub fn kill(&self) {
         kill(self.directory.as_fd());
+    }
+
+    /// No process is in it, and no group below it.
+    fn is_as_new(&self) -> bool {
+        // As in every file system, a directory has two links and one more for each directory in it.
+        let alone = rustix::fs::fstat(&self.directory).is_ok_and(|stat| stat.st_nlink == 2);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.directory, c"cgroup.procs", flags, Mode::empty());
+        alone && file.is_ok_and(|file| rustix::io::read(file, &mut [0]) == Ok(0))
     }
 
     /// CPU time of all that ran in it.

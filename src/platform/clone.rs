@@ -8,6 +8,7 @@
 
 use std::ffi::c_void;
 use std::io;
+use std::sync::Mutex;
 
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
@@ -136,21 +137,54 @@ unsafe fn clone(args: &CloneArgs, entry: Entry, argument: *mut c_void) -> isize 
     pid as isize
 }
 
-/// Memory for the stack of a process, with a page below it that may not be touched.
+/// Memory for the stack of a process, with a page below it that may not be touched. Dropping it leaves it to the next
+/// process.
 #[derive(Debug)]
-pub(super) struct Stack {
+pub(super) struct Stack(Option<Mapping>);
+
+#[derive(Debug)]
+struct Mapping {
     base: *mut c_void,
 }
 
 // SAFETY: nothing but its owner refers to the mapping, whichever thread that is.
-unsafe impl Send for Stack {}
+unsafe impl Send for Mapping {}
 
 /// Debug builds use large frames; pages that are never touched cost nothing.
 const STACK_SIZE: usize = 128 * 1024;
 const GUARD_SIZE: usize = 4096;
 
+/// To map, protect and unmap a stack costs more than to start a process on it, so a few are kept.
+static SPARE: Mutex<Vec<Mapping>> = Mutex::new(Vec::new());
+const SPARE_LIMIT: usize = 64;
+
 impl Stack {
+    /// A stack that no process runs on. What is in it is unknown.
     pub(super) fn new() -> io::Result<Self> {
+        let spare = SPARE.lock().ok().and_then(|mut spare| spare.pop());
+        Ok(Self(Some(spare.map_or_else(Mapping::new, Ok)?)))
+    }
+
+    /// Lowest address and size, as clone3(2) takes them.
+    pub(super) fn range(&self) -> (u64, u64) {
+        let base = self.0.as_ref().map_or(0, |mapping| mapping.base as u64);
+        (base + GUARD_SIZE as u64, STACK_SIZE as u64)
+    }
+}
+
+impl Drop for Stack {
+    /// Its owner says that no process runs on it any more.
+    fn drop(&mut self) {
+        if let (Some(mapping), Ok(mut spare)) = (self.0.take(), SPARE.lock())
+            && spare.len() < SPARE_LIMIT
+        {
+            spare.push(mapping);
+        }
+    }
+}
+
+impl Mapping {
+    fn new() -> io::Result<Self> {
         // SAFETY: a fresh anonymous mapping, and a change of protection within it.
         unsafe {
             let base = rustix::mm::mmap_anonymous(
@@ -163,14 +197,9 @@ impl Stack {
             Ok(Self { base })
         }
     }
-
-    /// Lowest address and size, as clone3(2) takes them.
-    pub(super) fn range(&self) -> (u64, u64) {
-        (self.base as u64 + GUARD_SIZE as u64, STACK_SIZE as u64)
-    }
 }
 
-impl Drop for Stack {
+impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours, and its owner says that no process runs on it any more.
         let _ = unsafe { rustix::mm::munmap(self.base, STACK_SIZE + GUARD_SIZE) };

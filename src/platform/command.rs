@@ -44,35 +44,29 @@ impl PreparedCommand {
         check: Check,
     ) -> Result<Self> {
         let program = argv.first().ok_or_else(|| Error::Internal("no command to run".to_owned()))?;
-        let prepared_argv = StringList::new(argv.iter().cloned())?;
+        let prepared_argv = StringList::new(argv.iter().map(|word| [word.as_bytes()]))?;
         let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
         let candidates = match check {
             Check::BeforeStart => checked_candidates(program, path, cwd)?,
             Check::ByStart => all_candidates(program, path),
         };
-        let mut shell_argv: Vec<OsString> = vec!["/bin/sh".into(), "".into()];
-        shell_argv.extend(argv.iter().skip(1).cloned());
+        let shell = [b"/bin/sh".as_slice(), b""].into_iter();
+        let shell_argv = shell.chain(argv.iter().skip(1).map(|word| word.as_bytes()));
         let marked = env.iter().find(|(name, _)| name == mark);
         let mark = marked.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).unwrap_or_default();
-        let envp = env.into_iter().map(|(name, value)| {
-            let mut entry = name;
-            entry.push("=");
-            entry.push(value);
-            entry
-        });
         Ok(Self {
-            candidates: StringList::new(candidates.into_iter().map(PathBuf::into_os_string))?,
+            candidates: StringList::new(candidates.iter().map(|path| [path.as_os_str().as_bytes()]))?,
             argv: prepared_argv,
-            envp: StringList::new(envp)?,
-            shell_argv: StringList::new(shell_argv)?,
+            envp: StringList::new(env.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()]))?,
+            shell_argv: StringList::new(shell_argv.map(|word| [word]))?,
             cwd: cwd.map(|cwd| c_string(cwd.as_os_str().to_owned())).transpose()?,
             mark,
         })
     }
 
     /// The variable that marks the job's processes, as NAME=VALUE; empty where there is none.
-    pub(super) fn mark(&self) -> &[u8] {
-        &self.mark
+    pub(super) fn take_mark(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.mark)
     }
 
     pub(super) fn candidates(&self) -> *const *const c_char {
@@ -96,22 +90,34 @@ impl PreparedCommand {
     }
 }
 
-/// Owned strings and a list of pointers to them that ends with a null pointer.
+/// Strings with their ends, one behind the other, and a list of pointers to them that ends with a null pointer.
 #[derive(Debug)]
 struct StringList {
     pointers: Vec<*const c_char>,
-    _strings: Vec<CString>,
+    _bytes: Vec<u8>,
 }
 
-// SAFETY: the pointers lead into the strings beside them, whose buffers do not move.
+// SAFETY: the pointers lead into the bytes beside them, which do not move.
 unsafe impl Send for StringList {}
 
 impl StringList {
-    fn new(strings: impl IntoIterator<Item = OsString>) -> Result<Self> {
-        let strings = strings.into_iter().map(c_string).collect::<Result<Vec<_>>>()?;
-        let mut pointers: Vec<*const c_char> = strings.iter().map(|string| string.as_ptr()).collect();
+    /// Each string is given in parts.
+    fn new<'a, const PARTS: usize>(strings: impl Iterator<Item = [&'a [u8]; PARTS]>) -> Result<Self> {
+        let (mut bytes, mut starts) = (Vec::new(), Vec::new());
+        for parts in strings {
+            let start = bytes.len();
+            starts.push(start);
+            parts.iter().for_each(|part| bytes.extend_from_slice(part));
+            if bytes[start..].contains(&0) {
+                return Err(holds_nul(&bytes[start..]));
+            }
+            bytes.push(0);
+        }
+        bytes.shrink_to_fit();
+        // Only now do they stay where they are.
+        let mut pointers: Vec<*const c_char> = starts.iter().map(|start| bytes[*start..].as_ptr().cast()).collect();
         pointers.push(std::ptr::null());
-        Ok(Self { pointers, _strings: strings })
+        Ok(Self { pointers, _bytes: bytes })
     }
 }
 
@@ -121,11 +127,15 @@ pub fn path_string(path: &Path) -> Result<CString> {
 }
 
 fn c_string(text: OsString) -> Result<CString> {
-    CString::new(text.into_vec()).map_err(|error| Error::Invalid {
-        argument: Some(String::from_utf8_lossy(&error.into_vec()).replace('\0', "\\0")),
+    CString::new(text.into_vec()).map_err(|error| holds_nul(&error.into_vec()))
+}
+
+fn holds_nul(text: &[u8]) -> Error {
+    Error::Invalid {
+        argument: Some(String::from_utf8_lossy(text).replace('\0', "\\0")),
         message: "an argument or variable contains a NUL byte".to_owned(),
         remediation: "Remove the NUL byte; the operating system cannot pass it on".to_owned(),
-    })
+    }
 }
 
 /// The files that execvp(3) would try.

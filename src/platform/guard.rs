@@ -146,6 +146,7 @@ fn watch(plan: &mut Plan) -> ! {
 fn reap(plan: &Plan) -> bool {
     let shared = &plan.shared;
     let leader_pid = shared.leader_pid.load(Ordering::Relaxed);
+    let mut leader_ended = false;
     loop {
         let mut status: i32 = 0;
         // SAFETY: an all-zero rusage is a valid one.
@@ -154,7 +155,13 @@ fn reap(plan: &Plan) -> bool {
         // SAFETY: the kernel writes to both.
         let waited = unsafe { syscall!(Sysno::wait4, ANY_CHILD, &raw mut status, options, &raw mut usage) };
         let pid = match waited {
-            Ok(0) => return true,
+            Ok(0) => {
+                // Where nobody is left our own end tells all of it at once.
+                if leader_ended {
+                    ring(plan);
+                }
+                return true;
+            }
             Ok(pid) => pid as i32,
             Err(Errno::EINTR) => continue,
             Err(_) => return false,
@@ -178,7 +185,7 @@ fn reap(plan: &Plan) -> bool {
             shared.leader_status.store(status, Ordering::Release);
             leave_terminal(plan);
             shared.leader_ended.store(1, Ordering::Release);
-            ring(plan);
+            leader_ended = true;
         }
     }
 }
@@ -310,8 +317,12 @@ fn remove_cgroup(plan: &Plan) {
 
 fn ring(plan: &Plan) {
     let one: u64 = 1;
-    // SAFETY: eight bytes, as eventfd(2) takes them.
-    let _ = unsafe { syscall!(Sysno::write, plan.doorbell, &raw const one, 8) };
+    // SAFETY: the board lives as long as any plan, and takes the note off before this plan goes; eight bytes, as
+    // eventfd(2) takes them.
+    unsafe {
+        plan.shared.note.put_on(&*plan.board);
+        let _ = syscall!(Sysno::write, plan.doorbell, &raw const one, 8);
+    }
 }
 
 /// Leaves the descriptor table that we share with runner, and keeps these of its entries.

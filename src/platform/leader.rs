@@ -35,6 +35,9 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
             // Every signal is still blocked, SIGTTOU too.
             let _ = syscall!(Sysno::ioctl, plan.terminal, libc::TIOCSPGRP, &raw const group);
         }
+        if let Some(limit) = &plan.descriptor_limit {
+            let _ = syscall!(Sysno::prlimit64, 0, libc::RLIMIT_NOFILE, limit.as_ptr(), 0);
+        }
         for target in 0..3 {
             let source = plan.descriptors[target];
             if source >= 0

@@ -7,6 +7,7 @@
     reason = "system calls that no safe crate offers: clone3, wait4, signal handlers, raw descriptors"
 )]
 
+pub mod board;
 pub mod cgroup;
 mod clone;
 pub mod command;
@@ -18,6 +19,7 @@ pub mod files;
 pub mod folder;
 mod guard;
 mod leader;
+pub mod limits;
 pub mod machine;
 mod math;
 mod plan;

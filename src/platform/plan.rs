@@ -5,6 +5,8 @@
 use std::ffi::c_char;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
 
+use super::board::{First, Note};
+
 /// What the guard is asked to do, in `Shared::order`.
 pub(super) const ORDER_WATCH: u32 = 0;
 /// Kill the children, again and again, until there are none.
@@ -30,6 +32,8 @@ pub(super) const MODES_LENGTH: usize = 8;
 /// Memory that runner and the guard both read and write.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// By which the guard says that there is news.
+    pub(super) note: Note,
     pub(super) order: AtomicU32,
     pub(super) phase: AtomicU32,
     pub(super) failed_step: AtomicU32,
@@ -58,8 +62,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new() -> Self {
+    /// `job` is the number under which its news is told.
+    pub(super) fn new(job: usize) -> Self {
         Self {
+            note: Note::new(job),
             order: AtomicU32::new(ORDER_WATCH),
             phase: AtomicU32::new(PHASE_STARTING),
             failed_step: AtomicU32::new(STEP_SPAWN),
@@ -87,7 +93,8 @@ impl Shared {
 pub(super) struct Plan {
     pub(super) shared: Shared,
     pub(super) runner_pid: i32,
-    /// Rung when there is news.
+    /// Where the note goes when there is news, and what is rung then.
+    pub(super) board: *const First,
     pub(super) doorbell: i32,
     /// The job's control group and the group that it was made in, or -1.
     pub(super) cgroup: i32,
@@ -101,6 +108,8 @@ pub(super) struct Plan {
     pub(super) keyboard: i32,
     /// A process group of its own.
     pub(super) own_group: bool,
+    /// The limit on descriptors that the job has, soft and hard, where ours is another.
+    pub(super) descriptor_limit: Option<[u64; 2]>,
     /// Signals whose disposition the leader sets to default, one bit each (bit 0 is signal 1).
     pub(super) reset_signals: u64,
     /// Files to execute, tried in turn; ends with a null pointer.

@@ -1,14 +1,22 @@
-//! Waits for descriptors and for time: a thin and safe face of the polling crate.
+//! Waits for descriptors and for time: epoll(7), with a timerfd(2) for instants that milliseconds are too coarse for.
 //!
 //! Level-triggered: what is left unread is told again.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::fmt;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use polling::{Event, Events, PollMode};
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 
 use crate::error::{Error, Result};
+
+/// Events that are taken at once. What is left is told the next time.
+const EVENTS: usize = 256;
+/// The key of the timer; never told.
+const TIMER: u64 = u64::MAX;
 
 /// What to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,40 +25,81 @@ pub enum Interest {
     Writable,
 }
 
-/// A set of descriptors with a key each.
-#[derive(Debug)]
+/// A set of descriptors with a key each. Keys are less than the greatest number.
 pub struct Poller {
-    inner: polling::Poller,
-    events: Events,
+    epoll: OwnedFd,
+    timer: OwnedFd,
+    /// When the timer goes off. One that goes off too early wakes us for nothing, and only once.
+    armed: Option<Duration>,
+    events: Vec<epoll::Event>,
 }
 
 impl Poller {
     pub fn new() -> Result<Self> {
-        let inner = polling::Poller::new().map_err(Error::system("make an event queue"))?;
-        Ok(Self { inner, events: Events::new() })
+        let failed = || Error::system("make an event queue");
+        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(failed())?;
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags).map_err(failed())?;
+        epoll::add(&epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN).map_err(failed())?;
+        Ok(Self { epoll, timer, armed: None, events: Vec::with_capacity(EVENTS) })
     }
 
     /// Adds a descriptor. It must be removed before it is closed.
     pub fn add(&self, descriptor: BorrowedFd<'_>, key: usize, interest: Interest) -> Result<()> {
-        // SAFETY: whoever adds removes before closing; a stale entry could only wake us for nothing.
-        unsafe { self.inner.add_with_mode(descriptor.as_raw_fd(), event(key, interest), PollMode::Level) }
+        let flags = match interest {
+            Interest::Readable => EventFlags::IN,
+            Interest::Writable => EventFlags::OUT,
+        };
+        epoll::add(&self.epoll, descriptor, EventData::new_u64(key as u64), flags)
             .map_err(Error::system("wait for a descriptor"))
     }
 
     pub fn remove(&self, descriptor: BorrowedFd<'_>) {
-        let _ = self.inner.delete(descriptor);
+        let _ = epoll::delete(&self.epoll, descriptor);
     }
 
-    /// Waits until something is ready or the time is up, and gives the keys.
-    pub fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<usize>) -> Result<()> {
-        self.events.clear();
+    /// Waits until something is ready or an instant has come, and gives the keys. It may also come back for nothing.
+    /// Instants are counted from a beginning that stays the same.
+    pub fn wait(&mut self, until: Option<Duration>, now: Duration, ready: &mut Vec<usize>) -> Result<()> {
         ready.clear();
-        match self.inner.wait(&mut self.events, timeout) {
-            Ok(_) => ready.extend(self.events.iter().map(|event| event.key)),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::System { action: "wait for events", source: error }),
+        self.events.clear();
+        let due = until.is_some_and(|until| until <= now);
+        if let (Some(until), false) = (until, due)
+            && self.armed.is_none_or(|armed| until < armed)
+        {
+            self.arm(until - now)?;
+            self.armed = Some(until);
+        }
+        let timeout = due.then_some(Timespec { tv_sec: 0, tv_nsec: 0 });
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(Error::system("wait for events")(errno)),
+        }
+        for event in &self.events {
+            let key = event.data.u64();
+            if key == TIMER {
+                let mut count = [0; 8];
+                let _ = rustix::io::read(&self.timer, &mut count);
+                self.armed = None;
+            } else {
+                ready.push(key as usize);
+            }
         }
         Ok(())
+    }
+
+    fn arm(&self, after: Duration) -> Result<()> {
+        let value = timespec(after);
+        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)
+            .map_err(Error::system("set a timer"))?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Poller {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Poller").field("armed", &self.armed).finish_non_exhaustive()
     }
 }
 
@@ -61,18 +110,46 @@ pub fn await_readable(descriptor: BorrowedFd<'_>, limit: Duration) {
 
 /// Waits until one of the descriptors is readable, or for so long.
 pub fn await_any_readable(descriptors: &[BorrowedFd<'_>], limit: Duration) {
-    let timeout = Timespec {
-        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(limit.subsec_nanos()),
-    };
+    let timeout = timespec(limit);
     let mut polled: Vec<_> =
         descriptors.iter().map(|descriptor| PollFd::from_borrowed_fd(*descriptor, PollFlags::IN)).collect();
     let _ = rustix::event::poll(&mut polled, Some(&timeout));
 }
 
-fn event(key: usize, interest: Interest) -> Event {
-    match interest {
-        Interest::Readable => Event::readable(key),
-        Interest::Writable => Event::writable(key),
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+
+    use super::{Interest, Poller};
+    use crate::platform::doorbell::Doorbell;
+
+    #[test]
+    fn an_instant_never_comes_early_and_a_bell_is_told_by_its_key() {
+        let now = || Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::Monotonic)).unwrap();
+        let (mut poller, bell) = (Poller::new().unwrap(), Doorbell::new().unwrap());
+        poller.add(bell.as_fd(), 7, Interest::Readable).unwrap();
+        let mut ready = Vec::new();
+        for millis in [30, 1, 15, 0] {
+            let until = now() + Duration::from_millis(millis);
+            // A timer that was set for later, or for earlier, does no harm.
+            while now() < until {
+                poller.wait(Some(until), now(), &mut ready).unwrap();
+                assert!(ready.is_empty());
+            }
+        }
+        bell.ring();
+        poller.wait(None, now(), &mut ready).unwrap();
+        assert_eq!(ready, [7]);
+        poller.remove(bell.as_fd());
+        poller.wait(Some(now()), now(), &mut ready).unwrap();
+        assert!(ready.is_empty());
     }
 }

@@ -191,6 +191,29 @@ pub fn is_below(pid: i32, ancestor: i32) -> bool {
     false
 }
 
+/// A process and those above it, read once for whoever asks to how many trees it belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lineage {
+    pub pid: i32,
+    pub lives: bool,
+    /// Its parent, the parent's parent and so on.
+    pub above: Vec<i32>,
+}
+
+/// The lineage of a process. None for one outside of our pid namespace.
+pub fn lineage(pid: i32) -> Option<Lineage> {
+    let mut above = Vec::new();
+    let first = stat(pid).filter(|_| pid > 0);
+    let lives = first.is_some();
+    let mut current = first;
+    // A chain is never longer than the pids there are; this only bounds a chain that changes under our eyes.
+    while let Some(parent) = current.map(|stat| stat.ppid).filter(|parent| *parent > 0 && above.len() < 4096) {
+        above.push(parent);
+        current = stat(parent);
+    }
+    (pid > 0).then_some(Lineage { pid, lives, above })
+}
+
 /// The command lines, or names in brackets where there are none, in the same order.
 ///
 /// The kernel lets a reader of a command line wait for a process that is stuck in it; whoever holds a deadline must not.

@@ -17,6 +17,8 @@ use crate::model::signal::Signal;
 pub struct Inherited {
     /// Ignored signals, one bit each (bit 0 is signal 1).
     ignored: u64,
+    /// Signals that had another disposition than the default one, or may have had.
+    changed: u64,
 }
 
 /// Those that stay ignored for us and for the job when our caller ignored them.
@@ -46,7 +48,14 @@ impl Inherited {
         if PIPE_IGNORED.load(Ordering::Relaxed) == 1 {
             ignored |= bit(Signal::PIPE);
         }
-        Self { ignored }
+        let mut changed = 0;
+        for number in 1..=64 {
+            // The C library keeps two for itself, and says nothing of them.
+            if disposition(number) != Some(libc::SIG_DFL) {
+                changed |= 1 << (number - 1);
+            }
+        }
+        Self { ignored, changed }
     }
 
     /// True where our caller had it ignored, and it stays so. Only asked of HUP, INT, QUIT and PIPE.
@@ -57,7 +66,8 @@ impl Inherited {
     /// The signals that a job has at their default: all but those that our caller ignored and that stay so.
     pub(super) fn to_reset(self, keep_ignored_pipe: bool) -> u64 {
         let kept = if keep_ignored_pipe { self.ignored } else { self.ignored & !bit(Signal::PIPE) };
-        !kept
+        let ours = IGNORED.iter().fold(CAUGHT.load(Ordering::Acquire), |all, number| all | 1 << (number - 1));
+        (self.changed | ours) & !kept
     }
 }
 
@@ -66,10 +76,14 @@ fn bit(signal: Signal) -> u64 {
 }
 
 fn is_ignored(number: i32) -> bool {
+    disposition(number) == Some(libc::SIG_IGN)
+}
+
+fn disposition(number: i32) -> Option<libc::sighandler_t> {
     // SAFETY: only reads; an all-zero sigaction is valid.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(number, null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+        (libc::sigaction(number, null(), &raw mut action) == 0).then_some(action.sa_sigaction)
     }
 }
 
@@ -143,8 +157,13 @@ extern "C" fn note(number: i32, info: *mut libc::siginfo_t, _context: *mut c_voi
     }
 }
 
+/// Signals that have a handler of ours, one bit each.
+static CAUGHT: AtomicU64 = AtomicU64::new(0);
+
 /// Makes `note` the handler of a signal. A handler of one argument that was there runs behind it.
 fn catch(signal: Signal) -> Result<()> {
+    // First, so that no job is started with it in between.
+    CAUGHT.fetch_or(bit(signal), Ordering::AcqRel);
     // SAFETY: `note` does only what a handler may do; an all-zero sigaction is valid.
     let result = unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();

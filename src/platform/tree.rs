@@ -6,17 +6,19 @@
 use std::ffi::{CString, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::board::Board;
 use super::cgroup::{Cgroup, Home};
 use super::clone::{CloneArgs, Stack, clone_process};
 use super::command::PreparedCommand;
-use super::doorbell::Doorbell;
 use super::guard;
+use super::limits;
 use super::plan::{self, Plan, Shared};
 use super::process::{self, Child, Sent};
-use super::procfs::{self, Identity, Stat};
+use super::procfs::{self, Identity, Lineage, Stat};
 use super::signals::Inherited;
 use super::strays::Strays;
 use crate::error::{Error, Result};
@@ -48,6 +50,8 @@ pub struct TreeSpec {
     pub keyboard: Option<OwnedFd>,
     /// An ignored SIGPIPE stays ignored, as timeout(1) leaves it.
     pub keep_ignored_pipe: bool,
+    /// Its CPU time will be asked for: it gets a control group that nobody used before.
+    pub is_measured: bool,
 }
 
 /// A started tree. Dropping it ends it, unless it was released.
@@ -58,17 +62,26 @@ pub struct Tree {
     guard: Child,
     guard_pid: i32,
     leader: Option<OwnedFd>,
-    doorbell: Doorbell,
+    board: Arc<Board>,
     cgroup: Option<Cgroup>,
-    // Read by the new processes until the leader executes its program.
-    command: PreparedCommand,
-    _late_input: Option<CString>,
-    descriptors: [Option<OwnedFd>; 3],
-    terminal: Option<OwnedFd>,
+    mark: Vec<u8>,
+    /// Read by the new processes until the leader executes its program.
+    beginning: Option<Beginning>,
     keyboard: Option<OwnedFd>,
-    _stacks: [Stack; 2],
+    _stack: Stack,
     guard_gone: bool,
     released: bool,
+}
+
+/// What is needed until the leader executes its program, and is let go of then: our ends of the job's streams would keep
+/// its pipes open, and the rest is much memory where there are many jobs.
+#[derive(Debug)]
+struct Beginning {
+    _command: PreparedCommand,
+    _late_input: Option<CString>,
+    _descriptors: [Option<OwnedFd>; 3],
+    _terminal: Option<OwnedFd>,
+    _stack: Stack,
 }
 
 /// What is new with a tree.
@@ -83,23 +96,30 @@ pub struct News {
 }
 
 impl Tree {
-    /// Begins to start the command; whether it runs comes as news.
-    pub fn start(mut spec: TreeSpec, home: Option<&Home>, inherited: &Inherited) -> Result<Self> {
-        let doorbell = Doorbell::new()?;
-        let cgroup = home.and_then(Home::create);
-        let stacks = [new_stack()?, new_stack()?];
+    /// Begins to start the command; whether it runs comes as news, told on the board under this number.
+    pub fn start(
+        mut spec: TreeSpec,
+        home: Option<&Home>,
+        inherited: &Inherited,
+        board: &Arc<Board>,
+        number: usize,
+    ) -> Result<Self> {
+        let cgroup = home.and_then(|home| home.create(!spec.is_measured));
+        let (guard_stack, leader_stack) = (new_stack()?, new_stack()?);
         let raw = |descriptor: &Option<OwnedFd>| descriptor.as_ref().map_or(-1, AsRawFd::as_raw_fd);
         let mut plan = Box::new(Plan {
-            shared: Shared::new(),
+            shared: Shared::new(number),
             runner_pid: process::own_pid(),
-            doorbell: doorbell.raw(),
+            board: board.first(),
+            doorbell: board.raw_doorbell(),
             cgroup: cgroup.as_ref().map_or(-1, Cgroup::raw),
             cgroup_parent: cgroup.as_ref().map_or(-1, Cgroup::raw_parent),
             cgroup_name: cgroup.as_ref().map_or(std::ptr::null(), |cgroup| cgroup.name().as_ptr()),
-            leader_stack: stacks[1].range(),
+            leader_stack: leader_stack.range(),
             terminal: raw(&spec.terminal),
             keyboard: raw(&spec.keyboard),
             own_group: spec.own_group,
+            descriptor_limit: limits::before_raise(),
             reset_signals: inherited.to_reset(spec.keep_ignored_pipe),
             candidates: spec.command.candidates(),
             argv: spec.command.argv(),
@@ -109,28 +129,27 @@ impl Tree {
             late_input: spec.late_input.as_ref().map_or(std::ptr::null(), |path| path.as_ptr()),
             descriptors: [raw(&spec.descriptors[0]), raw(&spec.descriptors[1]), raw(&spec.descriptors[2])],
         });
-        let (guard_pid, handle) = start_guard(&mut plan, &stacks[0])?;
+        let (guard_pid, handle) = start_guard(&mut plan, &guard_stack)?;
         Ok(Self {
             plan,
             guard: Child { handle },
             guard_pid,
             leader: None,
-            doorbell,
+            board: Arc::clone(board),
             cgroup,
-            command: spec.command,
-            _late_input: spec.late_input,
-            descriptors: spec.descriptors,
-            terminal: spec.terminal,
+            mark: spec.command.take_mark(),
+            beginning: Some(Beginning {
+                _command: spec.command,
+                _late_input: spec.late_input,
+                _descriptors: spec.descriptors,
+                _terminal: spec.terminal,
+                _stack: leader_stack,
+            }),
             keyboard: spec.keyboard,
-            _stacks: stacks,
+            _stack: guard_stack,
             guard_gone: false,
             released: false,
         })
-    }
-
-    /// Readable when there is news.
-    pub fn doorbell(&self) -> BorrowedFd<'_> {
-        self.doorbell.as_fd()
     }
 
     /// Readable when the guard is gone: the tree is empty, or the guard was killed.
@@ -148,15 +167,12 @@ impl Tree {
 
     /// Looks what is new.
     pub fn news(&mut self) -> News {
-        self.doorbell.clear();
         let shared = &self.plan.shared;
         let mut news = News::default();
         match shared.phase.load(Ordering::Acquire) {
             plan::PHASE_STARTED => {
                 news.started = true;
-                // Our ends of the job's streams would keep its pipes open.
-                self.descriptors = [None, None, None];
-                self.terminal = None;
+                self.beginning = None;
                 let raw = shared.leader_pidfd.swap(-1, Ordering::AcqRel);
                 if raw >= 0 {
                     // SAFETY: the guard made the descriptor in the table that we shared then, and left it to us.
@@ -164,8 +180,7 @@ impl Tree {
                 }
             }
             plan::PHASE_FAILED => {
-                self.descriptors = [None, None, None];
-                self.terminal = None;
+                self.beginning = None;
                 let step = match shared.failed_step.load(Ordering::Acquire) {
                     plan::STEP_CHDIR => StartStep::Chdir,
                     plan::STEP_EXEC => StartStep::Exec,
@@ -212,7 +227,7 @@ impl Tree {
             cgroup.kill();
         }
         self.news();
-        let strays = Strays { since: started, group: self.leader_pid(), mark: self.command.mark() };
+        let strays = Strays { since: started, group: self.leader_pid(), mark: &self.mark };
         strays.end(self.leader.as_ref().map(AsFd::as_fd));
         // What may be the job's and bears no sign of it is named, and left to whoever reads the answer.
         let unsure = procfs::rows_with_owners(&procfs::orphans(started));
@@ -361,17 +376,13 @@ impl Tree {
     }
 
     /// True where this process belongs to the tree, or did a moment ago.
-    pub fn contains(&self, pid: i32) -> bool {
-        if pid <= 0 {
-            // A sender outside of our pid namespace.
-            return false;
-        }
+    pub fn contains(&self, process: &Lineage) -> bool {
         let shared = &self.plan.shared;
-        let was_reaped = || shared.reaped.iter().any(|reaped| reaped.load(Ordering::Acquire) == pid);
-        pid == self.leader_pid()
-            || (pid != self.guard_pid && procfs::is_below(pid, self.guard_pid))
+        let was_reaped = || shared.reaped.iter().any(|reaped| reaped.load(Ordering::Acquire) == process.pid);
+        process.pid == self.leader_pid()
+            || process.above.contains(&self.guard_pid)
             // A pid that somebody has again is somebody else's.
-            || (was_reaped() && procfs::stat(pid).is_none())
+            || (!process.lives && was_reaped())
     }
 
     fn living(&self) -> Vec<Stat> {
@@ -394,13 +405,15 @@ impl Tree {
 }
 
 impl Tree {
-    /// The tree is over, or what is left of it may live on: lets go of it.
-    pub fn release(mut self) {
+    /// The tree is over, or what is left of it may live on: lets go of it. The control group of one that ended without a
+    /// kill may serve another job of `home`.
+    pub fn release(mut self, home: Option<&Home>) {
         self.released = true;
-        if let Some(cgroup) = &self.cgroup
-            && !self.is_empty()
-        {
-            cgroup.let_go();
+        let killed = self.plan.shared.order.load(Ordering::Acquire) == plan::ORDER_KILL;
+        match (&self.cgroup, home) {
+            (Some(cgroup), _) if !self.is_empty() => cgroup.let_go(),
+            (Some(_), Some(home)) if !killed && !self.guard_gone => home.keep(self.cgroup.take()),
+            _ => {}
         }
     }
 
@@ -427,6 +440,7 @@ impl Drop for Tree {
             self.guard.kill();
             self.guard.reap();
         }
+        self.board.forget(&self.plan.shared.note);
         let raw = self.plan.shared.leader_pidfd.swap(-1, Ordering::AcqRel);
         if raw >= 0 {
             // SAFETY: the guard made the descriptor in the table that we shared then, and left it to us.

@@ -10,10 +10,12 @@ use crate::model::event::{Event, Live};
 use crate::model::job::{Command, Scope};
 use crate::model::outcome::{End, Leftover, Outcome, ProcessRow};
 use crate::model::signal::Signal;
+use crate::platform::board::Board;
 use crate::platform::cgroup::Home;
 use crate::platform::descriptors;
 use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
+use crate::platform::procfs::Lineage;
 use crate::platform::signals::Inherited;
 use crate::platform::tree::Tree;
 use crate::supervise::feed::Submission;
@@ -28,7 +30,6 @@ use crate::time::clock::Moment;
 
 /// Descriptors of one job in the poller: the key is the job's number times `KEYS`, plus one of these.
 pub(super) const KEYS: usize = 8;
-const DOORBELL: usize = 0;
 const GUARD: usize = 1;
 const CONTROL: usize = 2;
 const KEYBOARD: usize = 3;
@@ -73,6 +74,7 @@ impl Job {
         submission: Submission,
         home: Option<&Home>,
         inherited: &Inherited,
+        board: &Arc<Board>,
         doorbell: &Arc<Doorbell>,
         surface: &mut Surface<'_>,
     ) -> Result<Self> {
@@ -88,7 +90,7 @@ impl Job {
         let operation = matches!(spec.command, Command::Operation { .. });
         let now = surface.now;
         let (machine, effects) = Machine::start(Policy::of(&spec.limits, spec.leftovers), now);
-        let tree = Tree::start(tree, home, inherited)?;
+        let tree = Tree::start(tree, home, inherited, board, id)?;
         let mut job = Self {
             id,
             tag,
@@ -111,7 +113,6 @@ impl Job {
             stopped_by: None,
             done: false,
         };
-        surface.poller.add(job.tree.doorbell(), job.key(DOORBELL), Interest::Readable)?;
         surface.poller.add(job.tree.guard_handle(), job.key(GUARD), Interest::Readable)?;
         if let Some(socket) = job.listening.descriptor() {
             surface.poller.add(socket, job.key(CONTROL), Interest::Readable)?;
@@ -128,12 +129,12 @@ impl Job {
         self.id * KEYS + kind
     }
 
-    /// Lets go of a job that is done.
-    pub(super) fn release(self) {
+    /// Lets go of a job that is done. With a `home` other jobs follow.
+    pub(super) fn release(self, home: Option<&Home>) {
         if self.machine.is_abandoned() {
             self.tree.leave_to_guard();
         } else {
-            self.tree.release();
+            self.tree.release(home);
         }
     }
 
@@ -145,8 +146,13 @@ impl Job {
         self.shares_group
     }
 
-    pub(super) fn contains(&self, pid: i32) -> bool {
-        self.tree.contains(pid)
+    pub(super) fn contains(&self, process: &Lineage) -> bool {
+        self.tree.contains(process)
+    }
+
+    /// It has a terminal of its own, and may have the keyboard.
+    pub(super) fn has_terminal(&self) -> bool {
+        self.output.terminal().is_some()
     }
 
     /// Its leader died of a signal that the terminal sends, and so the same signal may be on its way to us.
@@ -184,7 +190,6 @@ impl Job {
                     self.guard_lost(surface);
                 }
             }
-            DOORBELL => self.look(surface),
             KEYBOARD => {
                 self.keyboard.hand_on(self.output.terminal(), surface.poller, &self.tree);
                 self.take_keyboard(surface);
@@ -307,6 +312,11 @@ impl Job {
     }
 
     fn after_output(&mut self, grew: bool, surface: &mut Surface<'_>) {
+        if self.output.is_held_up() || self.output.waits_for_thread() {
+            surface.held_up.insert(self.id);
+        } else {
+            surface.held_up.remove(&self.id);
+        }
         self.keyboard.follow_output(self.output.terminal(), surface.poller, &self.tree);
         if let Some(progress) = self.output.take_progress() {
             let event = self.listening.note_progress(progress);
@@ -329,7 +339,7 @@ impl Job {
     }
 
     /// Looks what is new with the tree.
-    fn look(&mut self, surface: &mut Surface<'_>) {
+    pub(super) fn look(&mut self, surface: &mut Surface<'_>) {
         let news = self.tree.news();
         if let Some(failure) = news.failure {
             if self.end.is_none() {
@@ -441,9 +451,10 @@ impl Job {
         let last = self.listening.last();
         last.into_iter().flat_map(|heard| heard.events).for_each(|event| self.tell(event, surface));
         self.done = true;
+        surface.finished.push(self.id);
+        surface.held_up.remove(&self.id);
         surface.deadlines.disarm((self.id, Timer::Pulse));
         surface.deadlines.disarm((self.id, Timer::Keys));
-        surface.poller.remove(self.tree.doorbell());
         surface.poller.remove(self.tree.guard_handle());
         if let Some(socket) = self.listening.descriptor() {
             surface.poller.remove(socket);

@@ -2,6 +2,8 @@
 //!
 //! Only the watchdog makes one, for the time of one call.
 
+use std::collections::BTreeSet;
+
 use crate::model::event::Event;
 use crate::platform::poller::Poller;
 use crate::supervise::machine::Timer;
@@ -17,5 +19,9 @@ pub(super) struct Surface<'a> {
     pub(super) deadlines: &'a mut Deadlines<(JobId, Timer)>,
     /// What happened and was not told on yet, by the tags of the jobs.
     pub(super) told: &'a mut Vec<(u64, Event)>,
+    /// Jobs that are done and are to be let go of.
+    pub(super) finished: &'a mut Vec<JobId>,
+    /// Jobs of which some thread keeps bytes waiting.
+    pub(super) held_up: &'a mut BTreeSet<JobId>,
     pub(super) now: Moment,
 }

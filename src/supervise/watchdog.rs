@@ -3,7 +3,7 @@
 //! It waits for processes, pipes, signals and the earliest deadline, and feeds what happens to each job's machine. The
 //! backend makes it; nothing else waits, kills or reads output.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,12 @@ use crate::capture::stage::Stage;
 use crate::error::Result;
 use crate::model::event::Event;
 use crate::model::signal::Signal;
+use crate::platform::board::Board;
 use crate::platform::cgroup::{Home, Patience};
 use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
 use crate::platform::process;
+use crate::platform::procfs;
 use crate::platform::signals::{self, Arrival, Arrivals, Inherited};
 use crate::supervise::feed::{Feed, Submission, Supply};
 use crate::supervise::job::{Job, KEYS};
@@ -29,6 +31,10 @@ use crate::time::deadlines::Deadlines;
 const SIGNALS: usize = usize::MAX - 2;
 const THREADS: usize = usize::MAX - 3;
 const FEED: usize = usize::MAX - 4;
+const BOARD: usize = usize::MAX - 5;
+
+/// So many jobs are started before the events and deadlines of others are looked at.
+const STARTS_AT_ONCE: u32 = 4;
 
 /// So many signals are looked at before the deadlines are.
 const ARRIVALS_AT_ONCE: u32 = 64;
@@ -38,9 +44,25 @@ const TERMINAL_LIMIT: Duration = Duration::from_millis(50);
 const SUSPEND_LIMIT: Duration = Duration::from_millis(200);
 const SUSPEND_PERIOD: Duration = Duration::from_millis(2);
 
+/// What a job gets to act with; of this object all but the jobs.
+macro_rules! surface {
+    ($watchdog:expr) => {
+        Surface {
+            poller: &$watchdog.poller,
+            deadlines: &mut $watchdog.deadlines,
+            told: &mut $watchdog.told,
+            finished: &mut $watchdog.finished,
+            held_up: &mut $watchdog.held_up,
+            now: $watchdog.clock.now(),
+        }
+    };
+}
+
 /// What the feed last answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Demand {
+    /// It may have more, and is to be asked as soon as what happened meanwhile was looked at.
+    More,
     /// It is to be asked again by then, and after every change.
     Until(Option<Moment>),
     Over,
@@ -51,8 +73,15 @@ pub struct Watchdog {
     poller: Poller,
     clock: JobClock<SystemClock>,
     deadlines: Deadlines<(JobId, Timer)>,
-    jobs: BTreeMap<JobId, Job>,
+    /// Boxed, so that it costs little to find and to move them.
+    jobs: BTreeMap<JobId, Box<Job>>,
+    /// Those with a terminal of their own.
+    typists: BTreeSet<JobId>,
+    finished: Vec<JobId>,
+    held_up: BTreeSet<JobId>,
     next_id: JobId,
+    /// Where the guards say that there is news.
+    board: Arc<Board>,
     /// Rung by threads that have room again.
     doorbell: Arc<Doorbell>,
     arrivals: Arrivals,
@@ -70,14 +99,20 @@ impl Watchdog {
     pub fn new(arrivals: Arrivals, orders: Orders, home: Option<Home>, inherited: Inherited) -> Result<Self> {
         let poller = Poller::new()?;
         let doorbell = Arc::new(Doorbell::new()?);
+        let board = Arc::new(Board::new()?);
         poller.add(arrivals.doorbell().as_fd(), SIGNALS, Interest::Readable)?;
         poller.add(doorbell.as_fd(), THREADS, Interest::Readable)?;
+        poller.add(board.descriptor(), BOARD, Interest::Readable)?;
         Ok(Self {
             poller,
             clock: JobClock::new(SystemClock::start()),
             deadlines: Deadlines::default(),
             jobs: BTreeMap::new(),
+            typists: BTreeSet::new(),
+            finished: Vec::new(),
+            held_up: BTreeSet::new(),
             next_id: 0,
+            board,
             doorbell,
             arrivals,
             orders,
@@ -98,12 +133,18 @@ impl Watchdog {
         // The first job is starting meanwhile.
         let unfinished = self.home.as_ref().is_some_and(|home| home.sweep(Patience::GoOn));
         while supply != Demand::Over || !self.jobs.is_empty() {
-            let until = if let Demand::Until(until) = supply { until } else { None };
+            let now = self.clock.now();
+            let until = match supply {
+                Demand::More => Some(now),
+                Demand::Until(until) => until,
+                Demand::Over => None,
+            };
             let earliest = self.deadlines.next().into_iter().chain(until).min();
-            self.poller.wait(earliest.map(|at| at - self.clock.now()), &mut ready)?;
-            if self.jobs.values().any(Job::may_be_interrupted) {
-                self.arrivals.await_next(TERMINAL_LIMIT);
-                self.obey(feed);
+            self.poller.wait(earliest.map(Moment::since_start), now.since_start(), &mut ready)?;
+            let news = if ready.contains(&BOARD) { self.board.take() } else { Vec::new() };
+            self.await_orders(&news, &ready, feed);
+            for id in news {
+                self.with_job(id, |job, surface| job.look(surface));
             }
             for key in &ready {
                 self.dispatch(*key, feed);
@@ -111,9 +152,10 @@ impl Watchdog {
             self.obey_keys(feed);
             // What happened comes before what came due: a job that ended in time has ended in time.
             while let Some((id, timer)) = self.deadlines.take_due(self.clock.now()) {
+                self.await_orders(&[id], &[], feed);
                 self.with_job(id, |job, surface| job.due(timer, surface));
             }
-            self.tell_on(feed);
+            self.tell_on(feed, supply != Demand::Over);
             supply = self.take_supply(feed);
         }
         if let (true, Some(home)) = (unfinished, &self.home) {
@@ -122,9 +164,18 @@ impl Watchdog {
         Ok(())
     }
 
-    /// Starts what there is to start.
+    /// Lets the terminal's signal come first, where one of these jobs may have died of it.
+    fn await_orders(&mut self, news: &[JobId], ready: &[usize], feed: &mut dyn Feed) {
+        let mut ids = news.iter().copied().chain(ready.iter().map(|key| key / KEYS));
+        if ids.any(|id| self.jobs.get(&id).is_some_and(|job| job.may_be_interrupted())) {
+            self.arrivals.await_next(TERMINAL_LIMIT);
+            self.obey(feed);
+        }
+    }
+
+    /// Starts what there is to start, a few jobs at a time.
     fn take_supply(&mut self, feed: &mut dyn Feed) -> Demand {
-        loop {
+        for _ in 0..STARTS_AT_ONCE {
             match feed.next(self.clock.now()) {
                 Supply::Start(submission) => {
                     let tag = submission.tag;
@@ -139,8 +190,9 @@ impl Watchdog {
                 Supply::Nothing { until } => return Demand::Until(until),
                 Supply::Over => return Demand::Over,
             }
-            self.tell_on(feed);
+            self.tell_on(feed, true);
         }
+        Demand::More
     }
 
     fn submit(&mut self, submission: Submission) -> Result<()> {
@@ -149,28 +201,28 @@ impl Watchdog {
         if submission.stage.is_some() {
             self.stage.clone_from(&submission.stage);
         }
-        let mut surface = Surface {
-            poller: &self.poller,
-            deadlines: &mut self.deadlines,
-            told: &mut self.told,
-            now: self.clock.now(),
-        };
-        let job = Job::start(id, submission, self.home.as_ref(), &self.inherited, &self.doorbell, &mut surface)?;
-        self.jobs.insert(id, job);
+        let (home, inherited, board) = (self.home.as_ref(), self.inherited, Arc::clone(&self.board));
+        let doorbell = Arc::clone(&self.doorbell);
+        let mut surface = surface!(self);
+        let job = Job::start(id, submission, home, &inherited, &board, &doorbell, &mut surface)?;
+        if job.has_terminal() {
+            self.typists.insert(id);
+        }
+        self.jobs.insert(id, Box::new(job));
         Ok(())
     }
 
-    /// Tells the feed what happened, and lets go of the jobs that are done.
-    fn tell_on(&mut self, feed: &mut dyn Feed) {
-        let mut finished = false;
+    /// Tells the feed what happened, and lets go of the jobs that are done. `more`: others may follow.
+    fn tell_on(&mut self, feed: &mut dyn Feed, more: bool) {
         let now = self.clock.now();
         for (tag, event) in self.told.drain(..) {
-            finished |= matches!(event, Event::JobFinished(_));
             feed.hear(tag, event, now);
         }
-        if finished {
-            for (_, job) in self.jobs.extract_if(.., |_, job| job.is_done()) {
-                job.release();
+        let home = self.home.as_ref().filter(|_| more);
+        for id in self.finished.drain(..) {
+            self.typists.remove(&id);
+            if let Some(job) = self.jobs.remove(&id) {
+                job.release(home);
             }
         }
     }
@@ -181,31 +233,25 @@ impl Watchdog {
             FEED => feed.clear_doorbell(),
             THREADS => {
                 self.doorbell.clear();
-                self.with_each(|job, surface| job.advance_behind_threads(surface));
+                for id in self.held_up.clone() {
+                    self.with_job(id, |job, surface| job.advance_behind_threads(surface));
+                }
             }
+            // Taken already.
+            BOARD => {}
             _ => self.with_job(key / KEYS, |job, surface| job.ready(key, surface)),
         }
     }
 
     fn with_job(&mut self, id: JobId, action: impl FnOnce(&mut Job, &mut Surface<'_>)) {
-        let mut surface = Surface {
-            poller: &self.poller,
-            deadlines: &mut self.deadlines,
-            told: &mut self.told,
-            now: self.clock.now(),
-        };
+        let mut surface = surface!(self);
         if let Some(job) = self.jobs.get_mut(&id).filter(|job| !job.is_done()) {
             action(job, &mut surface);
         }
     }
 
     fn with_each(&mut self, mut action: impl FnMut(&mut Job, &mut Surface<'_>)) {
-        let mut surface = Surface {
-            poller: &self.poller,
-            deadlines: &mut self.deadlines,
-            told: &mut self.told,
-            now: self.clock.now(),
-        };
+        let mut surface = surface!(self);
         for job in self.jobs.values_mut().filter(|job| !job.is_done()) {
             action(job, &mut surface);
         }
@@ -217,10 +263,11 @@ impl Watchdog {
         for _ in 0..ARRIVALS_AT_ONCE {
             let Some(arrival) = self.arrivals.next() else { return };
             // Our own broken pipe is no order either.
-            let from_inside = arrival.sender.is_some_and(|sender| {
-                sender == process::own_pid() || self.jobs.values().any(|job| job.contains(sender))
+            let sender = arrival.sender.and_then(procfs::lineage);
+            let from_inside = sender.is_some_and(|sender| {
+                sender.pid == process::own_pid() || self.jobs.values().any(|job| job.contains(&sender))
             });
-            let shares_group = self.jobs.values().all(Job::shares_group);
+            let shares_group = self.jobs.values().all(|job| job.shares_group());
             self.carry_out(arrival, from_inside, shares_group, feed);
         }
         // A flood of signals must not keep the deadlines waiting.
@@ -254,8 +301,8 @@ impl Watchdog {
 
     /// Does what typed keys order, as the terminal would have by signals.
     fn obey_keys(&mut self, feed: &mut dyn Feed) {
-        let typed: Vec<(Vec<Signal>, bool)> = self.jobs.values_mut().map(Job::take_typed).collect();
-        for (signals, heard) in typed {
+        for id in self.typists.clone() {
+            let Some((signals, heard)) = self.jobs.get_mut(&id).map(|job| job.take_typed()) else { continue };
             for signal in signals {
                 // Scripts around us and the other members of our pipeline expect it as well.
                 signals::tell_own_group(signal);

@@ -18,6 +18,11 @@ impl Moment {
         Self(since_start)
     }
 
+    /// Time since the clock began.
+    pub fn since_start(self) -> Duration {
+        self.0
+    }
+
     /// Time since `earlier`; zero where `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
