@@ -28,6 +28,9 @@ use crate::model::request::{ResumeRule, StopRule, Workers};
 use crate::model::signal::Signal;
 use crate::time::clock::{Moment, unix_time};
 
+/// The least pause between two attempts.
+const LEAST_PAUSE: Duration = Duration::from_micros(1);
+
 /// What a batch is run by.
 pub struct Plan {
     pub workers: Workers,
@@ -311,7 +314,8 @@ impl<'a> BatchForeman<'a> {
             self.notices.tell(Notice::RetryPlanned { seq, attempt: attempt.clone(), delay });
         }
         self.scheduler.pause(seq);
-        self.pauses.insert((now + delay, seq));
+        // Never in the same turn: the loop looks at signals in between.
+        self.pauses.insert((now + delay.max(LEAST_PAUSE), seq));
         self.waiting.insert(seq, work);
     }
 
