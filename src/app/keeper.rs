@@ -124,11 +124,13 @@ impl Keeper<'_> {
             job_id: Some(ended.id.clone().unwrap_or_else(|| ended.seq.to_string())),
             attempts: ended.attempts.clone(),
         };
-        match (&ended.outcome, &ended.refusal) {
+        let mut envelope = match (&ended.outcome, &ended.refusal) {
             (_, Some(refusal)) => of_error(refusal.clone(), &info),
             (Some(outcome), None) => of_outcome(outcome, &ended.title, Extent::Kept, &info),
             (None, None) => of_error(Error::Internal("a job ended without a reason".to_owned()).body(), &info),
-        }
+        };
+        envelope.metadata.interrupted_before = ended.interrupted_before;
+        envelope
     }
 
     /// Waits until everything is written, sums up, and says how to leave.

@@ -121,6 +121,7 @@ fn metadata(request: &RequestInfo) -> Metadata {
         name: request.name.clone(),
         job_id: request.job_id.clone(),
         attempt: request.attempts.last().map(|last| last.attempt),
+        interrupted_before: false,
     }
 }
 

@@ -170,9 +170,6 @@ pub struct Details {
     /// Why the job was never run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped_because: Option<String>,
-    /// It had been running when an earlier run was killed, and so a part of it may have run twice.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub interrupted_before: bool,
 }
 
 /// How the job was ended.
@@ -207,6 +204,9 @@ pub struct Metadata {
     /// Which attempt this is the answer of, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// The job had been running when an earlier run of its batch was killed, and so a part of it may have run twice.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub interrupted_before: bool,
 }
 
 /// The version that every envelope names.

@@ -30,8 +30,10 @@ pub(super) mod record;
 mod syncer;
 
 /// How often a lock is asked for that belongs to nobody who lives, with a pause in between.
-const LOCK_ROUNDS: u32 = 50;
-const LOCK_PAUSE: Duration = Duration::from_millis(100);
+const LOCK_ROUNDS: u32 = 250;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// One that somebody holds who lives is asked for so often: whoever was killed just now may still be ending.
+const PATIENT_ROUNDS: u32 = 50;
 /// The last sync may take so long.
 const SYNC_LIMIT: Duration = Duration::from_secs(10);
 const HELP_FULL: &str = "Make room on that disk, then go on with --resume and this file";
@@ -259,7 +261,7 @@ fn lock(file: &File, path: &Path) -> Result<()> {
     let help = "Put the journal on a file system that has locks";
     let mut holder = None;
     let mut known_length = None;
-    for _ in 0..LOCK_ROUNDS {
+    for round in 0..LOCK_ROUNDS {
         match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(fs::TryLockError::Error(error)) => return Err(Error::path("lock the journal", path, help)(error)),
@@ -271,7 +273,11 @@ fn lock(file: &File, path: &Path) -> Result<()> {
             holder = read(file, path).ok().and_then(|reading| reading.memory.author().cloned());
         }
         match &holder {
-            Some(author) if is_of_this_boot(author) && remains::is_alive(author.process) => break,
+            Some(author) if is_of_this_boot(author) && remains::is_alive(author.process) => {
+                if round >= PATIENT_ROUNDS {
+                    break;
+                }
+            }
             Some(author) if is_of_this_boot(author) => {
                 remains::end_heirs_of_lock(author.process, metadata.dev(), metadata.ino());
             }
@@ -329,7 +335,7 @@ fn end_remains(path: &Path, killed: &Author, job_ids: &[&str]) -> Result<usize> 
         return Ok(0);
     }
     // It holds no lock, so it is ending, or the journal is a copy of the one that it writes.
-    for _ in 0..LOCK_ROUNDS {
+    for _ in 0..PATIENT_ROUNDS {
         if !remains::is_alive(killed.process) {
             break;
         }
