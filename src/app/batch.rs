@@ -2,21 +2,23 @@
 //!
 //! Wires the source, the foreman and everything that shows or keeps results. Called by `main`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::answer::{self, Request};
+use crate::app::batch_display::BatchDisplay;
 use crate::app::environment;
 use crate::app::exec::rungs;
 use crate::app::keeper::Keeper;
 use crate::app::records::Records;
 use crate::backend::local::Local;
 use crate::backend::{Assignment, Backend, Waker};
-use crate::batch::admission::Admission;
 use crate::batch::feeder::Feeder;
 use crate::batch::foreman::{BatchForeman, Beginning, Ending, Plan, Prepare};
 use crate::batch::journal::Journal;
 use crate::batch::notices::notices;
 use crate::batch::source::{self, EntryDefaults, Source};
+use crate::capture::stage::Stage;
 use crate::error::{Error, Result};
 use crate::model::batch::{Counts, Entry};
 use crate::model::exit_code::Exit;
@@ -57,7 +59,6 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     if request.dry_run {
         return dry_run(source);
     }
-    Admission::new(request.workers).check()?;
     let records = Records::open(&request)?;
     let (journal, earlier) = match &request.journal {
         Some(wanted) => {
@@ -79,10 +80,13 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     let feeder = Feeder::start(source, waker.clone())?;
     let mut ending = Ending::default();
     let counts = Counts::default();
+    let display = BatchDisplay::open(&request.answer)?;
+    let prepare = prepare(&request, display.stage().cloned());
     let mut keeper = Keeper {
         request: &request,
         begun,
         records,
+        display,
         summary: BatchSummary::new(),
         backlog,
         waker: waker.clone(),
@@ -90,7 +94,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         troubles: Vec::new(),
     };
     let new_job_id = Box::new(|| uuid::Uuid::now_v7().to_string());
-    let foreman = BatchForeman::new(feeder, waker, plan, prepare(&request), new_job_id, notices, &mut ending)?;
+    let foreman = BatchForeman::new(feeder, waker, plan, prepare, new_job_id, notices, &mut ending)?;
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let ended = backend.run(Box::new(foreman), &mut || keeper.keep(&reader));
     Ok(keeper.finish(ending, ended))
@@ -118,7 +122,7 @@ fn streams(request: &BatchRequest) -> Streams {
 }
 
 /// Makes an assignment of an entry.
-fn prepare(request: &BatchRequest) -> Prepare {
+fn prepare(request: &BatchRequest, stage: Option<Arc<Stage>>) -> Prepare {
     let streams = streams(request);
     let jobs = u32::try_from(request.workers.slots).unwrap_or(u32::MAX);
     let pulse = PULSE.max(PULSE_PER_JOB.saturating_mul(jobs));
@@ -135,7 +139,7 @@ fn prepare(request: &BatchRequest) -> Prepare {
             spec,
             streams,
             job_id: beginning.job_id.clone(),
-            stage: None,
+            stage: stage.clone(),
             lines: None,
             pulse: Some(pulse),
             env,

@@ -8,6 +8,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use crate::app::answer::{self, Request};
+use crate::app::batch_display::BatchDisplay;
 use crate::app::port::Port;
 use crate::app::records::Records;
 use crate::backend::Waker;
@@ -34,6 +35,7 @@ pub(super) struct Keeper<'a> {
     pub(super) request: &'a BatchRequest,
     pub(super) begun: &'a Request,
     pub(super) records: Records,
+    pub(super) display: BatchDisplay,
     pub(super) summary: BatchSummary,
     pub(super) backlog: Arc<Backlog>,
     pub(super) waker: Waker,
@@ -47,17 +49,22 @@ impl Keeper<'_> {
     pub(super) fn keep(&mut self, notices: &NoticeReader) {
         loop {
             match notices.next(FRAME) {
-                Ok(notice) => match notice {
-                    Notice::Ended(ended) => self.ended(*ended),
-                    Notice::LeftOut { seq, succeeded } => {
-                        self.counts.resumed += u64::from(succeeded);
-                        let _ = seq;
-                    }
-                    _ => {}
-                },
+                Ok(notice) => {
+                    self.display.show(&notice);
+                    self.heed(notice);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.display.tick();
+        }
+    }
+
+    fn heed(&mut self, notice: Notice) {
+        match notice {
+            Notice::Ended(ended) => self.ended(*ended),
+            Notice::LeftOut { succeeded, .. } => self.counts.resumed += u64::from(succeeded),
+            _ => {}
         }
     }
 
@@ -65,7 +72,7 @@ impl Keeper<'_> {
         self.counts.note(ended.verdict);
         let envelope = self.envelope(&ended);
         for line in self.records.note(&ended, &envelope) {
-            answer::say(&line);
+            self.display.say(&line);
         }
         self.summary.note(&ended, &envelope);
         self.deliver(&ended, &envelope);
@@ -91,6 +98,7 @@ impl Keeper<'_> {
 
     /// Waits until everything is written, sums up, and says how to leave.
     pub(super) fn finish(mut self, ending: Ending, run: Result<()>) -> Exit {
+        self.display.finish();
         let elapsed = self.begun.info().duration;
         let records = std::mem::take(&mut self.records);
         if let Err(error) = records.finish(&self.counts, elapsed) {
@@ -120,15 +128,15 @@ impl Keeper<'_> {
     fn deliver(&mut self, ended: &Ended, envelope: &Envelope) {
         if self.request.answer.json {
             let line = Json.render(envelope, Style::default());
-            let _ = Port::stdout(None).write(line.as_bytes(), None);
+            let _ = Port::stdout(self.display.stage()).write(line.as_bytes(), None);
             return;
         }
         if self.request.output.silent {
             return;
         }
         if let Some(outcome) = &ended.outcome {
-            let _ = Port::stdout(None).write_record(&outcome.stdout, None);
-            let _ = Port::stderr(None).write_record(&outcome.stderr, None);
+            let _ = Port::stdout(self.display.stage()).write_record(&outcome.stdout, None);
+            let _ = Port::stderr(self.display.stage()).write_record(&outcome.stderr, None);
         }
     }
 

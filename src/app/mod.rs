@@ -4,6 +4,8 @@
 
 pub mod answer;
 pub mod batch;
+mod batch_display;
+mod board;
 pub mod completions;
 pub mod config;
 mod config_file;

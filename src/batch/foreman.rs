@@ -21,7 +21,7 @@ use crate::model::answer::error_code;
 use crate::model::attempt::Attempt;
 use crate::model::batch::{Ended, Entry, Notice, Verdict};
 use crate::model::envelope::{Details, ErrorBody, ErrorCode};
-use crate::model::event::Event;
+use crate::model::event::{Event, Place};
 use crate::model::job::{Leftovers, Limits};
 use crate::model::outcome::{Cause, Outcome, TimeoutReason};
 use crate::model::request::{ResumeRule, StopRule, Workers};
@@ -263,7 +263,12 @@ impl<'a> BatchForeman<'a> {
         let leftovers = work.tries.leftovers(work.entry.job.leftovers);
         let beginning = Beginning { attempt, limits, leftovers, job_id: work.job_id.clone(), left: self.left(now) };
         let assignment = (self.prepare)(&work.entry, &beginning);
-        self.notices.tell(Notice::Begun { seq, title: Arc::clone(&work.title), attempt });
+        self.notices.tell(Notice::Begun {
+            seq,
+            id: work.entry.id.clone(),
+            title: Arc::clone(&work.title),
+            attempt: Place { number: attempt, of: work.tries.most() },
+        });
         self.running.insert(seq, work);
         Some(Next::Start(Box::new(assignment)))
     }
@@ -295,7 +300,12 @@ impl<'a> BatchForeman<'a> {
     fn try_again(&mut self, work: Box<Work>, delay: Duration, now: Moment) {
         let seq = work.entry.seq;
         if let Some(attempt) = work.tries.attempts().last() {
-            self.notices.tell(Notice::RetryPlanned { seq, attempt: attempt.clone(), delay });
+            self.notices.tell(Notice::RetryPlanned {
+                seq,
+                attempt: Box::new(attempt.clone()),
+                of: work.tries.most(),
+                delay,
+            });
         }
         self.scheduler.pause(seq);
         self.pauses.insert((now + delay, seq));
