@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::answer::{self, Request};
+use crate::app::batch_display::BatchDisplay;
 use crate::app::batch_output::Deliverer;
 use crate::app::environment;
 use crate::app::exec::rungs;
@@ -14,13 +15,13 @@ use crate::app::records::Records;
 use crate::app::results::Results;
 use crate::backend::local::{Local, descriptors_per_job};
 use crate::backend::{Assignment, Backend, Waker};
-use crate::batch::admission::Admission;
 use crate::batch::feeder::Feeder;
 use crate::batch::foreman::{BatchForeman, Beginning, Ending, Outflow, Plan, Prepare};
 use crate::batch::journal::Journal;
 use crate::batch::notices::notices;
 use crate::batch::source::{self, EntryDefaults, Source};
 use crate::capture::lines::{LineSink, Lines};
+use crate::capture::stage::Stage;
 use crate::error::{Error, Result};
 use crate::model::batch::{Counts, Entry};
 use crate::model::exit_code::Exit;
@@ -63,7 +64,6 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     if request.dry_run {
         return dry_run(source);
     }
-    Admission::new(request.workers).check()?;
     let records = Records::open(&request)?;
     let results = request.results.as_deref().map(Results::open).transpose()?;
     let all_bytes = results.as_ref().is_some_and(Results::wants_all_bytes);
@@ -80,8 +80,11 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     };
     let waker = Waker::new()?;
     let (notices, reader, backlog) = notices();
-    let deliverer = Deliverer::start(request.output, request.answer.json, None, Some(waker.clone()))?;
-    let lines = lines(&request)?;
+    let display = BatchDisplay::open(&request.answer)?;
+    let stage = display.stage();
+    let deliverer = Deliverer::start(request.output, request.answer.json, stage, Some(waker.clone()))?;
+    let lines = lines(&request, stage)?;
+    let prepare = prepare(&request, streams, lines.clone(), stage.cloned());
     let plan = Plan {
         workers: request.workers,
         stopping: request.stopping,
@@ -89,7 +92,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         timeout_floor: request.timeout_floor,
         journal,
         earlier,
-        outflow: outflow(&deliverer, lines.clone()),
+        outflow: outflow(&deliverer, lines),
     };
     let feeder = Feeder::start(source, waker.clone())?;
     let mut ending = Ending::default();
@@ -98,6 +101,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         request: &request,
         begun,
         records,
+        display,
         summary: BatchSummary::new(),
         results,
         deliverer: Some(deliverer),
@@ -107,8 +111,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         troubles: Vec::new(),
     };
     let new_job_id = Box::new(|| uuid::Uuid::now_v7().to_string());
-    let foreman =
-        BatchForeman::new(feeder, waker, plan, prepare(&request, streams, lines), new_job_id, notices, &mut ending);
+    let foreman = BatchForeman::new(feeder, waker, plan, prepare, new_job_id, notices, &mut ending)?;
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let ended = backend.run(Box::new(foreman), &mut || keeper.keep(&reader));
     Ok(keeper.finish(ending, ended))
@@ -135,9 +138,9 @@ fn streams(request: &BatchRequest, all_bytes: bool) -> Streams {
 }
 
 /// What writes lines, or bytes, as they come, where that is wanted.
-fn lines(request: &BatchRequest) -> Result<Option<Arc<LineSink>>> {
+fn lines(request: &BatchRequest, stage: Option<&Arc<Stage>>) -> Result<Option<Arc<LineSink>>> {
     let as_they_come = request.output.grouping != Grouping::Job && !request.answer.json && !request.output.silent;
-    as_they_come.then(|| LineSink::start(None).map(Arc::new)).transpose()
+    as_they_come.then(|| LineSink::start(stage).map(Arc::new)).transpose()
 }
 
 /// Tells how the outputs flow off.
@@ -155,7 +158,12 @@ fn outflow(deliverer: &Deliverer, lines: Option<Arc<LineSink>>) -> Box<dyn Fn() 
 }
 
 /// Makes an assignment of an entry.
-fn prepare(request: &BatchRequest, streams: Streams, lines: Option<Arc<LineSink>>) -> Prepare {
+fn prepare(
+    request: &BatchRequest,
+    streams: Streams,
+    lines: Option<Arc<LineSink>>,
+    stage: Option<Arc<Stage>>,
+) -> Prepare {
     let tag = request.output.tag;
     let jobs = u32::try_from(request.workers.slots).unwrap_or(u32::MAX);
     let pulse = PULSE.max(PULSE_PER_JOB.saturating_mul(jobs));
@@ -172,7 +180,7 @@ fn prepare(request: &BatchRequest, streams: Streams, lines: Option<Arc<LineSink>
             spec,
             streams,
             job_id: beginning.job_id.clone(),
-            stage: None,
+            stage: stage.clone(),
             lines: lines
                 .as_ref()
                 .map(|sink| Lines { sink: Arc::clone(sink), label: tag.then(|| entry.label.as_str().into()) }),

@@ -6,14 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::answer::{self, Request, Said};
+use crate::app::answer::{self, Request};
+use crate::app::board::{Board, can_draw, is_ci};
 use crate::capture::stage::Stage;
 use crate::error::Result;
 use crate::model::event::{Event, Live};
 use crate::model::outcome::End;
-use crate::model::request::{ExecRequest, ProgressForm};
-use crate::platform::descriptors;
-use crate::platform::tty::Terminal;
+use crate::model::request::{AnswerOptions, ExecRequest, ProgressForm};
 use crate::render::bar::{self, Row};
 use crate::render::progress_lines::ProgressLines;
 use crate::render::{events, lines, taskbar};
@@ -27,11 +26,6 @@ const FRAMES_PER_TURN: u64 = 2;
 const LINE_PULSE: Duration = Duration::from_millis(250);
 /// A job that is over so soon has no bar.
 const FIRST_BAR: Duration = Duration::from_millis(150);
-
-/// A reader of stderr may hold us up for so long altogether,
-const PATIENCE: Duration = Duration::from_secs(1);
-/// and so much longer with every pulse. What it does not take within that is left out, all but the end.
-const PATIENCE_GROWTH: Duration = Duration::from_millis(25);
 
 /// In which form progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +42,20 @@ impl Form {
         let owned = request.answer.json || request.needs_output() || request.pty || request.is_operation();
         match request.answer.progress {
             ProgressForm::Bar if can_draw() => Self::Bar,
-            ProgressForm::Auto if owned && can_draw() && !request.answer.quiet && !is_set("CI") => Self::Bar,
+            ProgressForm::Auto if owned && can_draw() && !request.answer.quiet && !is_ci() => Self::Bar,
+            ProgressForm::Auto | ProgressForm::Bar | ProgressForm::None => Self::Nothing,
+            ProgressForm::Lines => Self::Lines,
+            ProgressForm::Json => Self::Json,
+        }
+    }
+
+    /// The form for a batch: its logs are read in CI systems, where a line tells that it is not stuck.
+    pub(super) fn of_batch(options: &AnswerOptions) -> Self {
+        match options.progress {
+            ProgressForm::Bar if can_draw() => Self::Bar,
+            ProgressForm::Auto if options.quiet => Self::Nothing,
+            ProgressForm::Auto if is_ci() => Self::Lines,
+            ProgressForm::Auto if can_draw() => Self::Bar,
             ProgressForm::Auto | ProgressForm::Bar | ProgressForm::None => Self::Nothing,
             ProgressForm::Lines => Self::Lines,
             ProgressForm::Json => Self::Json,
@@ -56,22 +63,10 @@ impl Form {
     }
 }
 
-/// Bars need a terminal that can move its cursor. One that nobody named may be anything.
-fn can_draw() -> bool {
-    let able = |term: std::ffi::OsString| !term.is_empty() && term != "dumb";
-    descriptors::is_terminal(descriptors::stderr()) && std::env::var_os("TERM").is_some_and(able)
-}
-
-/// True for a variable that is set to anything but the words for no.
-fn is_set(name: &str) -> bool {
-    std::env::var_os(name).is_some_and(|value| !["", "0", "false"].iter().any(|no| value == *no))
-}
-
 /// Shows one job.
 pub(super) struct Display {
     form: Form,
-    stage: Option<Arc<Stage>>,
-    terminal: Option<Terminal>,
+    board: Board,
     colour: bool,
     frames: u64,
     lines: ProgressLines,
@@ -82,15 +77,8 @@ pub(super) struct Display {
     job_id: String,
     quiet: bool,
     verbose: u8,
-    /// How long the reader of stderr may still hold us up.
-    patience: Duration,
-    /// Nobody reads stderr, or what stands there is no whole line, so nothing more is said.
-    muted: Option<Said>,
-    finished: bool,
     /// The job did not end by itself.
     killed: bool,
-    /// Nobody else of our pipeline is at the terminal.
-    owns_keyboard: bool,
 }
 
 impl Display {
@@ -100,8 +88,7 @@ impl Display {
         let known = bar && taskbar::is_known(|name| std::env::var(name).ok());
         Ok(Self {
             form,
-            stage: if bar { Some(Arc::new(Stage::new(descriptors::stderr())?)) } else { None },
-            terminal: if bar { Terminal::open() } else { None },
+            board: Board::open(bar)?,
             colour: !answer::no_colour(),
             frames: 0,
             lines: ProgressLines::new(),
@@ -111,17 +98,13 @@ impl Display {
             job_id: begun.job_id(),
             quiet: request.answer.quiet,
             verbose: request.answer.verbose,
-            patience: PATIENCE,
-            muted: None,
-            finished: false,
             killed: false,
-            owns_keyboard: descriptors::is_terminal(descriptors::stdout()),
         })
     }
 
     /// The terminal with the bar, for the job's output.
     pub(super) fn stage(&self) -> Option<Arc<Stage>> {
-        self.stage.clone()
+        self.board.stage().cloned()
     }
 
     /// How often it wants to hear that time passed.
@@ -136,8 +119,8 @@ impl Display {
     /// Shows what happened.
     pub(super) fn show(&mut self, event: &Event) {
         match event {
-            Event::TimePassed(_) => self.patience = (self.patience + PATIENCE_GROWTH).min(PATIENCE),
-            Event::JobFinished(_) => self.patience = PATIENCE,
+            Event::TimePassed(_) => self.board.breathe(),
+            Event::JobFinished(_) => self.board.be_patient(),
             _ => {}
         }
         match (self.form, event) {
@@ -156,7 +139,7 @@ impl Display {
             }
             _ => {}
         }
-        if let (Event::RetryPlanned { attempt, .. }, Some(stage)) = (event, &self.stage)
+        if let (Event::RetryPlanned { attempt, .. }, Some(stage)) = (event, self.board.stage())
             && attempt.exit_code.is_none()
         {
             // It could not put the terminal in order itself.
@@ -177,50 +160,29 @@ impl Display {
     }
 
     fn draw(&mut self, live: &Live) {
-        let Some(stage) = &self.stage else { return };
         let later = live.begins_in.is_some() || live.attempt.is_some_and(|place| place.number > 1);
         if live.elapsed < FIRST_BAR && !later {
             return;
         }
-        if self.terminal.as_ref().is_some_and(|terminal| !terminal.is_ours() || self.has_pager(terminal)) {
-            // The terminal is somebody else's.
-            return stage.draw(Vec::new());
-        }
         self.frames += 1;
         let rows = [Row { name: &self.name, live }];
-        stage.draw(bar::frame(&rows, stage.width(), self.frames / FRAMES_PER_TURN, self.colour));
-        if self.taskbar {
+        let turn = self.frames / FRAMES_PER_TURN;
+        let drawn = self.board.draw(|stage| bar::frame(&rows, stage.width(), turn, self.colour));
+        if let Some(stage) = self.board.stage()
+            && drawn
+            && self.taskbar
+        {
             stage.show_badge(&taskbar::sequence(live), taskbar::CLEAR);
         }
     }
 
-    /// Whoever reads our stdout may have the screen, as a pager does. Then the keyboard is not as a shell leaves it.
-    fn has_pager(&self, terminal: &Terminal) -> bool {
-        !self.owns_keyboard && !terminal.is_line_by_line()
-    }
-
     fn say(&mut self, line: &str) {
-        match &self.stage {
-            // Lines for a terminal that takes none are dropped until it has had time to recover.
-            Some(stage) if !stage.print(line, self.patience) => self.patience = Duration::ZERO,
-            Some(_) => {}
-            None if self.muted.is_some() => {}
-            None => {
-                let (said, left) = answer::say_within(line, self.patience);
-                self.patience = left;
-                self.muted = Some(said).filter(|said| matches!(said, Said::Torn | Said::ToNobody));
-            }
-        }
+        self.board.say(line);
     }
 
     /// Takes everything away. Tells whether the cursor is at the start of a line then, where that is known.
     pub(super) fn finish(&mut self) -> Option<bool> {
-        let Some(stage) = &self.stage else { return (self.muted == Some(Said::Torn)).then_some(false) };
-        if self.finished {
-            return None;
-        }
-        self.finished = true;
-        Some(stage.finish(self.killed))
+        self.board.finish(self.killed)
     }
 }
 

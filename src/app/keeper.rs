@@ -8,6 +8,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use crate::app::answer::{self, Request};
+use crate::app::batch_display::BatchDisplay;
 use crate::app::batch_output::{Deliverer, Delivery};
 use crate::app::records::Records;
 use crate::app::results::Results;
@@ -38,6 +39,7 @@ pub(super) struct Keeper<'a> {
     pub(super) request: &'a BatchRequest,
     pub(super) begun: &'a Request,
     pub(super) records: Records,
+    pub(super) display: BatchDisplay,
     pub(super) summary: BatchSummary,
     pub(super) results: Option<Results>,
     pub(super) deliverer: Option<Deliverer>,
@@ -53,19 +55,27 @@ impl Keeper<'_> {
     pub(super) fn keep(&mut self, notices: &NoticeReader) {
         loop {
             match notices.next(FRAME) {
-                Ok(notice) => match notice {
-                    Notice::Ended(ended) => self.ended(*ended),
-                    Notice::LeftOut { seq, succeeded } => {
-                        self.counts.resumed += u64::from(succeeded);
-                        if let Some(deliverer) = &self.deliverer {
-                            deliverer.pass_over(seq);
-                        }
-                    }
-                    _ => {}
-                },
+                Ok(notice) => {
+                    self.display.show(&notice);
+                    self.heed(notice);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.display.tick();
+        }
+    }
+
+    fn heed(&mut self, notice: Notice) {
+        match notice {
+            Notice::Ended(ended) => self.ended(*ended),
+            Notice::LeftOut { seq, succeeded } => {
+                self.counts.resumed += u64::from(succeeded);
+                if let Some(deliverer) = &self.deliverer {
+                    deliverer.pass_over(seq);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -73,7 +83,7 @@ impl Keeper<'_> {
         self.counts.note(ended.verdict);
         let envelope = self.envelope(&ended);
         for line in self.records.note(&ended, &envelope) {
-            answer::say(&line);
+            self.display.say(&line);
         }
         self.summary.note(&ended, &envelope);
         if let Some(Err(error)) = self.results.as_mut().map(|results| results.note(&ended, &envelope)) {
@@ -143,6 +153,7 @@ impl Keeper<'_> {
                 self.trouble(failure);
             }
         }
+        self.display.finish();
         let elapsed = self.begun.info().duration;
         let records = std::mem::take(&mut self.records);
         if let Err(error) = records.finish(&self.counts, elapsed) {

@@ -4,8 +4,10 @@
 
 pub mod answer;
 pub mod batch;
+mod batch_display;
 mod batch_order;
 pub mod batch_output;
+mod board;
 pub mod completions;
 pub mod config;
 mod config_file;

@@ -67,32 +67,27 @@ struct Reading {
 }
 
 impl Admission {
-    /// The limits of this machine.
-    pub fn new(workers: Workers) -> Self {
+    /// The limits of this machine. An error where a limit is asked for that cannot be watched here.
+    pub fn new(workers: Workers) -> Result<Self> {
         Self::of(workers, Machine::find())
     }
 }
 
 impl<R: Readings> Admission<R> {
-    fn of(workers: Workers, readings: R) -> Self {
-        let Workers { max_load, min_free_memory, .. } = workers;
-        Self { max_load, min_free_memory, readings, last: None }
-    }
-
-    /// An error where a limit is asked for that cannot be watched here; to be asked before the start.
-    pub fn check(&mut self) -> Result<()> {
+    fn of(workers: Workers, mut readings: R) -> Result<Self> {
         let unreadable = |option: &str, what: &str| Error::Invalid {
             argument: Some(option.to_owned()),
             message: format!("{what} of this machine cannot be read"),
             remediation: format!("Leave {option} out, or run where /proc is mounted and may be read"),
         };
-        if self.max_load.is_some() && self.readings.load().is_none() {
+        if workers.max_load.is_some() && readings.load().is_none() {
             return Err(unreadable("--max-load", "the load"));
         }
-        if self.min_free_memory.is_some() && self.readings.available_memory().is_none() {
+        if workers.min_free_memory.is_some() && readings.available_memory().is_none() {
             return Err(unreadable("--min-free-memory", "the available memory"));
         }
-        Ok(())
+        let Workers { max_load, min_free_memory, .. } = workers;
+        Ok(Self { max_load, min_free_memory, readings, last: None })
     }
 
     /// Whether one more job may begin while so many run.
@@ -168,7 +163,9 @@ mod tests {
 
     fn admission(max_load: Option<f64>, min_free_memory: Option<u64>) -> Admission<Told> {
         let told = Told { load: Some(0.0), memory: Some(100), times: 0 };
-        Admission::of(Workers { slots: 99, max_load, min_free_memory }, told)
+        let mut admission = Admission::of(Workers { slots: 99, max_load, min_free_memory }, told).unwrap();
+        admission.readings.times = 0;
+        admission
     }
 
     #[test]
@@ -233,7 +230,7 @@ mod tests {
     fn a_limit_that_cannot_be_watched_is_an_error() {
         let refused = |max_load, min_free_memory| {
             let workers = Workers { slots: 1, max_load, min_free_memory };
-            Admission::of(workers, Told::default()).check().map_err(|error| error.to_string())
+            Admission::of(workers, Told::default()).map(drop).map_err(|error| error.to_string())
         };
         assert_eq!(refused(None, None), Ok(()));
         assert_eq!(refused(Some(1.0), None), Err("the load of this machine cannot be read".to_owned()));

@@ -16,12 +16,12 @@ use crate::batch::notices::Notices;
 use crate::batch::resume::{Decision, Earlier};
 use crate::batch::scheduler::{Reaction, Scheduler, Skip, Ticket};
 use crate::batch::tries::{After, Tries};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::model::answer::error_code;
 use crate::model::attempt::Attempt;
 use crate::model::batch::{Ended, Entry, Notice, Verdict};
 use crate::model::envelope::{Details, ErrorBody, ErrorCode};
-use crate::model::event::Event;
+use crate::model::event::{Event, Place};
 use crate::model::job::{Leftovers, Limits};
 use crate::model::outcome::{Cause, Outcome, TimeoutReason};
 use crate::model::request::{ResumeRule, StopRule, Workers};
@@ -130,12 +130,12 @@ impl<'a> BatchForeman<'a> {
         new_job_id: Box<dyn FnMut() -> String + Send>,
         notices: Notices,
         ending: &'a mut Ending,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        Ok(Self {
             feeder,
             waker,
             scheduler: Scheduler::new(plan.workers.slots, plan.stopping),
-            admission: Admission::new(plan.workers),
+            admission: Admission::new(plan.workers)?,
             plan,
             prepare,
             new_job_id,
@@ -148,7 +148,7 @@ impl<'a> BatchForeman<'a> {
             stop_due: None,
             held: None,
             begun_at: None,
-        }
+        })
     }
 
     /// Takes entries from the source for as long as the scheduler has use for them.
@@ -279,7 +279,12 @@ impl<'a> BatchForeman<'a> {
         let leftovers = work.tries.leftovers(work.entry.job.leftovers);
         let beginning = Beginning { attempt, limits, leftovers, job_id: work.job_id.clone(), left: self.left(now) };
         let assignment = (self.prepare)(&work.entry, &beginning);
-        self.notices.tell(Notice::Begun { seq, title: Arc::clone(&work.title), attempt });
+        self.notices.tell(Notice::Begun {
+            seq,
+            id: work.entry.id.clone(),
+            title: Arc::clone(&work.title),
+            attempt: Place { number: attempt, of: work.tries.most() },
+        });
         self.running.insert(seq, work);
         Some(Next::Start(Box::new(assignment)))
     }
@@ -311,7 +316,12 @@ impl<'a> BatchForeman<'a> {
     fn try_again(&mut self, work: Box<Work>, delay: Duration, now: Moment) {
         let seq = work.entry.seq;
         if let Some(attempt) = work.tries.attempts().last() {
-            self.notices.tell(Notice::RetryPlanned { seq, attempt: attempt.clone(), delay });
+            self.notices.tell(Notice::RetryPlanned {
+                seq,
+                attempt: Box::new(attempt.clone()),
+                of: work.tries.most(),
+                delay,
+            });
         }
         self.scheduler.pause(seq);
         // Never in the same turn: the loop looks at signals in between.

@@ -166,6 +166,11 @@ impl Stage {
         usize::from(pty::size(self.target.as_fd()).unwrap_or(DEFAULT_SIZE).columns)
     }
 
+    /// Lines of the terminal.
+    pub fn height(&self) -> usize {
+        usize::from(pty::size(self.target.as_fd()).unwrap_or(DEFAULT_SIZE).rows)
+    }
+
     /// False where the terminal did not take it now. A bar is drawn again soon.
     fn write_at_once(&self, bytes: &[u8], patience: Duration) -> bool {
         let written = descriptors::write_patiently(self.target.as_fd(), bytes, patience);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::attempt::Attempt;
 use crate::model::envelope::ErrorBody;
-use crate::model::event::Event;
+use crate::model::event::{Event, Place};
 use crate::model::job::JobSpec;
 use crate::model::outcome::Outcome;
 
@@ -136,11 +136,11 @@ pub enum Notice {
     /// So many jobs there are; comes once that is known.
     Counted(u64),
     /// An attempt of a job begins.
-    Begun { seq: u64, title: Arc<str>, attempt: u32 },
+    Begun { seq: u64, id: Option<String>, title: Arc<str>, attempt: Place },
     /// Something happened to a job that runs; never its end.
     Happened { seq: u64, event: Event },
     /// An attempt failed, and another one will be made after so long.
-    RetryPlanned { seq: u64, attempt: Attempt, delay: Duration },
+    RetryPlanned { seq: u64, attempt: Box<Attempt>, of: u32, delay: Duration },
     /// A job is over.
     Ended(Box<Ended>),
     /// A job is not run again: it succeeded in an earlier run, or was not among those that were asked for.

@@ -67,6 +67,15 @@ pub enum EventKind {
     },
     /// Processes live on after the leader ended by itself.
     Leftovers { processes: Vec<Leftover> },
+    /// An attempt of a job of a batch begins.
+    Begun {
+        /// From 1.
+        attempt: u32,
+        /// So many attempts there may be at most.
+        most_attempts: u32,
+    },
+    /// A job of a batch will not run.
+    Skipped { because: String },
     /// An attempt failed, and another one will be made after its `delay_seconds`.
     Retrying {
         #[serde(flatten)]

@@ -29,7 +29,7 @@ const GUESS_ELAPSED: Duration = Duration::from_secs(1);
 const NAME_WIDTH: usize = 24;
 /// A message that would be shorter than this is left out.
 const MESSAGE_WIDTH: usize = 6;
-const SPINNER: [&str; 4] = ["-", "\\", "|", "/"];
+pub(super) const SPINNER: [&str; 4] = ["-", "\\", "|", "/"];
 
 /// What of a line is shown at this width: the first that fits is taken.
 struct Level {
@@ -52,13 +52,14 @@ const LEVELS: [Level; 7] = [
 
 /// The lines for these jobs, each at most `width` columns. `tick` turns the spinners; it counts up with every frame.
 pub fn frame(rows: &[Row<'_>], width: usize, tick: u64, colour: bool) -> Vec<String> {
-    rows.iter().map(|row| line(row, width.max(1), tick, colour)).collect()
+    rows.iter().map(|row| line(row, NAME_WIDTH, width.max(1), tick, colour)).collect()
 }
 
-fn line(row: &Row<'_>, width: usize, tick: u64, colour: bool) -> String {
+/// One job's line, whose name has at most so many columns.
+pub(super) fn line(row: &Row<'_>, name_width: usize, width: usize, tick: u64, colour: bool) -> String {
     let live = row.live;
     let name: String = row.name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let name = truncate_str(&name, NAME_WIDTH.min((width / 3).max(8)), "~").into_owned();
+    let name = truncate_str(&name, name_width.min((width / 3).max(8)), "~").into_owned();
     let mut chosen = (String::new(), 0);
     for level in &LEVELS {
         let text = facts(&name, live, level, colour);

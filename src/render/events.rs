@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::model::answer;
+use crate::model::batch::{Ended, Notice, Verdict};
 use crate::model::envelope::Status;
 use crate::model::event::Event;
 use crate::model::event_record::{EventKind, EventRecord, StopCause};
@@ -53,11 +54,45 @@ pub fn record(event: &Event, timestamp: &str, job_id: &str, name: Option<&str>) 
 
 /// The record as one line, with its newline.
 pub fn json_line(event: &Event, timestamp: &str, job_id: &str, name: Option<&str>) -> Option<String> {
-    let record = record(event, timestamp, job_id, name)?;
+    Some(to_line(&record(event, timestamp, job_id, name)?))
+}
+
+/// What a notice of a batch says beside its event: the kind, where it is one for programs.
+pub fn of_notice(notice: &Notice) -> Option<EventKind> {
+    Some(match notice {
+        Notice::Begun { attempt, .. } => EventKind::Begun { attempt: attempt.number, most_attempts: attempt.of },
+        Notice::RetryPlanned { attempt, of, .. } => {
+            EventKind::Retrying { attempt: attempt.clone(), most_attempts: *of }
+        }
+        Notice::Ended(ended) => of_ended(ended),
+        // How it stands is told by the other events, and the rest is about no job.
+        Notice::Happened { .. } | Notice::Counted(_) | Notice::LeftOut { .. } | Notice::Held(_) => return None,
+    })
+}
+
+fn of_ended(ended: &Ended) -> EventKind {
+    match (&ended.outcome, &ended.refusal) {
+        (_, Some(refusal)) if ended.verdict == Verdict::Skipped => {
+            let because = refusal.details.skipped_because.as_ref().unwrap_or(&refusal.message);
+            EventKind::Skipped { because: because.clone() }
+        }
+        (Some(outcome), None) => finished(outcome),
+        (_, refusal) => EventKind::Finished {
+            status: Status::Error,
+            code: refusal.as_ref().map(|refusal| refusal.code),
+            exit_code: None,
+            signal: None,
+            elapsed_seconds: milliseconds(ended.duration()),
+        },
+    }
+}
+
+/// A record as one line, with its newline.
+pub fn to_line(record: &EventRecord) -> String {
     // Every type in a record has a JSON form.
-    let mut line = serde_json::to_string(&record).expect("a record is always valid JSON");
+    let mut line = serde_json::to_string(record).expect("a record is always valid JSON");
     line.push('\n');
-    Some(line)
+    line
 }
 
 fn finished(outcome: &Outcome) -> EventKind {
@@ -87,9 +122,11 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{json_line, record};
+    use super::{json_line, of_notice, record, to_line};
     use crate::model::attempt::Attempt;
-    use crate::model::event::{Event, Live};
+    use crate::model::batch::{Ended, Fingerprint, Notice, Verdict};
+    use crate::model::envelope::{Details, ErrorBody, ErrorCode};
+    use crate::model::event::{Event, Live, Place};
     use crate::model::event_record::EventRecord;
     use crate::model::outcome::{Cause, End, Leftover, Outcome, Progress, StartFailure, StartStep, TimeoutReason};
     use crate::model::quantity::Seconds;
@@ -183,6 +220,81 @@ mod tests {
                 json!({"event": "finished", "status": "error", "code": "NOT_FOUND", "elapsed_seconds": 12.34}),
             ),
         ]
+    }
+
+    fn ended(verdict: Verdict, outcome: Option<Outcome>, refusal: Option<ErrorBody>) -> Notice {
+        Notice::Ended(Box::new(Ended {
+            seq: 7,
+            id: None,
+            title: "build".to_owned(),
+            command: "make".to_owned(),
+            label: "7".to_owned(),
+            fingerprint: Fingerprint(0),
+            job_id: String::new(),
+            verdict,
+            attempts: Vec::new(),
+            outcome,
+            refusal,
+            started_at: None,
+            ended_at: Duration::from_secs(1),
+            interrupted_before: false,
+        }))
+    }
+
+    fn refusal(code: ErrorCode, skipped_because: Option<&str>) -> Option<ErrorBody> {
+        let details = Details { skipped_because: skipped_because.map(str::to_owned), ..Details::default() };
+        Some(ErrorBody { code, message: "it was not begun".to_owned(), details, remediation: String::new() })
+    }
+
+    #[test]
+    fn the_notices_of_a_batch_have_their_kinds() {
+        let Event::RetryPlanned { attempt, of, delay } = retry_planned() else { panic!("it is one") };
+        let begun = Notice::Begun { seq: 7, id: None, title: "build".into(), attempt: Place { number: 2, of: 4 } };
+        let failed = Outcome::plain(None, End::Exited(3));
+        let because = Some("needs 'a', which failed");
+        for (notice, expected) in [
+            (begun, json!({"event": "begun", "attempt": 2, "most_attempts": 4})),
+            (
+                Notice::RetryPlanned { seq: 7, attempt, of, delay },
+                json!({"event": "retrying", "attempt": 1, "code": "COMMAND_FAILED", "exit_code": 75,
+                       "elapsed_seconds": 12.34, "message": "exited with code 75", "delay_seconds": 1.5,
+                       "most_attempts": 4}),
+            ),
+            (
+                ended(Verdict::Skipped, None, refusal(ErrorCode::DependencyError, because)),
+                json!({"event": "skipped", "because": "needs 'a', which failed"}),
+            ),
+            (
+                ended(Verdict::Skipped, None, refusal(ErrorCode::Cancelled, None)),
+                json!({"event": "skipped", "because": "it was not begun"}),
+            ),
+            (
+                ended(Verdict::Failed, None, refusal(ErrorCode::NotFound, None)),
+                json!({"event": "finished", "status": "error", "code": "NOT_FOUND", "elapsed_seconds": 0}),
+            ),
+            (
+                ended(Verdict::Failed, Some(failed), None),
+                json!({"event": "finished", "status": "error", "code": "COMMAND_FAILED", "exit_code": 3,
+                       "elapsed_seconds": 12.34}),
+            ),
+        ] {
+            let kind = of_notice(&notice).expect("a kind");
+            let line = to_line(&EventRecord {
+                timestamp: NOW.to_owned(),
+                job_id: "7".to_owned(),
+                name: Some("build".to_owned()),
+                kind: kind.clone(),
+            });
+            let read: EventRecord = serde_json::from_str(&line).expect("a record");
+            assert_eq!(read.kind, kind);
+            let mut value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            let object = value.as_object_mut().expect("an object");
+            for field in ["timestamp", "job_id", "name"] {
+                object.remove(field);
+            }
+            assert_eq!(value, expected);
+        }
+        assert_eq!(of_notice(&Notice::Held(None)), None);
     }
 
     #[test]

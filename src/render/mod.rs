@@ -6,6 +6,8 @@
 use crate::model::envelope::Envelope;
 
 pub mod bar;
+pub mod batch_bar;
+pub mod batch_progress;
 pub mod batch_summary;
 pub mod events;
 pub mod json;
