@@ -15,11 +15,10 @@ use crate::batch::median::Median;
 use crate::batch::notices::Notices;
 use crate::batch::resume::{Decision, Earlier};
 use crate::batch::scheduler::{Reaction, Scheduler, Skip, Ticket};
-use crate::batch::tries::{After, Tries};
+use crate::batch::tries::After;
+use crate::batch::work::{Work, verdict};
 use crate::error::{Error, Result};
-use crate::model::answer::error_code;
-use crate::model::attempt::Attempt;
-use crate::model::batch::{Ended, Entry, Notice, Verdict};
+use crate::model::batch::{Entry, Notice, Verdict};
 use crate::model::envelope::{Details, ErrorBody, ErrorCode};
 use crate::model::event::{Event, Place};
 use crate::model::job::{Leftovers, Limits};
@@ -105,22 +104,6 @@ pub struct BatchForeman<'a> {
     begun_at: Option<Moment>,
 }
 
-/// A job on its way.
-struct Work {
-    entry: Entry,
-    tries: Tries,
-    title: Arc<str>,
-    command: String,
-    job_id: String,
-    /// When its first attempt began, since the Unix epoch.
-    started_at: Option<Duration>,
-    interrupted_before: bool,
-    /// What the attempt before came to, while another one is due.
-    last: Option<Box<Outcome>>,
-    /// Why it could not be begun, likewise.
-    refusal: Option<ErrorBody>,
-}
-
 impl<'a> BatchForeman<'a> {
     pub fn new(
         feeder: Feeder,
@@ -193,21 +176,7 @@ impl<'a> BatchForeman<'a> {
             locks: entry.locks.clone(),
             priority: entry.priority,
         };
-        let tries = Tries::new(entry.job.retry.clone(), &entry.job.limits, entry.seq);
-        let command =
-            String::from_utf8_lossy(&crate::model::quoting::command_line(&entry.job.command.argv())).into_owned();
-        let title = entry.job.name.clone().or_else(|| entry.id.clone()).unwrap_or_else(|| command.clone());
-        let work = Work {
-            title: title.into(),
-            command,
-            tries,
-            job_id: String::new(),
-            started_at: None,
-            interrupted_before,
-            last: None,
-            refusal: None,
-            entry: *entry,
-        };
+        let work = Work::new(*entry, interrupted_before);
         self.waiting.insert(ticket.seq, Box::new(work));
         let skipped = self.scheduler.offer(ticket);
         self.skip(skipped);
@@ -346,24 +315,15 @@ impl<'a> BatchForeman<'a> {
     }
 
     /// Journals the end of a job and tells it on.
-    fn conclude(&mut self, work: Box<Work>, verdict: Verdict, outcome: Option<Outcome>, refusal: Option<ErrorBody>) {
-        let Work { entry, tries, title, command, job_id, started_at, interrupted_before, .. } = *work;
-        let ended = Ended {
-            seq: entry.seq,
-            id: entry.id,
-            title: title.to_string(),
-            command,
-            label: entry.label,
-            fingerprint: entry.fingerprint,
-            job_id: if job_id.is_empty() { (self.new_job_id)() } else { job_id },
-            verdict,
-            attempts: tries.attempts().to_vec(),
-            outcome,
-            refusal,
-            started_at,
-            ended_at: unix_time(),
-            interrupted_before,
-        };
+    fn conclude(
+        &mut self,
+        mut work: Box<Work>,
+        verdict: Verdict,
+        outcome: Option<Outcome>,
+        refusal: Option<ErrorBody>,
+    ) {
+        let job_id = if work.job_id.is_empty() { (self.new_job_id)() } else { std::mem::take(&mut work.job_id) };
+        let ended = work.into_ended(job_id, verdict, outcome, refusal);
         if let (Some(journal), false) = (&mut self.plan.journal, ended.attempts.is_empty())
             && let Err(error) = journal.ended(&ended)
         {
@@ -487,16 +447,5 @@ impl Foreman for BatchForeman<'_> {
 
     fn waker(&self) -> Option<&Waker> {
         Some(&self.waker)
-    }
-}
-
-/// What the last attempt's outcome makes of the job.
-fn verdict(outcome: &Outcome, attempts: &[Attempt]) -> Verdict {
-    match outcome.cause {
-        Some(Cause::Timeout { .. }) => Verdict::TimedOut,
-        Some(Cause::Cancelled { .. } | Cause::CalledOff) => Verdict::Cancelled,
-        None if error_code(outcome).is_some() => Verdict::Failed,
-        None if attempts.len() > 1 => Verdict::Flaky,
-        None => Verdict::Succeeded,
     }
 }

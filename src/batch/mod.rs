@@ -16,3 +16,4 @@ pub mod scheduler;
 pub mod source;
 mod stopping;
 pub mod tries;
+mod work;

@@ -273,12 +273,10 @@ fn lock(file: &File, path: &Path) -> Result<()> {
             holder = read(file, path).ok().and_then(|reading| reading.memory.author().cloned());
         }
         match &holder {
-            Some(author) if is_of_this_boot(author) && remains::is_alive(author.process) => {
-                if round >= PATIENT_ROUNDS {
-                    break;
-                }
+            Some(author) if is_of_this_boot(author) && remains::is_alive(author.process) && round >= PATIENT_ROUNDS => {
+                break;
             }
-            Some(author) if is_of_this_boot(author) => {
+            Some(author) if is_of_this_boot(author) && !remains::is_alive(author.process) => {
                 remains::end_heirs_of_lock(author.process, metadata.dev(), metadata.ino());
             }
             _ => {}

@@ -1,0 +1,87 @@
+//! A job of a batch on its way from the list to its end: what the foreman keeps of it meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::batch::tries::Tries;
+use crate::model::answer::error_code;
+use crate::model::attempt::Attempt;
+use crate::model::batch::{Ended, Entry, Verdict};
+use crate::model::envelope::ErrorBody;
+use crate::model::outcome::{Cause, Outcome};
+use crate::model::quoting;
+use crate::time::clock::unix_time;
+
+/// A job that is not over.
+pub(super) struct Work {
+    pub(super) entry: Entry,
+    pub(super) tries: Tries,
+    pub(super) title: Arc<str>,
+    command: String,
+    /// That of its present or last attempt; empty before the first.
+    pub(super) job_id: String,
+    /// When its first attempt began, since the Unix epoch.
+    pub(super) started_at: Option<Duration>,
+    interrupted_before: bool,
+    /// What the attempt before came to, while another one is due.
+    pub(super) last: Option<Box<Outcome>>,
+    /// Why it could not be begun, likewise.
+    pub(super) refusal: Option<ErrorBody>,
+}
+
+impl Work {
+    /// A job that has not begun.
+    pub(super) fn new(entry: Entry, interrupted_before: bool) -> Self {
+        let tries = Tries::new(entry.job.retry.clone(), &entry.job.limits, entry.seq);
+        let command = String::from_utf8_lossy(&quoting::command_line(&entry.job.command.argv())).into_owned();
+        let title = entry.job.name.clone().or_else(|| entry.id.clone()).unwrap_or_else(|| command.clone());
+        Self {
+            title: title.into(),
+            command,
+            tries,
+            job_id: String::new(),
+            started_at: None,
+            interrupted_before,
+            last: None,
+            refusal: None,
+            entry,
+        }
+    }
+
+    /// The job is over.
+    pub(super) fn into_ended(
+        self,
+        job_id: String,
+        verdict: Verdict,
+        outcome: Option<Outcome>,
+        refusal: Option<ErrorBody>,
+    ) -> Ended {
+        Ended {
+            seq: self.entry.seq,
+            id: self.entry.id,
+            title: self.title.to_string(),
+            command: self.command,
+            label: self.entry.label,
+            fingerprint: self.entry.fingerprint,
+            job_id,
+            verdict,
+            attempts: self.tries.into_attempts(),
+            outcome,
+            refusal,
+            started_at: self.started_at,
+            ended_at: unix_time(),
+            interrupted_before: self.interrupted_before,
+        }
+    }
+}
+
+/// What the last attempt's outcome makes of the job.
+pub(super) fn verdict(outcome: &Outcome, attempts: &[Attempt]) -> Verdict {
+    match outcome.cause {
+        Some(Cause::Timeout { .. }) => Verdict::TimedOut,
+        Some(Cause::Cancelled { .. } | Cause::CalledOff) => Verdict::Cancelled,
+        None if error_code(outcome).is_some() => Verdict::Failed,
+        None if attempts.len() > 1 => Verdict::Flaky,
+        None => Verdict::Succeeded,
+    }
+}
