@@ -251,7 +251,7 @@ impl<'a> BatchForeman<'a> {
         self.notices.tell(Notice::Begun {
             seq,
             id: work.entry.id.clone(),
-            title: Arc::clone(&work.title),
+            title: work.shown(),
             attempt: Place { number: attempt, of: work.tries.most() },
         });
         self.running.insert(seq, work);

@@ -48,6 +48,14 @@ impl Work {
         }
     }
 
+    /// What it is called while it runs, where there is little room: what tells it from others comes first.
+    pub(super) fn shown(&self) -> Arc<str> {
+        match (&self.entry.job.name, &self.entry.id) {
+            (None, None) => format!("{}: {}", self.entry.label, self.command).into(),
+            _ => Arc::clone(&self.title),
+        }
+    }
+
     /// The job is over.
     pub(super) fn into_ended(
         self,
