@@ -4,7 +4,6 @@
 //! to; lists are read by a thread of their own, see [`feeder`](super::feeder).
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::{Assignment, Foreman, Next, Waker};
