@@ -19,6 +19,7 @@ use crate::batch::feeder::Feeder;
 use crate::batch::foreman::{BatchForeman, Beginning, Ending, Outflow, Plan, Prepare};
 use crate::batch::journal::Journal;
 use crate::batch::notices::notices;
+use crate::batch::resume::Earlier;
 use crate::batch::source::{self, EntryDefaults, Source};
 use crate::capture::lines::{LineSink, Lines};
 use crate::capture::stage::Stage;
@@ -28,7 +29,7 @@ use crate::model::exit_code::Exit;
 use crate::model::job::{Route, Streams};
 use crate::model::outcome::TimeoutReason;
 use crate::model::quoting;
-use crate::model::request::{AnswerOptions, BatchRequest, Grouping};
+use crate::model::request::{AnswerOptions, BatchRequest, Grouping, JournalRequest};
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::limits;
 use crate::platform::signals::{self, Inherited};
@@ -74,6 +75,9 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     let (journal, earlier) = match &request.journal {
         Some(wanted) => {
             let (journal, earlier) = Journal::open(wanted)?;
+            if request.answer.verbose > 0 {
+                tell_earlier(wanted, &earlier);
+            }
             (Some(journal), wanted.resume.map(|rule| (earlier, rule)))
         }
         None => (None, None),
@@ -123,6 +127,24 @@ fn total(request: &BatchRequest) -> Option<(Duration, TimeoutReason)> {
     let parent = environment::parent_timeout(grace).map(|left| (left, TimeoutReason::ParentDeadline));
     let own = request.total_timeout.map(|total| (total, TimeoutReason::TotalBudget));
     own.into_iter().chain(parent).min_by_key(|(limit, _)| *limit)
+}
+
+/// Says what an earlier run left.
+fn tell_earlier(wanted: &JournalRequest, earlier: &Earlier) {
+    let path = wanted.path.display();
+    if !earlier.is_resumed {
+        return answer::say(&format!("runner: begins the journal {path}"));
+    }
+    answer::say(&format!("runner: goes on with the journal {path}"));
+    if earlier.repaired_bytes > 0 {
+        answer::say(&format!("runner: cut off {} bytes of a torn last line", earlier.repaired_bytes));
+    }
+    if earlier.unreadable_lines > 0 {
+        answer::say(&format!("runner: passed over {} lines that are no records", earlier.unreadable_lines));
+    }
+    if earlier.ended_processes > 0 {
+        answer::say(&format!("runner: ended {} processes that the run before had left", earlier.ended_processes));
+    }
 }
 
 /// What becomes of the streams of every job.

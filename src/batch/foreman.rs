@@ -231,8 +231,6 @@ impl<'a> BatchForeman<'a> {
             limits.timeout = self.median.timeout(share, self.plan.timeout_floor).or(limits.timeout);
         }
         work.job_id = (self.new_job_id)();
-        work.last = None;
-        work.refusal = None;
         let attempt = work.tries.number();
         if let Some(journal) = &mut self.plan.journal
             && let Err(error) = journal.started(&work.entry, &work.job_id, attempt)
@@ -243,6 +241,8 @@ impl<'a> BatchForeman<'a> {
             self.fail(error);
             return None;
         }
+        work.last = None;
+        work.refusal = None;
         work.started_at.get_or_insert_with(unix_time);
         let leftovers = work.tries.leftovers(work.entry.job.leftovers);
         let beginning = Beginning { attempt, limits, leftovers, job_id: work.job_id.clone(), left: self.left(now) };

@@ -272,14 +272,14 @@ fn lock(file: &File, path: &Path) -> Result<()> {
             known_length = Some(metadata.len());
             holder = read(file, path).ok().and_then(|reading| reading.memory.author().cloned());
         }
-        match &holder {
-            Some(author) if is_of_this_boot(author) && remains::is_alive(author.process) && round >= PATIENT_ROUNDS => {
+        if let Some(author) = holder.as_ref().filter(|author| is_of_this_boot(author)) {
+            let lives = remains::is_alive(author.process);
+            if lives && round >= PATIENT_ROUNDS {
                 break;
             }
-            Some(author) if is_of_this_boot(author) && !remains::is_alive(author.process) => {
+            if !lives {
                 remains::end_heirs_of_lock(author.process, metadata.dev(), metadata.ino());
             }
-            _ => {}
         }
         Doorbell::new()?.await_ring(LOCK_PAUSE);
     }
