@@ -460,3 +460,22 @@ fn a_word_list_may_hold_bytes_that_are_no_text() {
     done.assert_code(0);
     assert_eq!(done.stdout, b"\xff'\n");
 }
+
+#[test]
+fn the_end_of_a_guard_is_the_end_of_its_own_job_alone() {
+    let list = List::of(&[
+        shell(
+            "first",
+            "[ -e again ] && exit; until [ -e second ]; do sleep 0.01; done; echo >again; kill -9 $PPID; sleep 30",
+        ),
+        shell("second", "echo >second; until [ -e go ]; do sleep 0.01; done"),
+    ]);
+    let mut run = batch("-j2 --json --retries 1 --cwd").arg(list.folder.path()).arg(list.jobs()).start();
+    run.wait_for_stdout("\"first\"");
+    fs::write(list.path("go"), "").expect("a mark");
+    let done = run.finish();
+    // Were processes of the second job taken for survivors of the first, that would not be tried again.
+    done.assert_code(0).assert_tree_dead();
+    let attempt = |id| envelope_of(&done, id)["metadata"]["attempt"].as_u64();
+    assert_eq!((attempt("first"), attempt("second")), (Some(2), Some(1)), "{}", done.stdout_text());
+}
