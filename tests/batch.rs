@@ -479,3 +479,44 @@ fn the_end_of_a_guard_is_the_end_of_its_own_job_alone() {
     let attempt = |id| envelope_of(&done, id)["metadata"]["attempt"].as_u64();
     assert_eq!((attempt("first"), attempt("second")), (Some(2), Some(1)), "{}", done.stdout_text());
 }
+
+#[test]
+fn a_long_list_of_commands_that_cannot_be_run_keeps_no_signal_waiting() {
+    let list = List::text("items", &"x\n".repeat(300_000));
+    let run = batch("-q --joblog").arg(list.path("joblog")).args(["--each", "-a"]).arg(list.path("items"));
+    let run = run.job(["no-such-command"]).start();
+    wait_until(SOON, "the end of a job", || list.read("joblog").lines().count() > 10);
+    run.signal(libc::SIGTERM);
+    let done = run.finish();
+    done.assert_code(143);
+    assert!(done.elapsed < SOON, "it took {:?}", done.elapsed);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test makes a FIFO")]
+fn runner_can_be_ended_while_it_writes_what_nobody_reads() {
+    let list = List::of(&[]);
+    let results = list.path("results");
+    let made = std::process::Command::new("mkfifo").arg(&results).status().expect("mkfifo(1)");
+    assert!(made.success());
+    // Somebody has it open, so that it can be opened, and takes nothing.
+    let _idle = fs::File::options().read(true).write(true).open(&results).expect("a FIFO");
+    let line = "head -c 200000 /dev/zero; echo >\"$0\"";
+    let run = batch("--quiet --results").arg(&results).arg("--each").job(["sh", "-c", line]);
+    let run = run.input(format!("{}\n", list.path("ended").display())).start();
+    wait_until(SOON, "the job", || list.path("ended").exists());
+    let begun = run.elapsed();
+    // Also where the first one came before all jobs were over.
+    let ended = wait_until_gone(run);
+    ended.assert_died_of(libc::SIGTERM);
+    assert!(ended.elapsed < begun + SOON, "it took {:?}", ended.elapsed - begun);
+}
+
+/// Tells runner to end again and again until it does.
+fn wait_until_gone(mut run: support::Running) -> Finished {
+    while !run.has_ended() {
+        run.signal(libc::SIGTERM);
+        (0..20).for_each(|_| run.wait_a_little());
+    }
+    run.finish()
+}
