@@ -520,3 +520,17 @@ fn wait_until_gone(mut run: support::Running) -> Finished {
     }
     run.finish()
 }
+
+#[test]
+fn a_refused_run_leaves_the_records_of_an_earlier_one_alone() {
+    let list = List::of(&[shell("a", "true")]);
+    let run = || {
+        let run = batch("--journal").arg(list.path("journal")).arg("--joblog").arg(list.path("joblog"));
+        run.arg("--results").arg(list.path("results")).arg(list.jobs()).run()
+    };
+    run().assert_code(0);
+    let (joblog, results) = (list.read("joblog"), list.read("results"));
+    assert!(joblog.lines().count() == 2 && results.lines().count() == 1, "{joblog}{results}");
+    run().assert_code(125);
+    assert_eq!((list.read("joblog"), list.read("results")), (joblog, results));
+}

@@ -64,9 +64,8 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         return dry_run(source);
     }
     Admission::new(request.workers).check()?;
-    let records = Records::open(&request)?;
-    let results = request.results.as_deref().map(Results::open).transpose()?;
-    let all_bytes = results.as_ref().is_some_and(Results::wants_all_bytes);
+    Records::check(&request)?;
+    let all_bytes = request.results.as_deref().is_some_and(Results::wants_all_bytes);
     let streams = streams(&request, all_bytes);
     limits::raise_descriptors();
     let at_once = source.count().map_or(request.workers.slots as u64, |jobs| jobs.min(request.workers.slots as u64));
@@ -78,6 +77,9 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         }
         None => (None, None),
     };
+    // Last, since it empties files: an error must not cost anybody the records of an earlier run.
+    let records = Records::open(&request)?;
+    let results = request.results.as_deref().map(Results::open).transpose()?;
     let waker = Waker::new()?;
     let (notices, reader, backlog) = notices();
     let deliverer = Deliverer::start(request.output, request.answer.json, None, Some(waker.clone()))?;
