@@ -534,3 +534,16 @@ fn a_refused_run_leaves_the_records_of_an_earlier_one_alone() {
     run().assert_code(125);
     assert_eq!((list.read("joblog"), list.read("results")), (joblog, results));
 }
+
+#[test]
+fn a_job_that_could_not_be_begun_has_failed_also_where_another_attempt_was_due() {
+    let list = List::of(&[
+        json!({"id": "absent", "cmd": ["no-such-command"], "retries": 3, "retry-on": "error", "retry-delay": "60s"}),
+        shell("bad", "sleep 0.1; exit 3"),
+    ]);
+    let done = batch("-j2 --json --fail-fast=soft --journal").arg(list.path("journal")).arg(list.jobs()).run();
+    done.assert_code(1);
+    assert_eq!(envelope_of(&done, "absent")["error"]["code"], "NOT_FOUND");
+    let verdicts = list.read("journal").lines().filter(|line| line.contains("\"verdict\":\"failed\"")).count();
+    assert_eq!(verdicts, 2, "{}", list.read("journal"));
+}

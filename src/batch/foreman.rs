@@ -17,8 +17,6 @@ use crate::batch::resume::{Decision, Earlier};
 use crate::batch::scheduler::{Reaction, Scheduler, Skip, Ticket};
 use crate::batch::tries::{After, Tries};
 use crate::error::Error;
-use crate::model::answer::error_code;
-use crate::model::attempt::Attempt;
 use crate::model::batch::{Ended, Entry, Notice, Verdict};
 use crate::model::envelope::{Details, ErrorBody, ErrorCode};
 use crate::model::event::Event;
@@ -30,6 +28,8 @@ use crate::time::clock::{Moment, unix_time};
 
 /// The least pause between two attempts.
 const LEAST_PAUSE: Duration = Duration::from_micros(1);
+/// So many entries are taken before signals and deadlines are looked at again.
+const ENTRIES_AT_ONCE: usize = 256;
 
 /// What a batch is run by.
 pub struct Plan {
@@ -151,19 +151,24 @@ impl<'a> BatchForeman<'a> {
         }
     }
 
-    /// Takes entries from the source for as long as the scheduler has use for them.
-    fn take_entries(&mut self) {
-        while self.scheduler.wants_more() {
+    /// Takes entries from the source for as long as the scheduler has use for them. True where it is to be asked again at
+    /// once: entries that are left out, or skipped, must not keep signals and deadlines waiting.
+    fn take_entries(&mut self) -> bool {
+        for _ in 0..ENTRIES_AT_ONCE {
+            if !self.scheduler.wants_more() || self.notices.is_behind() {
+                return false;
+            }
             match self.feeder.next() {
                 Morsel::Entry(entry) => self.offer(entry),
-                Morsel::NotYet => return,
+                Morsel::NotYet => return false,
                 Morsel::End => {
                     let skipped = self.scheduler.no_more();
-                    return self.skip(skipped);
+                    self.skip(skipped);
                 }
-                Morsel::Wrong(error) => return self.fail(error),
+                Morsel::Wrong(error) => self.fail(error),
             }
         }
+        true
     }
 
     fn offer(&mut self, entry: Box<Entry>) {
@@ -236,7 +241,7 @@ impl<'a> BatchForeman<'a> {
         for seq in self.scheduler.paused() {
             let Some(mut work) = self.waiting.remove(&seq) else { continue };
             let outcome = work.last.take();
-            let verdict = outcome.as_ref().map_or(Verdict::Skipped, |outcome| verdict(outcome, work.tries.attempts()));
+            let verdict = work.tries.verdict(outcome.as_deref());
             let refusal = work.refusal.take();
             self.conclude(work, verdict, outcome.map(|outcome| *outcome), refusal);
             let skipped = self.scheduler.end(seq, verdict).skipped;
@@ -247,7 +252,10 @@ impl<'a> BatchForeman<'a> {
     /// Something is wrong with the batch itself: what runs may end, nothing else begins.
     fn fail(&mut self, error: Error) {
         self.ending.error.get_or_insert(error);
-        self.halt("the batch could not go on");
+        // What is being halted may fail again, job after job.
+        if !self.scheduler.is_halted() {
+            self.halt("the batch could not go on");
+        }
     }
 
     fn call_off(&mut self, cause: Cause, because: &str) {
@@ -263,18 +271,19 @@ impl<'a> BatchForeman<'a> {
             limits.timeout = self.median.timeout(share, self.plan.timeout_floor).or(limits.timeout);
         }
         work.job_id = (self.new_job_id)();
-        work.last = None;
-        work.refusal = None;
         let attempt = work.tries.number();
         if let Some(journal) = &mut self.plan.journal
             && let Err(error) = journal.started(&work.entry, &work.job_id, attempt)
         {
-            work.refusal.get_or_insert_with(|| error.body());
+            if work.last.is_none() {
+                work.refusal.get_or_insert_with(|| error.body());
+            }
             self.waiting.insert(seq, work);
             self.scheduler.pause(seq);
             self.fail(error);
             return None;
         }
+        (work.last, work.refusal) = (None, None);
         work.started_at.get_or_insert_with(unix_time);
         let leftovers = work.tries.leftovers(work.entry.job.leftovers);
         let beginning = Beginning { attempt, limits, leftovers, job_id: work.job_id.clone(), left: self.left(now) };
@@ -299,7 +308,7 @@ impl<'a> BatchForeman<'a> {
                 self.try_again(work, delay, now);
             }
             _ => {
-                let verdict = verdict(&outcome, work.tries.attempts());
+                let verdict = work.tries.verdict(Some(&outcome));
                 if verdict.is_success() {
                     self.median.note(outcome.elapsed);
                 }
@@ -347,7 +356,7 @@ impl<'a> BatchForeman<'a> {
             fingerprint: entry.fingerprint,
             job_id: if job_id.is_empty() { (self.new_job_id)() } else { job_id },
             verdict,
-            attempts: tries.attempts().to_vec(),
+            attempts: tries.into_attempts(),
             outcome,
             refusal,
             started_at,
@@ -425,13 +434,13 @@ impl Foreman for BatchForeman<'_> {
             self.scheduler.again(seq);
         }
         loop {
-            self.take_entries();
+            let more = self.take_entries();
             if self.scheduler.is_over() {
                 self.close_journal();
                 return Next::Over;
             }
             if !self.scheduler.has_next() {
-                return Next::Wait { until: self.wake_at(None) };
+                return Next::Wait { until: self.wake_at(more.then_some(now)) };
             }
             let outflow = (self.plan.outflow)();
             if (self.notices.is_behind() || outflow == Outflow::Full) && !self.running.is_empty() {
@@ -477,16 +486,5 @@ impl Foreman for BatchForeman<'_> {
 
     fn waker(&self) -> Option<&Waker> {
         Some(&self.waker)
-    }
-}
-
-/// What the last attempt's outcome makes of the job.
-fn verdict(outcome: &Outcome, attempts: &[Attempt]) -> Verdict {
-    match outcome.cause {
-        Some(Cause::Timeout { .. }) => Verdict::TimedOut,
-        Some(Cause::Cancelled { .. } | Cause::CalledOff) => Verdict::Cancelled,
-        None if error_code(outcome).is_some() => Verdict::Failed,
-        None if attempts.len() > 1 => Verdict::Flaky,
-        None => Verdict::Succeeded,
     }
 }
