@@ -547,3 +547,13 @@ fn a_job_that_could_not_be_begun_has_failed_also_where_another_attempt_was_due()
     let verdicts = list.read("journal").lines().filter(|line| line.contains("\"verdict\":\"failed\"")).count();
     assert_eq!(verdicts, 2, "{}", list.read("journal"));
 }
+
+#[test]
+fn of_many_alike_troubles_some_are_told() {
+    let list = List::of(&[]);
+    let report = list.path("none-such").join("{#}.json");
+    let done = batch("--report").arg(&report).arg("--each").job(["true"]).input("x\n".repeat(50)).run();
+    done.assert_code(125);
+    let told = done.stderr_text();
+    assert_eq!(told.lines().filter(|line| line.contains("cannot write the report")).count(), 20, "{told}");
+}
