@@ -460,3 +460,100 @@ fn a_word_list_may_hold_bytes_that_are_no_text() {
     done.assert_code(0);
     assert_eq!(done.stdout, b"\xff'\n");
 }
+
+#[test]
+fn the_end_of_a_guard_is_the_end_of_its_own_job_alone() {
+    let list = List::of(&[
+        shell(
+            "first",
+            "[ -e again ] && exit; until [ -e second ]; do sleep 0.01; done; echo >again; kill -9 $PPID; sleep 30",
+        ),
+        shell("second", "echo >second; until [ -e go ]; do sleep 0.01; done"),
+    ]);
+    let mut run = batch("-j2 --json --retries 1 --cwd").arg(list.folder.path()).arg(list.jobs()).start();
+    run.wait_for_stdout("\"first\"");
+    fs::write(list.path("go"), "").expect("a mark");
+    let done = run.finish();
+    // Were processes of the second job taken for survivors of the first, that would not be tried again.
+    done.assert_code(0).assert_tree_dead();
+    let attempt = |id| envelope_of(&done, id)["metadata"]["attempt"].as_u64();
+    assert_eq!((attempt("first"), attempt("second")), (Some(2), Some(1)), "{}", done.stdout_text());
+}
+
+#[test]
+fn a_long_list_of_commands_that_cannot_be_run_keeps_no_signal_waiting() {
+    let list = List::text("items", &"x\n".repeat(300_000));
+    let run = batch("-q --joblog").arg(list.path("joblog")).args(["--each", "-a"]).arg(list.path("items"));
+    let run = run.job(["no-such-command"]).start();
+    wait_until(SOON, "the end of a job", || list.read("joblog").lines().count() > 10);
+    run.signal(libc::SIGTERM);
+    let done = run.finish();
+    done.assert_code(143);
+    assert!(done.elapsed < SOON, "it took {:?}", done.elapsed);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test makes a FIFO")]
+fn runner_can_be_ended_while_it_writes_what_nobody_reads() {
+    let list = List::of(&[]);
+    let results = list.path("results");
+    let made = std::process::Command::new("mkfifo").arg(&results).status().expect("mkfifo(1)");
+    assert!(made.success());
+    // Somebody has it open, so that it can be opened, and takes nothing.
+    let _idle = fs::File::options().read(true).write(true).open(&results).expect("a FIFO");
+    let line = "head -c 200000 /dev/zero; echo >\"$0\"";
+    let run = batch("--quiet --results").arg(&results).arg("--each").job(["sh", "-c", line]);
+    let run = run.input(format!("{}\n", list.path("ended").display())).start();
+    wait_until(SOON, "the job", || list.path("ended").exists());
+    let begun = run.elapsed();
+    // Also where the first one came before all jobs were over.
+    let ended = wait_until_gone(run);
+    ended.assert_died_of(libc::SIGTERM);
+    assert!(ended.elapsed < begun + SOON, "it took {:?}", ended.elapsed - begun);
+}
+
+/// Tells runner to end again and again until it does.
+fn wait_until_gone(mut run: support::Running) -> Finished {
+    while !run.has_ended() {
+        run.signal(libc::SIGTERM);
+        (0..20).for_each(|_| run.wait_a_little());
+    }
+    run.finish()
+}
+
+#[test]
+fn a_refused_run_leaves_the_records_of_an_earlier_one_alone() {
+    let list = List::of(&[shell("a", "true")]);
+    let run = || {
+        let run = batch("--journal").arg(list.path("journal")).arg("--joblog").arg(list.path("joblog"));
+        run.arg("--results").arg(list.path("results")).arg(list.jobs()).run()
+    };
+    run().assert_code(0);
+    let (joblog, results) = (list.read("joblog"), list.read("results"));
+    assert!(joblog.lines().count() == 2 && results.lines().count() == 1, "{joblog}{results}");
+    run().assert_code(125);
+    assert_eq!((list.read("joblog"), list.read("results")), (joblog, results));
+}
+
+#[test]
+fn a_job_that_could_not_be_begun_has_failed_also_where_another_attempt_was_due() {
+    let list = List::of(&[
+        json!({"id": "absent", "cmd": ["no-such-command"], "retries": 3, "retry-on": "error", "retry-delay": "60s"}),
+        shell("bad", "sleep 0.1; exit 3"),
+    ]);
+    let done = batch("-j2 --json --fail-fast=soft --journal").arg(list.path("journal")).arg(list.jobs()).run();
+    done.assert_code(1);
+    assert_eq!(envelope_of(&done, "absent")["error"]["code"], "NOT_FOUND");
+    let verdicts = list.read("journal").lines().filter(|line| line.contains("\"verdict\":\"failed\"")).count();
+    assert_eq!(verdicts, 2, "{}", list.read("journal"));
+}
+
+#[test]
+fn of_many_alike_troubles_some_are_told() {
+    let list = List::of(&[]);
+    let report = list.path("none-such").join("{#}.json");
+    let done = batch("--report").arg(&report).arg("--each").job(["true"]).input("x\n".repeat(50)).run();
+    done.assert_code(125);
+    let told = done.stderr_text();
+    assert_eq!(told.lines().filter(|line| line.contains("cannot write the report")).count(), 20, "{told}");
+}

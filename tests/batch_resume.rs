@@ -256,6 +256,24 @@ fn a_limit_of_the_length_of_files_repeats_nothing() {
     assert_each_once(&place);
 }
 
+#[test]
+fn an_attempt_whose_start_cannot_be_recorded_leaves_the_end_of_the_one_before() {
+    let jobs = [json!({"id": "a", "shell": "exit 3", "retries": 2})];
+    let place = Place::new(&jobs);
+    place.begin("").run().assert_code(1);
+    let journal = place.read("journal");
+    let lengths: Vec<u64> = journal.lines().map(|line| line.len() as u64 + 1).collect();
+    // The first start fits with the room that is set aside for the ends of the job and of the run, the second does not.
+    let limit = lengths[0] + lengths[1] * 3 / 2 + 512 + 3 + 256;
+    let place = Place::new(&jobs);
+    let done = place.begin("--json").with(|command| limit_files(command, limit)).run();
+    assert_out_of_room(&done, "too large");
+    let text = done.stdout_text();
+    let envelope = support::parse(text.lines().next().expect("the envelope of the job"));
+    assert_eq!(envelope["error"]["code"], "COMMAND_FAILED", "{envelope:#}");
+    assert_eq!(envelope["error"]["details"]["exit_code"], 3);
+}
+
 /// A small disk of memory, where we may mount one.
 struct Disk(PathBuf);
 

@@ -15,6 +15,7 @@ use crate::app::records::Records;
 use crate::app::results::Results;
 use crate::backend::local::{Local, descriptors_per_job};
 use crate::backend::{Assignment, Backend, Waker};
+use crate::batch::admission::Admission;
 use crate::batch::feeder::Feeder;
 use crate::batch::foreman::{BatchForeman, Beginning, Ending, Outflow, Plan, Prepare};
 use crate::batch::journal::Journal;
@@ -65,9 +66,9 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     if request.dry_run {
         return dry_run(source);
     }
-    let records = Records::open(&request)?;
-    let results = request.results.as_deref().map(Results::open).transpose()?;
-    let all_bytes = results.as_ref().is_some_and(Results::wants_all_bytes);
+    Admission::new(request.workers)?;
+    Records::check(&request)?;
+    let all_bytes = request.results.as_deref().is_some_and(Results::wants_all_bytes);
     let streams = streams(&request, all_bytes);
     limits::raise_descriptors();
     let at_once = source.count().map_or(request.workers.slots as u64, |jobs| jobs.min(request.workers.slots as u64));
@@ -82,6 +83,9 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         }
         None => (None, None),
     };
+    // Last, since it empties files: an error must not cost anybody the records of an earlier run.
+    let records = Records::open(&request)?;
+    let results = request.results.as_deref().map(Results::open).transpose()?;
     let waker = Waker::new()?;
     let (notices, reader, backlog) = notices();
     let display = BatchDisplay::open(&request.answer)?;

@@ -33,6 +33,8 @@ use crate::time::clock::rfc3339;
 
 /// How often the display may be drawn anew.
 const FRAME: Duration = Duration::from_millis(50);
+/// So many things that went wrong are told. There may be another one for each job.
+const TROUBLES: usize = 20;
 
 /// Everything that hears of the end of a job.
 pub(super) struct Keeper<'a> {
@@ -218,7 +220,7 @@ impl Keeper<'_> {
     }
 
     fn trouble(&mut self, trouble: String) {
-        if !self.troubles.contains(&trouble) {
+        if self.troubles.len() < TROUBLES && !self.troubles.contains(&trouble) {
             self.troubles.push(trouble);
         }
     }

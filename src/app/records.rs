@@ -81,8 +81,12 @@ impl Records {
         Self::open_in(request, &Surroundings { variable: &|name| std::env::var_os(name), stdout: kind })
     }
 
+    /// Fails where two would write the same file. To be asked before any file of a request is opened.
+    pub fn check(request: &BatchRequest) -> Result<()> {
+        check_apart(request)
+    }
+
     fn open_in(request: &BatchRequest, surroundings: &Surroundings<'_>) -> Result<Self> {
-        check_apart(request)?;
         let setting = Setting { batch: batch_name(&request.list), token: uuid::Uuid::now_v7().simple().to_string() };
         let mut open = Vec::new();
         let resumes = request.journal.as_ref().is_some_and(|journal| journal.resume.is_some());

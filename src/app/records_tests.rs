@@ -139,12 +139,14 @@ fn two_records_never_share_a_file() {
     let link = folder.path().join("link");
     std::os::unix::fs::symlink("file", &link).unwrap();
     let request = BatchRequest { junit: Some(file.clone()), joblog: Some(link), ..request() };
-    let error = open(&request, &[]).err().expect("one file twice");
+    let error = Records::check(&request).expect_err("one file twice");
     assert!(error.to_string().contains("--joblog and --junit name the same file"), "{error}");
     let request = BatchRequest { joblog: None, list: JobList::File(file.clone()), ..request };
-    assert!(open(&request, &[]).is_err(), "the list would be lost");
+    assert!(Records::check(&request).is_err(), "the list would be lost");
     let null = Some(PathBuf::from("/dev/null"));
-    run(open(&BatchRequest { junit: null.clone(), joblog: null, ..request }, &[]).unwrap()).unwrap();
+    let request = BatchRequest { junit: null.clone(), joblog: null, ..request };
+    Records::check(&request).unwrap();
+    run(open(&request, &[]).unwrap()).unwrap();
     assert!(!file.exists());
 }
 

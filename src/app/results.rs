@@ -44,9 +44,7 @@ impl Results {
     /// Makes the file anew, or the folder where it does not exist. A folder is meant where there is one, or where the path
     /// ends with a slash.
     pub fn open(path: &Path) -> Result<Self> {
-        use std::os::unix::ffi::OsStrExt;
-        let is_folder = path.as_os_str().as_bytes().ends_with(b"/") || path.is_dir();
-        let place = if is_folder {
+        let place = if Self::wants_all_bytes(path) {
             fs::create_dir_all(path).map_err(Error::path("make the folder", path, HELP))?;
             // Better now than at the end of the first job.
             try_folder(path).map_err(Error::path("write into the folder", path, HELP))?;
@@ -57,9 +55,10 @@ impl Results {
         Ok(Self { path: path.to_owned(), place })
     }
 
-    /// It wants every byte that the jobs write, and not only what an envelope holds.
-    pub fn wants_all_bytes(&self) -> bool {
-        matches!(self.place, Place::Folder)
+    /// They are a folder, which holds every byte that the jobs write, and not only what an envelope does.
+    pub fn wants_all_bytes(path: &Path) -> bool {
+        use std::os::unix::ffi::OsStrExt;
+        path.as_os_str().as_bytes().ends_with(b"/") || path.is_dir()
     }
 
     /// A job is over.
@@ -213,7 +212,7 @@ mod tests {
         let path = folder.path().join("results.jsonl");
         fs::write(&path, "old").unwrap();
         let mut results = Results::open(&path).unwrap();
-        assert!(!results.wants_all_bytes());
+        assert!(!Results::wants_all_bytes(&path));
         for (seq, text) in [(1, "a\n"), (2, "b\nc")] {
             let (ended, envelope) = ended(seq, None, text.as_bytes());
             results.note(&ended, &envelope).unwrap();
@@ -231,7 +230,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out/results/");
         let mut results = Results::open(&path).unwrap();
-        assert!(results.wants_all_bytes());
+        assert!(Results::wants_all_bytes(&path));
         for bytes in [&b"long before\n"[..], b"\xff\0bytes"] {
             let (ended, envelope) = ended(1, Some("../up"), bytes);
             results.note(&ended, &envelope).unwrap();

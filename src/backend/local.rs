@@ -65,12 +65,16 @@ impl Backend for Local {
         process::adopt_orphans();
         let arrivals = self.watch_signals()?;
         let mut feed = LocalFeed { foreman, local: self, own_group: !shares_group, killed: false };
+        // Nobody reads them any more: whoever ends us while we answer must succeed.
+        let release = || Arrivals::release(&self.released());
         let orders = Orders::new(self.manners);
         let ended = match self.manners {
             Manners::Cancel => thread::scope(|scope| {
                 let watch = move || {
                     let ended = Watchdog::new(arrivals, orders, home, self.inherited)
                         .and_then(|mut watchdog| watchdog.run(&mut feed));
+                    // Here, since `meanwhile` may have much to write still.
+                    release();
                     ended.map(|()| feed.killed)
                 };
                 let named = thread::Builder::new().name("watchdog".to_owned());
@@ -86,11 +90,10 @@ impl Backend for Local {
                 let mut watchdog = Watchdog::new(arrivals, orders, home, self.inherited)?;
                 let ended = watchdog.run(&mut feed);
                 drop(watchdog);
+                release();
                 ended.map(|()| feed.killed)
             }
         };
-        // Nobody reads them any more: whoever ends us while we answer must succeed.
-        Arrivals::release(&self.released());
         if let (Ok(true) | Err(_), Some(terminal)) = (&ended, terminal) {
             terminal.restore();
         }
@@ -124,22 +127,21 @@ impl LocalFeed<'_> {
 
 impl Feed for LocalFeed<'_> {
     fn next(&mut self, now: Moment) -> Supply {
-        loop {
-            return match self.foreman.next(now) {
-                Next::Start(assignment) => {
-                    let tag = assignment.tag;
-                    match self.submission(*assignment) {
-                        Ok(submission) => Supply::Start(Box::new(submission)),
-                        Err(error) => {
-                            self.foreman.refused(tag, error, now);
-                            continue;
-                        }
+        match self.foreman.next(now) {
+            Next::Start(assignment) => {
+                let tag = assignment.tag;
+                match self.submission(*assignment) {
+                    Ok(submission) => Supply::Start(Box::new(submission)),
+                    Err(error) => {
+                        self.foreman.refused(tag, error, now);
+                        // A long list of such jobs must keep neither signals nor deadlines waiting.
+                        Supply::Nothing { until: Some(now) }
                     }
                 }
-                Next::Stop(cause) => Supply::Stop(cause),
-                Next::Wait { until } => Supply::Nothing { until },
-                Next::Over => Supply::Over,
-            };
+            }
+            Next::Stop(cause) => Supply::Stop(cause),
+            Next::Wait { until } => Supply::Nothing { until },
+            Next::Over => Supply::Over,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::batch::notices::Notices;
 use crate::batch::resume::{Decision, Earlier};
 use crate::batch::scheduler::{Reaction, Scheduler, Skip, Ticket};
 use crate::batch::tries::After;
-use crate::batch::work::{Work, verdict};
+use crate::batch::work::Work;
 use crate::error::{Error, Result};
 use crate::model::batch::{Entry, Notice, Verdict};
 use crate::model::envelope::{Details, ErrorBody, ErrorCode};
@@ -28,6 +28,8 @@ use crate::time::clock::{Moment, unix_time};
 
 /// The least pause between two attempts.
 const LEAST_PAUSE: Duration = Duration::from_micros(1);
+/// So many entries are taken before signals and deadlines are looked at again.
+const ENTRIES_AT_ONCE: usize = 256;
 
 /// What a batch is run by.
 pub struct Plan {
@@ -133,19 +135,24 @@ impl<'a> BatchForeman<'a> {
         })
     }
 
-    /// Takes entries from the source for as long as the scheduler has use for them.
-    fn take_entries(&mut self) {
-        while self.scheduler.wants_more() {
+    /// Takes entries from the source for as long as the scheduler has use for them. True where it is to be asked again at
+    /// once: entries that are left out, or skipped, must not keep signals and deadlines waiting.
+    fn take_entries(&mut self) -> bool {
+        for _ in 0..ENTRIES_AT_ONCE {
+            if !self.scheduler.wants_more() || self.notices.is_behind() {
+                return false;
+            }
             match self.feeder.next() {
                 Morsel::Entry(entry) => self.offer(entry),
-                Morsel::NotYet => return,
+                Morsel::NotYet => return false,
                 Morsel::End => {
                     let skipped = self.scheduler.no_more();
-                    return self.skip(skipped);
+                    self.skip(skipped);
                 }
-                Morsel::Wrong(error) => return self.fail(error),
+                Morsel::Wrong(error) => self.fail(error),
             }
         }
+        true
     }
 
     fn offer(&mut self, entry: Box<Entry>) {
@@ -204,7 +211,7 @@ impl<'a> BatchForeman<'a> {
         for seq in self.scheduler.paused() {
             let Some(mut work) = self.waiting.remove(&seq) else { continue };
             let outcome = work.last.take();
-            let verdict = outcome.as_ref().map_or(Verdict::Skipped, |outcome| verdict(outcome, work.tries.attempts()));
+            let verdict = work.tries.verdict(outcome.as_deref());
             let refusal = work.refusal.take();
             self.conclude(work, verdict, outcome.map(|outcome| *outcome), refusal);
             let skipped = self.scheduler.end(seq, verdict).skipped;
@@ -215,7 +222,10 @@ impl<'a> BatchForeman<'a> {
     /// Something is wrong with the batch itself: what runs may end, nothing else begins.
     fn fail(&mut self, error: Error) {
         self.ending.error.get_or_insert(error);
-        self.halt("the batch could not go on");
+        // What is being halted may fail again, job after job.
+        if !self.scheduler.is_halted() {
+            self.halt("the batch could not go on");
+        }
     }
 
     fn call_off(&mut self, cause: Cause, because: &str) {
@@ -235,7 +245,9 @@ impl<'a> BatchForeman<'a> {
         if let Some(journal) = &mut self.plan.journal
             && let Err(error) = journal.started(&work.entry, &work.job_id, attempt)
         {
-            work.refusal.get_or_insert_with(|| error.body());
+            if work.last.is_none() {
+                work.refusal.get_or_insert_with(|| error.body());
+            }
             self.waiting.insert(seq, work);
             self.scheduler.pause(seq);
             self.fail(error);
@@ -272,7 +284,7 @@ impl<'a> BatchForeman<'a> {
                 self.try_again(work, delay, now);
             }
             _ => {
-                let verdict = verdict(&outcome, work.tries.attempts());
+                let verdict = work.tries.verdict(Some(&outcome));
                 if verdict.is_success() {
                     self.median.note(outcome.elapsed);
                 }
@@ -394,13 +406,13 @@ impl Foreman for BatchForeman<'_> {
             self.scheduler.again(seq);
         }
         loop {
-            self.take_entries();
+            let more = self.take_entries();
             if self.scheduler.is_over() {
                 self.close_journal();
                 return Next::Over;
             }
             if !self.scheduler.has_next() {
-                return Next::Wait { until: self.wake_at(None) };
+                return Next::Wait { until: self.wake_at(more.then_some(now)) };
             }
             let outflow = (self.plan.outflow)();
             if (self.notices.is_behind() || outflow == Outflow::Full) && !self.running.is_empty() {

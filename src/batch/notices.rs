@@ -33,9 +33,10 @@ impl Backlog {
 
     /// Notes that an end of a job with so many bytes of output was written.
     pub fn written(&self, bytes: usize, waker: &Waker) {
-        let was_full = self.is_full();
-        self.ended.fetch_sub(1, Ordering::SeqCst);
-        self.bytes.fetch_sub(bytes, Ordering::SeqCst);
+        // From what stood there at that very moment: the foreman may fill it up between two looks, and sleep.
+        let ended = self.ended.fetch_sub(1, Ordering::SeqCst);
+        let held = self.bytes.fetch_sub(bytes, Ordering::SeqCst);
+        let was_full = ended >= ENDED_LIMIT || held >= BYTES_LIMIT;
         if was_full && !self.is_full() {
             waker.wake();
         }

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
+use crate::model::answer::error_code;
 use crate::model::attempt::{Attempt, rounded};
+use crate::model::batch::Verdict;
 use crate::model::envelope::ErrorCode;
 use crate::model::exit_code::{self, CANNOT_RUN, Exit, NOT_FOUND, RUNNER_FAILED};
 use crate::model::job::{Budget, Leftovers, Limits};
@@ -162,6 +164,20 @@ impl Tries {
             return After::Done;
         }
         self.next_delay(now).map_or(After::Done, |delay| self.again(delay))
+    }
+
+    /// What the job came to with this outcome of its last attempt. None: that could not be begun, or there was none.
+    pub fn verdict(&self, outcome: Option<&Outcome>) -> Verdict {
+        let Some(outcome) = outcome else {
+            return if self.attempts.is_empty() { Verdict::Skipped } else { Verdict::Failed };
+        };
+        match outcome.cause {
+            Some(Cause::Timeout { .. }) => Verdict::TimedOut,
+            Some(Cause::Cancelled { .. } | Cause::CalledOff) => Verdict::Cancelled,
+            None if error_code(outcome).is_some() => Verdict::Failed,
+            None if self.attempts.len() > 1 => Verdict::Flaky,
+            None => Verdict::Succeeded,
+        }
     }
 
     fn again(&mut self, delay: Duration) -> After {

@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::batch::tries::Tries;
-use crate::model::answer::error_code;
-use crate::model::attempt::Attempt;
 use crate::model::batch::{Ended, Entry, Verdict};
 use crate::model::envelope::ErrorBody;
-use crate::model::outcome::{Cause, Outcome};
+use crate::model::outcome::Outcome;
 use crate::model::quoting;
 use crate::time::clock::unix_time;
 
@@ -80,16 +78,5 @@ impl Work {
             ended_at: unix_time(),
             interrupted_before: self.interrupted_before,
         }
-    }
-}
-
-/// What the last attempt's outcome makes of the job.
-pub(super) fn verdict(outcome: &Outcome, attempts: &[Attempt]) -> Verdict {
-    match outcome.cause {
-        Some(Cause::Timeout { .. }) => Verdict::TimedOut,
-        Some(Cause::Cancelled { .. } | Cause::CalledOff) => Verdict::Cancelled,
-        None if error_code(outcome).is_some() => Verdict::Failed,
-        None if attempts.len() > 1 => Verdict::Flaky,
-        None => Verdict::Succeeded,
     }
 }

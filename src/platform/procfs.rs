@@ -107,19 +107,24 @@ pub fn stat(pid: i32) -> Option<Stat> {
 /// The processes below `root`, parents before children. A process that forks while we look may hide a child: whoever
 /// must find all of them looks again.
 pub fn descendants(root: i32) -> Vec<Stat> {
+    descendants_without(root, &|_| false)
+}
+
+/// The same without those that `leave_out` names, and without what is below them.
+fn descendants_without(root: i32, leave_out: &dyn Fn(&Stat) -> bool) -> Vec<Stat> {
     let mut found: Vec<Stat> = Vec::new();
     let mut seen = BTreeSet::new();
     let threads = stat(root).map_or(1, |stat| stat.threads);
     let mut pending = match children(root, threads) {
         Some(pids) => pids,
-        None => return descendants_by_scan(root),
+        None => return descendants_by_scan(root, leave_out),
     };
     pending.reverse();
     while let Some(pid) = pending.pop() {
         if !seen.insert(pid) {
             continue;
         }
-        if let Some(stat) = stat(pid) {
+        if let Some(stat) = stat(pid).filter(|stat| !leave_out(stat)) {
             let threads = stat.threads;
             found.push(stat);
             if let Some(mut pids) = children(pid, threads) {
@@ -160,10 +165,13 @@ fn numbers(list: &[u8]) -> impl Iterator<Item = i32> {
 }
 
 /// The slow way: every process of the machine, linked by parents.
-fn descendants_by_scan(root: i32) -> Vec<Stat> {
+fn descendants_by_scan(root: i32, leave_out: &dyn Fn(&Stat) -> bool) -> Vec<Stat> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let mut all: Vec<Stat> =
-        entries.flatten().filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?)).collect();
+    let mut all: Vec<Stat> = entries
+        .flatten()
+        .filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?))
+        .filter(|stat| !leave_out(stat))
+        .collect();
     let mut found: Vec<Stat> = Vec::new();
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
@@ -299,14 +307,26 @@ fn row(stat: &Stat, command: String) -> ProcessRow {
     }
 }
 
-/// Living processes that came to us as orphans, and theirs: younger than `since`, and not below an older child of ours.
+/// Living processes that came to us as orphans, and theirs: younger than `since`, and not below an older child of ours,
+/// nor below the guard of another job.
 pub fn orphans(since: u64) -> Vec<Stat> {
-    let mut found = descendants(super::process::own_pid());
-    let older: Vec<i32> = found.iter().filter(|stat| stat.start_time < since).map(|stat| stat.pid).collect();
-    found.retain(|stat| {
-        !stat.is_dead() && stat.start_time >= since && !older.iter().any(|pid| is_below(stat.pid, *pid))
-    });
+    let own = super::process::own_pid();
+    let mut found = descendants_without(own, &|stat| stat.start_time < since || is_guard_of(stat, own));
+    found.retain(|stat| !stat.is_dead());
     found
+}
+
+/// The name of a guard.
+pub(super) const GUARD: &str = "job-guard";
+
+/// A guard is a process of our program: one that a job named so is none.
+fn is_guard_of(stat: &Stat, runner: i32) -> bool {
+    stat.ppid == runner && stat.name == GUARD && program(stat.pid).is_some_and(|own| program(runner) == Some(own))
+}
+
+/// Which file a process executes: its device and inode.
+pub(super) fn program(pid: i32) -> Option<(u64, u64)> {
+    fs::metadata(format!("/proc/{pid}/exe")).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// Rows with their real user ids.

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::process;
-use super::procfs::{self, Identity, Stat};
+use super::procfs::{self, GUARD, Identity, Stat, program};
 use crate::model::outcome::ProcessRow;
 use crate::model::signal::Signal;
 
@@ -25,8 +25,6 @@ const LIMIT: Duration = Duration::from_secs(30);
 const QUIET_ROUNDS: u32 = 2;
 /// Guards end their jobs by themselves once their runner is dead. One that has not after so many looks is ended, too.
 const PATIENT_ROUNDS: u32 = 100;
-/// The name of a guard.
-const GUARD: &str = "job-guard";
 
 /// Which boot of this machine it is.
 pub fn boot_id() -> Option<String> {
@@ -119,7 +117,6 @@ fn processes() -> Vec<Stat> {
 
 /// A guard of ours is a process of runner's program below a runner. Where what is above it is none, that runner is dead.
 fn is_orphaned_guard(stat: &Stat) -> bool {
-    let program = |pid: i32| fs::metadata(format!("/proc/{pid}/exe")).ok().map(|file| (file.dev(), file.ino()));
     if stat.name != GUARD {
         return false;
     }
