@@ -10,6 +10,9 @@ use syscalls::{Errno, Sysno, syscall};
 
 use super::plan::{Plan, STEP_CHDIR, STEP_EXEC, STEP_INPUT, STEP_SPAWN};
 
+/// So many free numbers in a row are taken for the end of the open descriptors.
+const UNUSED_LIMIT: u32 = 1024;
+
 /// Where the leader begins: becomes the job's program. Still shares our memory, and holds the guard suspended.
 pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
     // SAFETY: as for the guard, which is suspended meanwhile.
@@ -47,6 +50,9 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
             }
         }
         if !plan.late_input.is_null() {
+            if plan.input_may_wait {
+                close_what_execve_closes();
+            }
             match syscall!(Sysno::openat, libc::AT_FDCWD, plan.late_input, libc::O_RDONLY, 0) {
                 Ok(0) => {}
                 Ok(opened) => {
@@ -64,6 +70,29 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
         let empty: u64 = 0;
         let _ = syscall!(Sysno::rt_sigprocmask, libc::SIG_SETMASK, &raw const empty, 0, 8);
         execute(plan)
+    }
+}
+
+/// Until execve(2) this process has copies of all that runner has open, other jobs' pipes among them: to wait with those
+/// would keep such pipes from ending.
+fn close_what_execve_closes() {
+    let mut unused: u32 = 0;
+    let mut descriptor: usize = 3;
+    // Numbers are given from the lowest on, so there is nothing behind many that are free.
+    while unused < UNUSED_LIMIT {
+        // SAFETY: what is closed here is used no more; the streams of the job have their places already.
+        unsafe {
+            match syscall!(Sysno::fcntl, descriptor, libc::F_GETFD) {
+                Ok(flags) => {
+                    unused = 0;
+                    if flags & libc::FD_CLOEXEC as usize != 0 {
+                        let _ = syscall!(Sysno::close, descriptor);
+                    }
+                }
+                Err(_) => unused = unused.wrapping_add(1),
+            }
+        }
+        descriptor = descriptor.wrapping_add(1);
     }
 }
 

@@ -122,6 +122,8 @@ pub(super) struct Plan {
     pub(super) cwd: *const c_char,
     /// Opened as descriptor 0, or null.
     pub(super) late_input: *const c_char,
+    /// To open it may take as long as it likes.
+    pub(super) input_may_wait: bool,
     /// What becomes descriptor 0, 1 and 2; -1 leaves it.
     pub(super) descriptors: [i32; 3],
 }

@@ -14,6 +14,7 @@ use super::board::Board;
 use super::cgroup::{Cgroup, Home};
 use super::clone::{CloneArgs, Stack, clone_process};
 use super::command::PreparedCommand;
+use super::descriptors;
 use super::guard;
 use super::limits;
 use super::plan::{self, Plan, Shared};
@@ -127,6 +128,7 @@ impl Tree {
             shell_argv: spec.command.shell_argv(),
             cwd: spec.command.cwd(),
             late_input: spec.late_input.as_ref().map_or(std::ptr::null(), |path| path.as_ptr()),
+            input_may_wait: spec.late_input.as_deref().is_some_and(|path| path != descriptors::NULL),
             descriptors: [raw(&spec.descriptors[0]), raw(&spec.descriptors[1]), raw(&spec.descriptors[2])],
         });
         let (guard_pid, handle) = start_guard(&mut plan, &guard_stack)?;
