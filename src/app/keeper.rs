@@ -146,7 +146,7 @@ impl Keeper<'_> {
     }
 
     /// Waits until everything is written, sums up, and says how to leave.
-    pub(super) fn finish(mut self, ending: Ending, run: Result<()>) -> Exit {
+    pub(super) fn finish(mut self, mut ending: Ending, run: Result<()>) -> Exit {
         let mut reader_gone = false;
         if let Some(deliverer) = self.deliverer.take() {
             let delivered = deliverer.finish(ending.cause.is_some());
@@ -161,11 +161,11 @@ impl Keeper<'_> {
         if let Err(error) = records.finish(&self.counts, elapsed) {
             self.trouble(error.to_string());
         }
-        let error = run.err().or(ending.error);
+        let error = run.err().or(ending.error.take());
         let broken_pipe = Some(Cause::Cancelled { signal: Signal::PIPE });
-        let silent = reader_gone && (ending.cause.is_none() || ending.cause == broken_pipe);
+        let silent = ending.cause == broken_pipe || (reader_gone && ending.cause.is_none());
         if !self.request.answer.quiet && !silent {
-            self.sum_up(&ending.cause, elapsed);
+            self.sum_up(&ending, elapsed);
         }
         for trouble in &self.troubles {
             answer::say(&format!("runner: {trouble}"));
@@ -186,14 +186,14 @@ impl Keeper<'_> {
         }
     }
 
-    fn sum_up(&self, cause: &Option<Cause>, elapsed: Duration) {
-        let stopped_because = match cause {
+    fn sum_up(&self, ending: &Ending, elapsed: Duration) {
+        let stopped_because = match ending.cause {
             Some(Cause::Timeout { .. }) => Some("its time was over".to_owned()),
             Some(Cause::Cancelled { signal }) => Some(format!("it was cancelled by SIG{signal}")),
             Some(Cause::CalledOff) => Some("a job failed".to_owned()),
-            None => None,
+            None => ending.halted_because.clone(),
         };
-        let unsuccessful = self.counts.unsuccessful() > 0 || cause.is_some();
+        let unsuccessful = self.counts.unsuccessful() > 0 || stopped_because.is_some();
         let journal = self.request.journal.as_ref().filter(|_| unsuccessful);
         let again = journal.map(|journal| {
             let path = String::from_utf8_lossy(&quoting::command_line(&[journal.path.clone().into()])).into_owned();

@@ -77,6 +77,8 @@ pub struct Beginning {
 pub struct Ending {
     /// Why it ended before its list did.
     pub cause: Option<Cause>,
+    /// Why no new jobs began, where that was for their failures.
+    pub halted_because: Option<String>,
     /// What was wrong with the list, the journal or the machine.
     pub error: Option<Error>,
 }
@@ -317,7 +319,10 @@ impl<'a> BatchForeman<'a> {
         self.skip(ending.skipped);
         match ending.reaction {
             Reaction::GoOn => {}
-            Reaction::Halt(because) => self.halt(&because),
+            Reaction::Halt(because) => {
+                self.halt(&because);
+                self.ending.halted_because = Some(because);
+            }
             Reaction::StopAll(because) => {
                 self.call_off(Cause::CalledOff, &because);
                 self.stop_due = Some(Cause::CalledOff);

@@ -10,6 +10,9 @@ use crate::model::outcome::Outcome;
 use crate::model::quoting;
 use crate::time::clock::unix_time;
 
+/// A command is called by so many of its characters.
+const TITLE_LIMIT: usize = 200;
+
 /// A job that is not over.
 pub(super) struct Work {
     pub(super) entry: Entry,
@@ -32,7 +35,7 @@ impl Work {
     pub(super) fn new(entry: Entry, interrupted_before: bool) -> Self {
         let tries = Tries::new(entry.job.retry.clone(), &entry.job.limits, entry.seq);
         let command = String::from_utf8_lossy(&quoting::command_line(&entry.job.command.argv())).into_owned();
-        let title = entry.job.name.clone().or_else(|| entry.id.clone()).unwrap_or_else(|| command.clone());
+        let title = entry.job.name.clone().or_else(|| entry.id.clone()).unwrap_or_else(|| shortened(&command));
         Self {
             title: title.into(),
             command,
@@ -49,7 +52,7 @@ impl Work {
     /// What it is called while it runs, where there is little room: what tells it from others comes first.
     pub(super) fn shown(&self) -> Arc<str> {
         match (&self.entry.job.name, &self.entry.id) {
-            (None, None) => format!("{}: {}", self.entry.label, self.command).into(),
+            (None, None) => format!("{}: {}", self.entry.label, self.title).into(),
             _ => Arc::clone(&self.title),
         }
     }
@@ -78,5 +81,12 @@ impl Work {
             ended_at: unix_time(),
             interrupted_before: self.interrupted_before,
         }
+    }
+}
+
+fn shortened(command: &str) -> String {
+    match command.char_indices().nth(TITLE_LIMIT) {
+        Some((end, _)) => format!("{}...", &command[..end]),
+        None => command.to_owned(),
     }
 }

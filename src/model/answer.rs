@@ -82,9 +82,9 @@ pub fn of_batch(cause: Cause, elapsed: Duration) -> Option<ErrorBody> {
             code: ErrorCode::Timeout,
             message: match reason {
                 TimeoutReason::ParentDeadline => {
-                    format!("The runner above this one allows the batch no more time than {} seconds", Seconds(limit))
+                    format!("The runner above this one allows the batch no more time than {}", in_seconds(limit))
                 }
-                _ => format!("The batch exceeded its total time of {} seconds", Seconds(limit)),
+                _ => format!("The batch exceeded its total time of {}", in_seconds(limit)),
             },
             details: Details {
                 timeout_seconds: Some(Seconds(limit)),
@@ -105,6 +105,11 @@ pub fn of_batch(cause: Cause, elapsed: Duration) -> Option<ErrorBody> {
         }),
         Cause::CalledOff => None,
     }
+}
+
+fn in_seconds(limit: Duration) -> String {
+    let unit = if limit == Duration::from_secs(1) { "second" } else { "seconds" };
+    format!("{} {unit}", Seconds(limit))
 }
 
 /// What kind of error the attempt ended in; none where it succeeded. The same as in its envelope.
@@ -228,23 +233,22 @@ fn operation_failed(failure: &OperationFailure, details: Details) -> ErrorBody {
 }
 
 fn timeout_message(outcome: &Outcome, reason: TimeoutReason, limit: Duration) -> String {
-    let limit = Seconds(limit);
-    let unit = if limit.0 == Duration::from_secs(1) { "second" } else { "seconds" };
+    let limit = in_seconds(limit);
     match reason {
         TimeoutReason::TotalBudget if outcome.between_attempts => {
-            format!("No time is left for another attempt: all together may take {limit} {unit}")
+            format!("No time is left for another attempt: all together may take {limit}")
         }
         TimeoutReason::ParentDeadline if outcome.between_attempts => {
-            format!("No time is left for another attempt: the runner above this one allows {limit} {unit}")
+            format!("No time is left for another attempt: the runner above this one allows {limit}")
         }
         TimeoutReason::Total if outcome.extensions.reached_maximum => {
-            format!("Operation exceeded timeout of {limit} {unit}, beyond which nothing may extend it")
+            format!("Operation exceeded timeout of {limit}, beyond which nothing may extend it")
         }
-        TimeoutReason::Total => format!("Operation exceeded timeout of {limit} {unit}"),
-        TimeoutReason::Idle => format!("Operation was idle for {limit} {unit}: no output and no CPU time"),
-        TimeoutReason::TotalBudget => format!("Operation exceeded the total time of {limit} {unit}"),
+        TimeoutReason::Total => format!("Operation exceeded timeout of {limit}"),
+        TimeoutReason::Idle => format!("Operation was idle for {limit}: no output and no CPU time"),
+        TimeoutReason::TotalBudget => format!("Operation exceeded the total time of {limit}"),
         TimeoutReason::ParentDeadline => {
-            format!("The runner above this one allows no more time than {limit} {unit}")
+            format!("The runner above this one allows no more time than {limit}")
         }
     }
 }

@@ -133,7 +133,7 @@ impl BatchSummary {
             text.push_str("failures:\n");
         }
         for failure in &self.failures {
-            let line = cut(&format!("  - {}: {}", failure.title, failure.headline), width);
+            let line = failure.line(width);
             let _ = writeln!(text, "{}", paint.bad(&line));
             for line in &failure.lines {
                 // A mark before each line, so that no reader of the log takes it for a command.
@@ -147,7 +147,7 @@ impl BatchSummary {
                 let _ = writeln!(text, "{title}");
             }
             for trouble in list {
-                let _ = writeln!(text, "{}", cut(&format!("  - {}: {}", trouble.title, trouble.headline), width));
+                let _ = writeln!(text, "{}", trouble.line(width));
             }
             write_more(text, count, list.len());
         }
@@ -161,11 +161,26 @@ impl BatchSummary {
     }
 }
 
+impl Trouble {
+    /// One line of at most so many columns. Rather than what went wrong the title is cut.
+    fn line(&self, width: usize) -> String {
+        let room = width.saturating_sub(console::measure_text_width(&self.headline) + MARKS).max(LEAST_TITLE);
+        cut(&format!("  - {}: {}", cut(&self.title, room), self.headline), width)
+    }
+}
+
+/// What stands around title and headline.
+const MARKS: usize = "  - : ".len();
+/// So much of a title always stands.
+const LEAST_TITLE: usize = 20;
+
 /// The headline of every job that was cancelled.
 const CANCELLED: &str = "CANCELLED";
 
 fn trouble(ended: &Ended, envelope: &Envelope) -> Trouble {
-    let cause = kept(&story::cause(ended, envelope));
+    // The title stands before it.
+    let cause = story::cause(ended, envelope);
+    let cause = kept(cause.strip_prefix(&format!("{} ", ended.title)).unwrap_or(&cause));
     let headline = match ended.verdict {
         Verdict::Cancelled => CANCELLED.to_owned(),
         Verdict::Skipped => cause,
