@@ -557,3 +557,49 @@ fn of_many_alike_troubles_some_are_told() {
     let told = done.stderr_text();
     assert_eq!(told.lines().filter(|line| line.contains("cannot write the report")).count(), 20, "{told}");
 }
+
+#[test]
+fn a_summary_says_why_no_new_jobs_began_and_what_went_wrong() {
+    let line = "true 'a command of so many words that no line of a summary has the room for all of it'; exit $0";
+    let done = batch("-j1 --fail-fast --each").job(["sh", "-c", line, ":::", "0", "7", "0"]).run();
+    done.assert_code(1);
+    let text = done.stderr_text();
+    assert!(text.contains("ended early"), "{text}");
+    assert!(text.contains("COMMAND_FAILED: exited with code 7"), "{text}");
+}
+
+#[test]
+fn lines_for_a_reader_that_left_end_the_batch_without_a_word() {
+    let mut run = batch("-j2 --line-buffer --each").job(["yes", ":::", "a", "b"]).start();
+    run.wait_for_stdout("a\n");
+    run.close_stdout();
+    let done = run.finish();
+    done.assert_code(141).assert_tree_dead().assert_silent();
+}
+
+/// `runner batch` behind a shell that sets a limit.
+#[expect(clippy::disallowed_methods, reason = "a test starts a shell")]
+fn under_limit(limit: &str, options: &str) -> support::Exec {
+    let mut command = std::process::Command::new("sh");
+    support::clean(&mut command);
+    let line = format!("{limit}; exec \"$RUN\" \"$@\"");
+    command.args(["-c", &line, "sh"]).env("RUN", env!("CARGO_BIN_EXE_runner"));
+    support::batch_with(command, options)
+}
+
+#[test]
+fn so_many_jobs_that_their_descriptors_cannot_fit_are_refused() {
+    let done = under_limit("ulimit -n 100", "-j 50 --each").job(["echo"]).input("1\n2\n").run();
+    done.assert_code(125);
+    assert_eq!(done.stdout_text(), "");
+    let error = done.answer()["error"].clone();
+    assert_eq!((&error["code"], &error["details"]["argument"]), (&json!("VALIDATION_ERROR"), &json!("--jobs")));
+}
+
+#[test]
+fn the_limit_on_descriptors_is_raised_for_us_and_not_for_the_jobs() {
+    let items: String = (0..40).map(|number| format!("{number}\n")).collect();
+    let done = under_limit("ulimit -Sn 64", "-j 40 --each").job(["sh", "-c", "ulimit -Sn"]).input(items).run();
+    done.assert_code(0);
+    assert_eq!(done.stdout_text(), "64\n".repeat(40));
+}

@@ -38,9 +38,6 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
             // Every signal is still blocked, SIGTTOU too.
             let _ = syscall!(Sysno::ioctl, plan.terminal, libc::TIOCSPGRP, &raw const group);
         }
-        if let Some(limit) = &plan.descriptor_limit {
-            let _ = syscall!(Sysno::prlimit64, 0, libc::RLIMIT_NOFILE, limit.as_ptr(), 0);
-        }
         for target in 0..3 {
             let source = plan.descriptors[target];
             if source >= 0
@@ -66,6 +63,10 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
             && let Err(errno) = syscall!(Sysno::chdir, plan.cwd)
         {
             fail(plan, STEP_CHDIR, errno);
+        }
+        // Last: until execve(2) this process has copies of all that runner has open, and may have to open one more.
+        if let Some(limit) = &plan.descriptor_limit {
+            let _ = syscall!(Sysno::prlimit64, 0, libc::RLIMIT_NOFILE, limit.as_ptr(), 0);
         }
         let empty: u64 = 0;
         let _ = syscall!(Sysno::rt_sigprocmask, libc::SIG_SETMASK, &raw const empty, 0, 8);

@@ -365,6 +365,11 @@ pub(crate) fn batch(options: &str) -> Exec {
     verb_with(runner(), "batch", options)
 }
 
+/// The same, with a command that is already set up.
+pub(crate) fn batch_with(command: Command, options: &str) -> Exec {
+    verb_with(command, "batch", options)
+}
+
 /// As `exec`, with a command that is already set up.
 pub(crate) fn exec_with(command: Command, options: &str) -> Exec {
     verb_with(command, "exec", options)
