@@ -25,7 +25,7 @@ use crate::batch::source::{self, EntryDefaults, Source};
 use crate::capture::lines::{LineSink, Lines};
 use crate::capture::stage::Stage;
 use crate::error::{Error, Result};
-use crate::model::batch::{Counts, Entry};
+use crate::model::batch::{Counts, Entry, Notice};
 use crate::model::exit_code::Exit;
 use crate::model::job::{Route, Streams};
 use crate::model::outcome::TimeoutReason;
@@ -88,7 +88,10 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     let results = request.results.as_deref().map(Results::open).transpose()?;
     let waker = Waker::new()?;
     let (notices, reader, backlog) = notices();
-    let display = BatchDisplay::open(&request.answer)?;
+    let mut display = BatchDisplay::open(&request.answer)?;
+    if let Some(jobs) = source.count() {
+        display.show(&Notice::Counted(jobs));
+    }
     let stage = display.stage();
     let deliverer = Deliverer::start(request.output, request.answer.json, stage, Some(waker.clone()))?;
     let lines = lines(&request, stage)?;

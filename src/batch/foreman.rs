@@ -105,6 +105,8 @@ pub struct BatchForeman<'a> {
     stop_due: Option<Cause>,
     held: Option<&'static str>,
     begun_at: Option<Moment>,
+    /// Entries that the list gave so far.
+    read: u64,
 }
 
 impl<'a> BatchForeman<'a> {
@@ -134,6 +136,7 @@ impl<'a> BatchForeman<'a> {
             stop_due: None,
             held: None,
             begun_at: None,
+            read: 0,
         })
     }
 
@@ -145,9 +148,14 @@ impl<'a> BatchForeman<'a> {
                 return false;
             }
             match self.feeder.next() {
-                Morsel::Entry(entry) => self.offer(entry),
+                Morsel::Entry(entry) => {
+                    self.read += 1;
+                    self.offer(entry);
+                }
                 Morsel::NotYet => return false,
                 Morsel::End => {
+                    // A list that is read as it comes is counted by now.
+                    self.notices.tell(Notice::Counted(self.read));
                     let skipped = self.scheduler.no_more();
                     self.skip(skipped);
                 }

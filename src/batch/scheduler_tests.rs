@@ -154,6 +154,16 @@ fn dependents_of_a_job_that_did_not_succeed_are_skipped_with_the_reason() {
 }
 
 #[test]
+fn what_needs_a_job_that_is_not_run_this_time_is_skipped() {
+    let mut scheduler = scheduler(9, [named(1, "b", &["a"]), named(2, "c", &["b"])]);
+    let skipped = scheduler.note_left_out("a");
+    assert_eq!(skips(&skipped), [(1, "needs 'a', which is not run this time"), (2, "needs 'b', which was skipped")]);
+    assert_eq!(skips(&scheduler.offer(named(3, "d", &["a"]))), [(3, "needs 'a', which is not run this time")]);
+    scheduler.no_more();
+    assert!(scheduler.is_over());
+}
+
+#[test]
 fn one_that_is_skipped_when_it_comes_takes_those_that_wait_for_it_along() {
     let mut scheduler = scheduler(9, [named(1, "a", &[]), named(2, "c", &["b"])]);
     assert_eq!(begin(&mut scheduler), [1]);
@@ -420,7 +430,7 @@ fn a_million_parked_jobs_are_no_burden() {
     // Each of these looks at none of those that are parked; else this would never end.
     for seq in PARKED + 1..PARKED + 100_000 {
         scheduler.pause(0);
-        assert!(scheduler.wants_more());
+        assert!(scheduler.wants_more() && !scheduler.has_next());
         scheduler.offer(ticket(seq));
         assert_eq!(scheduler.next(), Some(seq));
         succeed(&mut scheduler, seq);

@@ -191,7 +191,7 @@ pub enum ItemInput {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Workers {
     pub slots: usize,
-    /// No new job while the load of the machine is higher.
+    /// No new job while the load of the machine is this or more.
     pub max_load: Option<f64>,
     /// No new job while less memory is available, in bytes.
     pub min_free_memory: Option<u64>,

@@ -52,14 +52,14 @@ const LEVELS: [Level; 7] = [
 
 /// The lines for these jobs, each at most `width` columns. `tick` turns the spinners; it counts up with every frame.
 pub fn frame(rows: &[Row<'_>], width: usize, tick: u64, colour: bool) -> Vec<String> {
-    rows.iter().map(|row| line(row, NAME_WIDTH, width.max(1), tick, colour)).collect()
+    rows.iter().map(|row| line(row, NAME_WIDTH.min((width / 3).max(8)), width.max(1), tick, colour)).collect()
 }
 
 /// One job's line, whose name has at most so many columns.
 pub(super) fn line(row: &Row<'_>, name_width: usize, width: usize, tick: u64, colour: bool) -> String {
     let live = row.live;
     let name: String = row.name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let name = truncate_str(&name, name_width.min((width / 3).max(8)), "~").into_owned();
+    let name = truncate_str(&name, name_width, "~").into_owned();
     let mut chosen = (String::new(), 0);
     for level in &LEVELS {
         let text = facts(&name, live, level, colour);

@@ -8,7 +8,7 @@ use crate::render::bar::{self, Row, SPINNER};
 use crate::render::batch_progress::{Fact, FactKind, Standing};
 
 /// Jobs are often called by their commands, so their names may be longer than that of a single job.
-const NAME_WIDTH: usize = 40;
+const NAME_WIDTH: usize = 60;
 /// Of the screen, one line in so many stays with what the jobs write.
 const OUTPUT_SHARE: usize = 4;
 /// Widths of the gauge, the first that fits is taken.
@@ -25,7 +25,8 @@ pub fn rows_on_screen(height: usize, running: usize) -> usize {
 /// The lines for these rows, which are the first of all that run. `tick` turns the spinners.
 pub fn frame(rows: &[Row<'_>], standing: &Standing, width: usize, tick: u64, colour: bool) -> Vec<String> {
     let width = width.max(1);
-    let mut lines: Vec<String> = rows.iter().map(|row| bar::line(row, NAME_WIDTH, width, tick, colour)).collect();
+    let name_width = NAME_WIDTH.min((width / 2).max(8));
+    let mut lines: Vec<String> = rows.iter().map(|row| bar::line(row, name_width, width, tick, colour)).collect();
     let more = standing.running.saturating_sub(rows.len() as u64);
     // Without any row the last line tells how many run.
     if more > 0 && !rows.is_empty() {
