@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::model::batch::{Counts, Ended, Verdict};
 use crate::model::envelope::Envelope;
 use crate::render::Style;
+use crate::render::paint::Paint;
 use crate::render::records::story;
 
 const SLOWEST: usize = 5;
@@ -247,33 +248,6 @@ pub fn tally(counts: &Counts, elapsed: Duration) -> String {
     part(counts.skipped, "skipped", false);
     let before = if counts.resumed > 0 { format!(", {} done before", counts.resumed) } else { String::new() };
     format!("{jobs}: {}{before} in {}", parts.join(", "), story::lasting(elapsed))
-}
-
-/// Colours, or none.
-struct Paint {
-    on: bool,
-}
-
-impl Paint {
-    fn wrap(&self, code: &str, text: &str) -> String {
-        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    fn bad(&self, text: &str) -> String {
-        self.wrap("1;31", text)
-    }
-
-    fn warn(&self, text: &str) -> String {
-        self.wrap("1;33", text)
-    }
-
-    fn good(&self, text: &str) -> String {
-        self.wrap("1;32", text)
-    }
-
-    fn dim(&self, text: &str) -> String {
-        self.wrap("2", text)
-    }
 }
 
 #[cfg(test)]

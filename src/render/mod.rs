@@ -12,6 +12,7 @@ pub mod batch_summary;
 pub mod events;
 pub mod json;
 pub mod lines;
+mod paint;
 pub mod progress_lines;
 pub mod records;
 pub mod taskbar;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::model::attempt::Attempt;
 use crate::model::envelope::{Details, Envelope, ErrorCode, PartialResult};
 use crate::model::outcome::{Containment, ProcessRow};
+use crate::render::paint::Paint;
 use crate::render::{Format, Style};
 
 /// Rows of processes that a person wants to see.
@@ -162,32 +163,5 @@ fn write_rows(text: &mut String, title: &str, rows: &[ProcessRow]) {
     }
     if rows.len() > ROW_LIMIT {
         let _ = writeln!(text, "    and {} more", rows.len() - ROW_LIMIT);
-    }
-}
-
-/// Colours, or none.
-struct Paint {
-    on: bool,
-}
-
-impl Paint {
-    fn wrap(&self, code: &str, text: &str) -> String {
-        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    fn bad(&self, text: &str) -> String {
-        self.wrap("1;31", text)
-    }
-
-    fn warn(&self, text: &str) -> String {
-        self.wrap("1;33", text)
-    }
-
-    fn good(&self, text: &str) -> String {
-        self.wrap("32", text)
-    }
-
-    fn dim(&self, text: &str) -> String {
-        self.wrap("2", text)
     }
 }
