@@ -478,7 +478,7 @@ fn no_other_host_gets_to_see_what_was_meant_for_the_first() {
     let other = Server::start(|_, request| Reply::of_file(&file(), ETAG, request));
     let target = other.url("/elsewhere");
     let at = Broken::new(move |_, _| Reply::new(302, "").header("Location", &target));
-    let url = at.server.url("/file").replace("127", "user:p%40ss@127");
+    let url = at.server.url_with_user("user:p%40ss", "/file");
     let run = fetch(&url, &at.path()).args(["--header", "Cookie: secret", "--header", "X-Token: secret"]);
     let result = succeed(run, &at.path(), &file());
     assert_eq!(result["url"], at.server.url("/file"));
@@ -495,7 +495,7 @@ fn no_other_host_gets_to_see_what_was_meant_for_the_first() {
 fn secrets_are_in_no_message() {
     for status in [404, 503] {
         let at = Broken::new(move |_, _| Reply::new(status, "no"));
-        let url = at.server.url("/file").replace("127", "user:hidden@127");
+        let url = at.server.url_with_user("user:hidden", "/file");
         let run = fetch(&url, &at.path()).args(["--retries", "1", "--header", "Authorization: hidden"]).run();
         let text = run.assert_code(1).stdout_text() + &run.stderr_text();
         assert!(!text.contains("hidden") && text.contains("/file"), "{text}");
@@ -505,7 +505,7 @@ fn secrets_are_in_no_message() {
 #[test]
 fn secrets_are_not_in_the_list_of_processes() {
     let at = Broken::new(|_, request| Reply::of_file(&file(), ETAG, request).silent_after(1000));
-    let url = at.server.url("/file").replace("127", "user:hidden@127");
+    let url = at.server.url_with_user("user:hidden", "/file");
     let run = clean(op("--json -t 1s")).args(["fetch", &url, "--header", "X: hidden", "-o"]).arg(at.path()).run();
     let answer = run.assert_code(124).json();
     let command = answer["error"]["details"]["processes"][0]["command"].as_str().expect("a process");
@@ -534,7 +534,7 @@ fn proxies_are_used_and_exceptions_are_not() {
     let proxy = Server::start(|_, request| Reply::of_file(&file(), ETAG, request));
     let folder = folder();
     let path = folder.path().join("file");
-    let address = proxy.url("").replace("127", "user:word@127");
+    let address = proxy.url_with_user("user:word", "");
     let run = fetch("http://nowhere.invalid:81/x?y", &path).env("http_proxy", &address);
     succeed(run, &path, &file());
     let request = &proxy.requests()[0];

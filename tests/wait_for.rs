@@ -368,7 +368,7 @@ fn the_credentials_of_a_url_are_sent_and_not_shown() {
         Some("Basic dXNlcjpoaWRkZW4=") => Reply::new(200, ""),
         _ => Reply::new(401, ""),
     });
-    let url = server.url("/").replace("127", "user:hidden@127");
+    let url = server.url_with_user("user:hidden", "/");
     let run = wait_for("", [&url]).run();
     assert_eq!(run.assert_code(0).json()["data"]["result"]["targets"][0]["target"], server.url("/"));
     assert!(!(run.stdout_text() + &run.stderr_text()).contains("hidden"));

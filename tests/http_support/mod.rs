@@ -161,6 +161,11 @@ impl Server {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
+    /// The same with a name and a password, as they stand in a URL.
+    pub(crate) fn url_with_user(&self, user: &str, path: &str) -> String {
+        self.url(path).replacen("://", &format!("://{user}@"), 1)
+    }
+
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().expect("no thread panics with it").clone()
     }
