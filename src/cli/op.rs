@@ -75,11 +75,10 @@ pub(crate) fn read(matches: &ArgMatches, args: &[OsString]) -> std::result::Resu
     let entry = ops::by_name(name).ok_or_else(missing)?;
     Ok(match entry.parameters(parameters, job.place.cwd.as_deref())? {
         Ok(prepared) => {
-            let argv: Vec<OsString> = child::command_line(entry.name, &prepared.to_json());
             // Where an option's value is the same word, too much is hidden and never too little. The program and the
             // verb come before.
             let words_shown = 2 + args.iter().position(|word| word == name).map_or(0, |at| at + 1);
-            let command = Command::Operation { name: entry.name, argv };
+            let command = child::command(entry, prepared.to_json());
             Asked::Run(Box::new(OpOptions { job, command, words_shown }))
         }
         Err(error) => Asked::Refused(error, job.output.answer()),

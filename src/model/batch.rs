@@ -70,6 +70,30 @@ pub enum Priority {
     Low,
 }
 
+impl Priority {
+    /// The word that answers use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Critical => "CRITICAL",
+            Self::High => "HIGH",
+            Self::Normal => "NORMAL",
+            Self::Low => "LOW",
+        }
+    }
+
+    /// Every priority, the most urgent one first.
+    pub const ALL: [Self; 4] = [Self::Critical, Self::High, Self::Normal, Self::Low];
+}
+
+impl std::str::FromStr for Priority {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|priority| priority.word().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| format!("'{text}' is no priority: give critical, high, normal or low"))
+    }
+}
+
 /// What became of a job, in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

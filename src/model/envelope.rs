@@ -12,12 +12,14 @@ use crate::model::outcome::{Containment, Extensions, Leftover, ProcessRow, Progr
 use crate::model::quantity::Seconds;
 use crate::model::signal::Signal;
 
-/// One answer. `data` stands with success and pending, `error` with error, `metadata` always.
+/// One answer. `data` stands with success and pending, `error` with error, `metadata` always. What `data` is depends on the
+/// verb; of a job it is what its command gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Envelope {
+#[serde(bound(deserialize = "D: Deserialize<'de>"))]
+pub struct Envelope<D = CommandData> {
     pub status: Status,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<CommandData>,
+    pub data: Option<D>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorBody>,
     pub metadata: Metadata,

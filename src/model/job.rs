@@ -35,8 +35,8 @@ pub enum Command {
     Argv(Vec<OsString>),
     /// One line for a shell, run as `SHELL -c LINE`.
     Shell { shell: OsString, line: OsString },
-    /// A built-in operation, with the command line of the child that runs it.
-    Operation { name: &'static str, argv: Vec<OsString> },
+    /// A built-in operation with its parameters, and the command line of the child that runs it.
+    Operation { name: &'static str, parameters: serde_json::Value, argv: Vec<OsString> },
 }
 
 impl Command {

@@ -16,3 +16,6 @@ pub mod quoting;
 pub mod request;
 pub mod retry;
 pub mod signal;
+pub mod stored_job;
+pub mod task;
+pub mod task_request;

@@ -17,10 +17,11 @@ use crate::control::sender::Sender;
 use crate::error::{Error, Result};
 use crate::model::envelope::ErrorCode;
 use crate::model::exit_code::{self, Exit};
+use crate::model::job::Command;
 use crate::model::outcome::OperationFailure;
 use crate::model::signal::Signal;
 use crate::ops::context::{Cancel, Context, ScratchList};
-use crate::ops::{Failure, Prepared, by_name};
+use crate::ops::{Entry, Failure, Prepared, by_name};
 use crate::platform::process;
 use crate::platform::signals::{self, Arrivals};
 
@@ -39,8 +40,14 @@ const MESSAGE_LIMIT: usize = 1000;
 /// The orders to stop.
 const STOPS: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
 
+/// The command that runs this operation.
+pub fn command(entry: &Entry, parameters: Value) -> Command {
+    let argv = command_line(entry.name, &parameters);
+    Command::Operation { name: entry.name, parameters, argv }
+}
+
 /// The command line that runs this operation.
-pub fn command_line(name: &str, parameters: &Value) -> Vec<OsString> {
+fn command_line(name: &str, parameters: &Value) -> Vec<OsString> {
     // Its own name reads better in a list of processes; the link holds even where that file was replaced.
     let own = std::env::current_exe().ok().filter(|path| path.exists());
     let program = own.map_or_else(|| OsString::from("/proc/self/exe"), OsString::from);

@@ -189,5 +189,5 @@ fn operation(op: Value, params: Option<Value>) -> Read<Command> {
         }
     }
     // The parameters as they were given, so that the same list makes the same job in a later version, too.
-    Ok(Command::Operation { name: entry.name, argv: child::command_line(entry.name, &params) })
+    Ok(child::command(entry, params))
 }

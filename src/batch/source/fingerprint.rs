@@ -31,7 +31,7 @@ pub(super) fn of(job: &JobSpec, id: Option<&str>) -> Fingerprint {
             hasher.update(b"s");
             words(&mut hasher, [shell.as_bytes(), line.as_bytes()].into_iter());
         }
-        Command::Operation { name, argv } => {
+        Command::Operation { name, argv, .. } => {
             hasher.update(b"o");
             word(&mut hasher, name.as_bytes());
             words(&mut hasher, argv.iter().skip(WORDS_BEFORE_PARAMETERS).map(|word| word.as_bytes()));

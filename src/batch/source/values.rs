@@ -171,13 +171,7 @@ pub(super) fn stdin(field: &str, value: Value) -> Read<Stdin> {
 pub(super) fn priority(field: &str, value: &Value) -> Read<Priority> {
     let wanted = "critical, high, normal or low, as a text";
     let word = value.as_str().ok_or_else(|| wrong_kind(field, value, wanted))?;
-    match word.to_ascii_lowercase().as_str() {
-        "critical" => Ok(Priority::Critical),
-        "high" => Ok(Priority::High),
-        "normal" => Ok(Priority::Normal),
-        "low" => Ok(Priority::Low),
-        _ => Err(Wrong::new(field, format!("'{word}' is no priority"), format!("Give {field} {wanted}"))),
-    }
+    word.parse().map_err(|_| Wrong::new(field, format!("'{word}' is no priority"), format!("Give {field} {wanted}")))
 }
 
 /// The name of a job: a text, or a whole number.
