@@ -28,6 +28,12 @@ pub enum Error {
     /// Somebody else holds or did what may be held or done once only.
     #[error("{message}")]
     Conflict { message: String, remediation: String },
+    /// Something that was asked for does not exist.
+    #[error("{message}")]
+    Missing { message: String, remediation: String },
+    /// Something that we need is out of order just now.
+    #[error("{message}")]
+    Unavailable { message: String, remediation: String },
     /// The operating system refused something that we need.
     #[error("failed to {action}: {}", plain(source))]
     System { action: &'static str, source: io::Error },
@@ -58,6 +64,8 @@ impl Error {
             Self::CommandNotFound { .. } => ErrorCode::NotFound,
             Self::CannotRun { .. } => ErrorCode::AuthorizationDenied,
             Self::Conflict { .. } => ErrorCode::Conflict,
+            Self::Missing { .. } => ErrorCode::NotFound,
+            Self::Unavailable { .. } => ErrorCode::ServiceUnavailable,
             Self::Path { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => ErrorCode::NotFound,
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorCode::AuthorizationDenied,
@@ -87,7 +95,9 @@ impl Error {
             | Self::Path { remediation, .. }
             | Self::CommandNotFound { remediation, .. }
             | Self::CannotRun { remediation, .. }
-            | Self::Conflict { remediation, .. } => remediation.clone(),
+            | Self::Conflict { remediation, .. }
+            | Self::Missing { remediation, .. }
+            | Self::Unavailable { remediation, .. } => remediation.clone(),
             Self::System { source, .. } => match source.raw_os_error() {
                 Some(libc::EMFILE | libc::ENFILE) => {
                     "Raise the limit of open files (ulimit -n) and try again".to_owned()
@@ -111,7 +121,12 @@ impl Error {
                 details.os_error = Some(plain(source));
             }
             Self::System { source, .. } => details.os_error = Some(plain(source)),
-            Self::CommandNotFound { .. } | Self::CannotRun { .. } | Self::Conflict { .. } | Self::Internal(_) => {}
+            Self::CommandNotFound { .. }
+            | Self::CannotRun { .. }
+            | Self::Conflict { .. }
+            | Self::Missing { .. }
+            | Self::Unavailable { .. }
+            | Self::Internal(_) => {}
         }
         ErrorBody { code: self.kind(), message: self.to_string(), details, remediation: self.remediation() }
     }

@@ -14,7 +14,9 @@
 //! | `ops` | `model`, `time`, `platform`, `control`, `error` |
 //! | `supervise` | `model`, `time`, `platform`, `capture`, `control`, `error` |
 //! | `backend` | `model`, `time`, `platform`, `capture`, `control`, `supervise`, `error` |
+//! | `store` | `model`, `time`, `platform`, `error` |
 //! | `batch` | `model`, `time`, `platform`, `ops` (their parameters), `backend` (the trait), `error` |
+//! | `worker` | `model`, `time`, `platform`, `store`, `backend`, `batch` (its tries), `error` |
 //! | `render` | `model` |
 //! | `app` | everything above |
 //! | `cli` | `model`, `time`, `app`, `ops` (their parameters), `error` |
@@ -30,5 +32,6 @@ pub mod model;
 pub mod ops;
 pub mod platform;
 pub mod render;
+pub mod store;
 pub mod supervise;
 pub mod time;

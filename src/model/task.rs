@@ -87,7 +87,8 @@ pub enum Begin {
 }
 
 /// What is done once a task is over.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Notices {
     /// A line for a shell, which gets the envelope on its standard input.
     pub on_done: Option<String>,

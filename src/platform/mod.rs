@@ -31,6 +31,7 @@ pub mod pty;
 pub mod remains;
 pub mod room;
 pub mod signals;
+pub mod state_folder;
 mod strays;
 pub mod tree;
 pub mod tty;

@@ -58,8 +58,8 @@ pub fn hide_arguments(kept: usize) {
     unsafe { std::ptr::with_exposed_provenance_mut::<u8>(start + from).write_bytes(0, end - start - from) };
 }
 
-/// Pauses this thread. Only for the short waits of a repeated kill.
-pub(super) fn nap(duration: Duration) {
+/// Pauses this thread. Only for short waits: of a repeated kill, for a locked file.
+pub fn nap(duration: Duration) {
     let pause = Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) };
     let _ = rustix::thread::nanosleep(&pause);
 }

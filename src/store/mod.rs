@@ -1,0 +1,184 @@
+//! The queue's store: tasks, their answers and the history of jobs, in one SQLite file that several processes share.
+//!
+//! Verbs and the worker open it; each change is one transaction, on the disk when the call returns. Nothing here starts
+//! or ends a process. Logs are files beside it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::error::{Error, Result};
+use crate::platform::{process, state_folder};
+use crate::time::clock::unix_time;
+
+mod claim;
+mod cleaning;
+mod ending;
+mod live;
+mod lookup;
+mod orders;
+mod row;
+mod schema;
+mod stats;
+mod submission;
+mod trouble;
+
+pub use claim::{Claim, Claimed};
+pub use ending::{End, Lost};
+pub use live::Live;
+pub use lookup::Filter;
+pub use orders::{Cancelled, ExtensionOrder, GroupRecord, StopOrder, WorkerRecord};
+pub use row::{Row, Timing};
+pub use stats::Stats;
+pub use submission::{NewTask, Submitted};
+
+use trouble::store;
+
+/// The store's own file.
+const FILE: &str = "queue.db";
+/// The folder of the logs.
+const LOGS: &str = "logs";
+/// How long another process may keep the store locked.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two looks at a locked store.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    folder: PathBuf,
+}
+
+impl Store {
+    /// Opens the store in this folder, and makes what is missing: the folder, the file, the present version of it.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join(FILE);
+        if !path.exists() {
+            state_folder::make(folder)?;
+            state_folder::make(&folder.join(LOGS))?;
+            state_folder::make_file(&path)?;
+        }
+        let mut store = Self { connection: connect(&path)?, folder: folder.to_owned() };
+        if store.is_new()? {
+            store.set_journal_mode("WAL")?;
+        }
+        schema::migrate(&mut store.connection)?;
+        Ok(store)
+    }
+
+    /// The same, of a store that is there already. None: there is none, and so nothing in it.
+    pub fn open_existing(folder: &Path) -> Result<Option<Self>> {
+        if folder.join(FILE).exists() { Self::open(folder).map(Some) } else { Ok(None) }
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The files that change whenever the store does.
+    pub fn files(folder: &Path) -> [PathBuf; 2] {
+        [folder.join("queue.db-wal"), folder.join(FILE)]
+    }
+
+    /// Where every byte of a task's output is: both streams as they came, and stderr alone.
+    pub fn logs(folder: &Path, id: &str) -> [PathBuf; 2] {
+        let logs = folder.join(LOGS);
+        [logs.join(format!("{id}.log")), logs.join(format!("{id}.err"))]
+    }
+
+    /// What was written so far goes from the side file into the store's own. For whoever closes it last.
+    pub fn tidy(&self) {
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
+    /// True where SQLite finds nothing wrong with the file.
+    pub fn is_sound(&self) -> Result<bool> {
+        let word: String = self
+            .connection
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .map_err(store("check the store"))?;
+        Ok(word == "ok")
+    }
+
+    fn is_new(&self) -> Result<bool> {
+        let version: u32 =
+            self.connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(store("read the store"))?;
+        Ok(version == 0)
+    }
+
+    fn set_journal_mode(&self, mode: &str) -> Result<()> {
+        let set = self.connection.pragma_update_and_check(None, "journal_mode", mode, |row| row.get::<_, String>(0));
+        set.map(drop).map_err(store("open the store"))
+    }
+
+    /// One change, all of it or nothing.
+    fn change<T>(
+        &mut self,
+        action: &'static str,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(store(action))?;
+        let result = change(&transaction).map_err(store(action))?;
+        transaction.commit().map_err(store(action))?;
+        Ok(result)
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_handler(Some(wait_for_others))?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        Ok(connection)
+    };
+    open().map_err(store("open the store"))
+}
+
+/// Another process holds the store: looks again soon, for long enough.
+fn wait_for_others(looks: i32) -> bool {
+    process::nap(PAUSE);
+    Duration::from_millis(looks.unsigned_abs().into()) < PATIENCE
+}
+
+/// Milliseconds since the Unix epoch.
+fn now() -> i64 {
+    millis(unix_time())
+}
+
+/// For the store, which has no unsigned numbers.
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn of_millis(stored: i64) -> Duration {
+    Duration::from_millis(stored.max(0).unsigned_abs())
+}
+
+fn of_micros(stored: i64) -> Duration {
+    Duration::from_micros(stored.max(0).unsigned_abs())
+}
+
+/// No task has such an id, or several do.
+fn unknown(id: &str) -> Error {
+    Error::Missing {
+        message: format!("there is no task '{id}'"),
+        remediation: "'runner task list' shows the tasks that there are; finished ones may have been cleaned away"
+            .to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

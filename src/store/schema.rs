@@ -1,0 +1,43 @@
+//! The versions of the store, and how one becomes the next.
+//!
+//! A version is a file of statements that turns the one before into it, and its line in `MIGRATIONS`; what was released
+//! never changes. The version is SQLite's `user_version`.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::{Error, Result};
+use crate::store::trouble::store;
+
+/// From each version to the next, beginning with none.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+
+/// The version that this program writes.
+pub(super) const CURRENT: u32 = MIGRATIONS.len() as u32;
+
+/// Brings an older store to the present version, with all that it holds. A newer one is refused.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    if version(connection)? == CURRENT {
+        return Ok(());
+    }
+    // Somebody else may be doing the same: whoever comes second finds it done.
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(store("open the store"))?;
+    let found = version(&transaction)?;
+    let Some(steps) = MIGRATIONS.get(found as usize..) else { return Err(newer(found)) };
+    for step in steps {
+        transaction.execute_batch(step).map_err(store("bring the store to this version"))?;
+    }
+    transaction.pragma_update(None, "user_version", CURRENT).map_err(store("bring the store to this version"))?;
+    transaction.commit().map_err(store("bring the store to this version"))
+}
+
+fn version(connection: &Connection) -> Result<u32> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(store("read the store"))
+}
+
+fn newer(found: u32) -> Error {
+    Error::Conflict {
+        message: format!("the store is of version {found}, and this runner knows versions up to {CURRENT}"),
+        remediation: "Use the newer runner that wrote it, or another folder with RUNNER_STATE_DIR".to_owned(),
+    }
+}
