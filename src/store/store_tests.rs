@@ -1,3 +1,5 @@
+//! The store, seen from its callers: tasks in, claimed, ended, cleaned.
+
 use std::time::Duration;
 
 use super::{Cancelled, Claim, End, Filter, NewTask, Store};
