@@ -20,6 +20,7 @@ pub mod folder;
 mod guard;
 mod leader;
 pub mod limits;
+pub mod lock;
 pub mod machine;
 mod math;
 mod plan;
