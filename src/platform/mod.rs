@@ -16,6 +16,7 @@ pub mod descriptors;
 pub mod doorbell;
 pub mod file_copy;
 pub mod files;
+pub mod filesystem;
 pub mod folder;
 mod guard;
 mod leader;
