@@ -7,6 +7,7 @@
     reason = "system calls that no safe crate offers: clone3, wait4, signal handlers, raw descriptors"
 )]
 
+pub mod bell;
 pub mod board;
 pub mod cgroup;
 mod clone;
