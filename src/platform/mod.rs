@@ -14,6 +14,7 @@ mod clone;
 pub mod command;
 pub mod datagrams;
 pub mod descriptors;
+pub mod detach;
 pub mod doorbell;
 pub mod file_copy;
 pub mod files;
