@@ -48,10 +48,7 @@ pub fn command(entry: &Entry, parameters: Value) -> Command {
 
 /// The command line that runs this operation.
 fn command_line(name: &str, parameters: &Value) -> Vec<OsString> {
-    // Its own name reads better in a list of processes; the link holds even where that file was replaced.
-    let own = std::env::current_exe().ok().filter(|path| path.exists());
-    let program = own.map_or_else(|| OsString::from("/proc/self/exe"), OsString::from);
-    let mut line: Vec<OsString> = vec![program, VERB.into(), name.into()];
+    let mut line: Vec<OsString> = vec![process::own_program(), VERB.into(), name.into()];
     let text = parameters.to_string();
     let mut rest = text.as_str();
     while !rest.is_empty() {

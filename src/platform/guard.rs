@@ -346,7 +346,7 @@ fn close_all_but(mut kept: [i32; 5]) {
     close_range(0, upper, flags);
 }
 
-fn close_range(from: usize, to: usize, flags: usize) {
+pub(super) fn close_range(from: usize, to: usize, flags: usize) {
     if from > to {
         return;
     }

@@ -133,7 +133,7 @@ fn fail(plan: &mut Plan, step: u32, errno: Errno) -> ! {
     exit(127)
 }
 
-fn default_disposition(signal: i32) {
+pub(super) fn default_disposition(signal: i32) {
     // The kernel's own structure: handler, flags, restorer, mask; all zero is SIG_DFL on every architecture.
     let action = [0_u64; 4];
     // SAFETY: the kernel reads at most the structure.

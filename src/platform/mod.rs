@@ -7,19 +7,23 @@
     reason = "system calls that no safe crate offers: clone3, wait4, signal handlers, raw descriptors"
 )]
 
+pub mod bell;
 pub mod board;
 pub mod cgroup;
 mod clone;
 pub mod command;
 pub mod datagrams;
 pub mod descriptors;
+pub mod detach;
 pub mod doorbell;
 pub mod file_copy;
 pub mod files;
+pub mod filesystem;
 pub mod folder;
 mod guard;
 mod leader;
 pub mod limits;
+pub mod lock;
 pub mod machine;
 mod math;
 mod plan;

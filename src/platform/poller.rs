@@ -116,6 +116,38 @@ pub fn await_any_readable(descriptors: &[BorrowedFd<'_>], limit: Duration) {
     let _ = rustix::event::poll(&mut polled, Some(&timeout));
 }
 
+/// An instant of the monotonic clock, for waits that are made of several.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Until(Option<Duration>);
+
+impl Until {
+    /// In so long; without a limit, never.
+    pub(super) fn after(limit: Option<Duration>) -> Self {
+        Self(limit.map(|limit| monotonic().saturating_add(limit)))
+    }
+
+    /// How long that still is.
+    pub(super) fn rest(self) -> Option<Duration> {
+        self.0.map(|instant| instant.saturating_sub(monotonic()))
+    }
+}
+
+/// Waits until the descriptor is readable, or at its end. False: the instant has come before.
+pub(super) fn await_until(descriptor: BorrowedFd<'_>, until: Until) -> Result<bool> {
+    loop {
+        let timeout = until.rest().map(timespec);
+        match rustix::event::poll(&mut [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)], timeout.as_ref()) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(Error::system("wait for a descriptor")(errno)),
+        }
+    }
+}
+
+fn monotonic() -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::Monotonic)).unwrap_or_default()
+}
+
 fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
@@ -128,12 +160,12 @@ mod tests {
     use std::os::fd::AsFd;
     use std::time::Duration;
 
-    use super::{Interest, Poller};
+    use super::{Interest, Poller, monotonic};
     use crate::platform::doorbell::Doorbell;
 
     #[test]
     fn an_instant_never_comes_early_and_a_bell_is_told_by_its_key() {
-        let now = || Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::Monotonic)).unwrap();
+        let now = monotonic;
         let (mut poller, bell) = (Poller::new().unwrap(), Doorbell::new().unwrap());
         poller.add(bell.as_fd(), 7, Interest::Readable).unwrap();
         let mut ready = Vec::new();

@@ -1,5 +1,6 @@
 //! Single processes: their handles, and signals that can never reach a stranger who got the same pid.
 
+use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
@@ -21,6 +22,13 @@ pub fn own_pid() -> i32 {
 /// Our own identity, for those below us who ask whether we still live.
 pub fn own_identity() -> Option<Identity> {
     procfs::stat(own_pid()).map(|stat| stat.identity())
+}
+
+/// The program that we are, to be run once more. Its own name reads better in a list of processes; the link holds even
+/// where that file was removed.
+pub fn own_program() -> OsString {
+    let own = std::env::current_exe().ok().filter(|path| path.exists());
+    own.map_or_else(|| OsString::from("/proc/self/exe"), OsString::from)
 }
 
 /// True where this very process is still our ancestor.
