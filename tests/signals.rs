@@ -384,3 +384,20 @@ fn runner_that_was_stopped_from_outside_and_continued_goes_on() {
     scratch.write("go", "");
     assert_eq!(runner.ended().code(), Some(5));
 }
+
+/// What a process gets while it stands still is handed to it all at once.
+#[test]
+fn signals_that_come_together_are_all_heard() {
+    let (scratch, mut leash) = job(MEEK);
+    let runner = exec(&scratch, &[], &Setup::default());
+    leash.held_by(3);
+    runner.signal(libc::SIGSTOP);
+    until("runner stands still", || state(runner.pid()) == Some('T'));
+    for signal in [libc::SIGUSR1, libc::SIGWINCH, libc::SIGCHLD, libc::SIGURG, libc::SIGTERM, libc::SIGCONT] {
+        runner.signal(signal);
+    }
+    let ended = runner.ended();
+    leash.freed();
+    assert_eq!(ended.code(), Some(143), "{}", ended.status);
+    assert_eq!(ended.answer()["error"]["code"], "CANCELLED");
+}

@@ -170,6 +170,9 @@ fn catch(signal: Signal) -> Result<()> {
         let mut before: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = note as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+        // One at a time: of signals that come together each would take a frame of its own on the stack for handlers, and
+        // that holds two or three where the registers are large. See signal(7) and sigaltstack(2).
+        libc::sigfillset(&raw mut action.sa_mask);
         let result = libc::sigaction(signal.number(), &raw const action, &raw mut before);
         if ![libc::SIG_DFL, libc::SIG_IGN].contains(&before.sa_sigaction) && before.sa_flags & libc::SA_SIGINFO == 0 {
             EARLIER[signal.number() as usize].store(before.sa_sigaction, Ordering::Release);
