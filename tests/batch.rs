@@ -291,6 +291,8 @@ on_both_rungs! {
         let done = batch("-j2 --total-timeout 0.5 --grace 0.2 --each").rung(rung).job(["sleep", "30"]).input(items);
         let done = done.run();
         done.assert_code(124).assert_tree_dead().assert_took_between(seconds(0.5), SOON);
+        // There is no journal to go on with.
+        assert!(done.stderr_text().contains("with --journal, --resume could go on"), "{}", done.stderr_text());
     }
 
     fn an_interrupt_ends_all(rung) {

@@ -210,7 +210,7 @@ impl Keeper<'_> {
     fn explain(&self, cause: &Option<Cause>, error: Option<&Error>, elapsed: Duration) {
         let body = match (error, cause) {
             (Some(error), _) => error.body(),
-            (None, Some(cause)) => match of_batch(*cause, elapsed) {
+            (None, Some(cause)) => match of_batch(*cause, elapsed, self.request.journal.is_some()) {
                 Some(body) => body,
                 None => return,
             },

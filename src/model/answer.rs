@@ -74,8 +74,8 @@ pub fn of_error(mut error: ErrorBody, request: &RequestInfo) -> Envelope {
     Envelope { status: Status::Error, data: None, error: Some(error), metadata: metadata(request) }
 }
 
-/// What kept a batch from coming to its end; none where it was its own doing.
-pub fn of_batch(cause: Cause, elapsed: Duration) -> Option<ErrorBody> {
+/// What kept a batch from coming to its end; none where it was its own doing. `journalled`: another run can go on with it.
+pub fn of_batch(cause: Cause, elapsed: Duration, journalled: bool) -> Option<ErrorBody> {
     let elapsed_seconds = Some((elapsed.as_secs_f64() * 1e3).round() / 1e3);
     match cause {
         Cause::Timeout { reason, limit } => Some(ErrorBody {
@@ -94,14 +94,18 @@ pub fn of_batch(cause: Cause, elapsed: Duration) -> Option<ErrorBody> {
             },
             remediation: match reason {
                 TimeoutReason::ParentDeadline => "Increase the timeout of the runner above this one".to_owned(),
-                _ => "Increase --total-timeout, or go on with what is left by --resume".to_owned(),
+                _ if journalled => "Increase --total-timeout, or go on with what is left by --resume".to_owned(),
+                _ => "Increase --total-timeout; with --journal, --resume could go on with what is left".to_owned(),
             },
         }),
         Cause::Cancelled { signal } => Some(ErrorBody {
             code: ErrorCode::Cancelled,
             message: format!("The batch was cancelled by SIG{signal}"),
             details: Details { signal: Some(signal), elapsed_seconds, ..Details::default() },
-            remediation: "Run it again, or go on with what is left by --resume".to_owned(),
+            remediation: match journalled {
+                true => "Run it again, or go on with what is left by --resume".to_owned(),
+                false => "Run it again; with --journal, --resume could go on with what is left".to_owned(),
+            },
         }),
         Cause::CalledOff => None,
     }
