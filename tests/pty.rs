@@ -629,17 +629,20 @@ fn a_full_screen_program_tidies_the_screen_before_ctrl_z_stops_it() {
     if !has("less") {
         return;
     }
-    let scratch = Scratch::new();
+    let (scratch, _leash) = job("echo $$ >pid; exec less text");
     scratch.write("text", &(1..100).map(|line| format!("row {line}\n")).collect::<String>());
     let mut terminal = desk(&scratch);
-    let typed = format!("ready> {BAR} -- less text");
-    terminal.line(&format!("{BAR} -- less text"));
+    let typed = format!("ready> {BAR} -- sh job.sh");
+    terminal.line(&format!("{BAR} -- sh job.sh"));
     // Its prompt in the last row is what it draws last.
     terminal.picture_when("it has the screen", |now| {
         now.alternate
             && now.rows.first().is_some_and(|row| row == "row 1")
             && now.rows.last().is_some_and(|row| row.starts_with("text"))
     });
+    // less notes a stop that comes between its prompt and its read, and heeds it with the next key only.
+    let less = scratch.pid("pid");
+    until("it waits for a key", || state(less) == Some('S'));
     terminal.send(b"\x1a");
     let picture = terminal.picture_when("the shell has it back", |now| {
         !now.alternate && now.rows.last().is_some_and(|row| row == "ready>")
