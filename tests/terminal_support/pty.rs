@@ -20,7 +20,7 @@ use vt100::{Color, Parser};
 
 use super::picture::{self, Picture};
 use super::process::{Setup, children, group, shell_code, stream, wait_readable};
-use super::{LIMIT, Scratch, search_path};
+use super::{LIMIT, Scratch, search_path, until};
 
 /// What the shell shows when it waits for a line. No line that is typed contains it.
 const PROMPT: &str = "ready> ";
@@ -240,9 +240,20 @@ impl Terminal {
         Picture::of(&self.screen.drawn().parser)
     }
 
-    /// The colour in which a text stands on the screen now.
-    pub(crate) fn colour_of(&self, text: &str) -> Option<Color> {
-        picture::colour_of(&self.screen.drawn().parser, text)
+    /// Waits until a text was on the screen in this colour, be it for a moment that is over. The terminal has the size
+    /// that it began with.
+    #[track_caller]
+    pub(crate) fn was_coloured(&self, text: &str, colour: Color) {
+        let (mut parser, mut seen) = (Parser::new(24, 80, 0), 0);
+        until(&format!("{text:?} is shown in {colour:?}"), || {
+            let bytes = self.bytes();
+            let mut steps = bytes[seen..].split_inclusive(|byte| *byte == b'\x1b');
+            seen = bytes.len();
+            steps.any(|step| {
+                parser.process(step);
+                picture::colour_of(&parser, text) == Some(colour)
+            })
+        });
     }
 
     /// Waits until the screen looks as wanted, and gives what it looks like then.
