@@ -20,6 +20,8 @@ use crate::time::clock::Clock;
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long an HTTP answer or a shell line may take, unless the interval is longer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// How much later than a shell line that a signal ended the order to stop may be heard.
+const ORDER_TO_STOP: Duration = Duration::from_millis(250);
 /// How much of a body is looked at.
 #[cfg(feature = "fetch")]
 const BODY_LIMIT: u64 = 1 << 20;
@@ -123,7 +125,13 @@ impl Probe {
                 _ => Ok(()),
             },
             Kind::Line(line) => match probe::shell_line(line, self.answer_limit, watch.stop.as_fd()) {
-                Ok(end) => line_result(end, self.answer_limit),
+                Ok(end) => {
+                    if matches!(end, LineEnd::Signal(_)) {
+                        // Most likely the signal that ends this operation, which reaches its processes in any order.
+                        watch.pause(ORDER_TO_STOP);
+                    }
+                    line_result(end, self.answer_limit)
+                }
                 // Without a shell no line can ever succeed; with too many processes, one may later.
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
                     return Finding::Never(format!("cannot run the shell: {}", reason(&error)));

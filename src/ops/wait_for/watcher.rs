@@ -88,7 +88,7 @@ impl Watch {
     }
 
     /// Waits until the next attempt is due, or until there is to be none.
-    fn pause(&self, duration: Duration) {
+    pub(super) fn pause(&self, duration: Duration) {
         let until = self.clock.now() + duration;
         loop {
             let left = until - self.clock.now();
