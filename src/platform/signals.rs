@@ -212,8 +212,10 @@ impl Arrivals {
         self.doorbell
     }
 
-    /// Waits until one is there, or for so long.
+    /// Waits until one is there, or for so long. One that was given to a thread that has not woken up yet is taken by this
+    /// thread: when its mask changes, the kernel looks again at what is pending for the process.
     pub fn await_next(&self, limit: Duration) {
+        with_all_blocked(|| ());
         self.doorbell.await_ring(limit);
     }
 
