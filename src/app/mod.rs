@@ -24,5 +24,8 @@ pub mod records;
 pub mod results;
 pub mod schema;
 mod single;
+pub mod state;
 mod streams;
+pub mod task;
 pub mod timeout;
+pub mod worker;

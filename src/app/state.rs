@@ -1,0 +1,27 @@
+//! Where runner keeps what outlives a command: the queue's store, its logs, the history of jobs.
+//!
+//! `RUNNER_STATE_DIR`, or the user's state folder of the XDG specification. It is made when it is first needed.
+
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+
+use crate::error::{Error, Result};
+
+/// Names another folder.
+pub const STATE_DIR: &str = "RUNNER_STATE_DIR";
+
+/// The folder, as an absolute path. It need not exist.
+pub fn folder() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os(STATE_DIR).filter(|named| !named.is_empty()) {
+        let help = "Name an existing folder, or one that can be made, by RUNNER_STATE_DIR";
+        return std::path::absolute(&named).map_err(Error::path("find", PathBuf::from(named), help));
+    }
+    let base = etcetera::base_strategy::Xdg::new().ok();
+    let state = base.and_then(|base| base.state_dir());
+    state.map(|state| state.join("runner")).ok_or_else(|| Error::Invalid {
+        argument: Some(STATE_DIR.to_owned()),
+        message: "there is no home, and so no folder for the queue and the history".to_owned(),
+        remediation: "Set HOME, or name a folder by RUNNER_STATE_DIR".to_owned(),
+    })
+}
