@@ -77,6 +77,7 @@ fn a_hundred_megabytes_are_kept_in_constant_memory() {
         job_id: "01900000-0000-7000-8000-000000000000".to_owned(),
         stage: None,
         lines: None,
+        record: None,
         pulse: None,
         env: std::env::vars_os().collect(),
     };

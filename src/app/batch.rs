@@ -213,6 +213,7 @@ fn prepare(
             lines: lines
                 .as_ref()
                 .map(|sink| Lines { sink: Arc::clone(sink), label: tag.then(|| entry.label.as_str().into()) }),
+            record: None,
             pulse: Some(pulse),
             env,
         }

@@ -79,7 +79,18 @@ fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
         }
         let env = environment::for_job(&spec.surroundings, &job_id, attempt, limits.wall().map(|(wall, _)| wall));
         let (spec, job_id) = (JobSpec { limits, ..spec.clone() }, job_id.clone());
-        Ok(Assignment { tag: 0, spec, streams, job_id, attempt, stage: stage.clone(), lines: None, pulse, env })
+        Ok(Assignment {
+            tag: 0,
+            spec,
+            streams,
+            job_id,
+            attempt,
+            stage: stage.clone(),
+            lines: None,
+            record: None,
+            pulse,
+            env,
+        })
     };
     let mut ended = Ended::default();
     let (sender, mut events) = queue();

@@ -80,6 +80,7 @@ fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inh
             attempt,
             stage: None,
             lines: None,
+            record: None,
             pulse: None,
             env,
         })

@@ -117,11 +117,11 @@ impl LocalFeed<'_> {
         let tree = tree_spec(&mut assignment, self.own_group, self.local.manners)?;
         // Last, since it empties a file: an error must not cost anybody an older log.
         let log_help = "Check --log: its folder must exist and be writable";
-        let Assignment { tag, spec, streams, stage, lines, pulse, attempt, .. } = assignment;
+        let Assignment { tag, spec, streams, stage, lines, record, pulse, attempt, .. } = assignment;
         // It holds all attempts, one after the other.
         let open = if attempt > 1 { descriptors::more_output } else { descriptors::output };
         let log = spec.log.as_deref().map(|path| open(path, log_help)).transpose()?;
-        Ok(Submission { tag, spec, streams, tree, log, inlet, stage, lines, pulse })
+        Ok(Submission { tag, spec, streams, tree, log, inlet, stage, lines, record, pulse })
     }
 }
 
@@ -140,6 +140,8 @@ impl Feed for LocalFeed<'_> {
                 }
             }
             Next::Stop(cause) => Supply::Stop(cause),
+            Next::StopJob { tag, cause } => Supply::StopJob { tag, cause },
+            Next::MoveDeadline { tag, order, by } => Supply::MoveDeadline { tag, order, by },
             Next::Wait { until } => Supply::Nothing { until },
             Next::Over => Supply::Over,
         }

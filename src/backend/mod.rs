@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::lines::Lines;
+use crate::capture::output_log::OutputRecorder;
 use crate::capture::stage::Stage;
 use crate::error::{Error, Result};
 use crate::model::event::Event;
@@ -34,6 +35,8 @@ pub struct Assignment {
     pub lines: Option<Lines>,
     /// How often the foreman hears that time passed. None: never.
     pub pulse: Option<Duration>,
+    /// Where every byte of its output is kept, for whoever looks later.
+    pub record: Option<Arc<OutputRecorder>>,
     /// The job's whole environment, but for what the place itself adds.
     pub env: Vec<(std::ffi::OsString, std::ffi::OsString)>,
 }
@@ -79,6 +82,11 @@ pub enum Next {
     Start(Box<Assignment>),
     /// Stop the jobs that run, for this cause.
     Stop(Cause),
+    /// Stop the job of this tag, where it runs.
+    StopJob { tag: u64, cause: Cause },
+    /// Move the deadline of the job of this tag. It answers by `DeadlineMoved` with the number of the order, unless it
+    /// does not run any more.
+    MoveDeadline { tag: u64, order: i64, by: Duration },
     /// Nothing now. It is asked again by then at the latest.
     Wait { until: Option<Moment> },
     /// No more jobs, unless one that runs brings it about.

@@ -6,6 +6,7 @@ mod line_writer;
 pub mod lines;
 pub mod osc;
 pub mod outlet;
+pub mod output_log;
 pub mod pump;
 mod rendition;
 pub mod screen;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::capture::osc::OscScanner;
 use crate::capture::outlet::Outlet;
+use crate::capture::output_log::{OutputRecorder, Stream};
 use crate::capture::spool::Keeper;
 use crate::capture::window::Window;
 use crate::model::outcome::{Progress, StreamRecord};
@@ -52,6 +53,8 @@ pub struct Pump {
     window: Window,
     /// Where every byte is to be kept.
     keeper: Option<Keeper>,
+    /// Where every byte goes for whoever looks later.
+    record: Option<(Arc<OutputRecorder>, Stream)>,
     reader: Option<Outlet>,
     log: Option<Outlet>,
     doorbell: Arc<Doorbell>,
@@ -81,6 +84,7 @@ impl Pump {
             progress: None,
             window: Window::new(limit),
             keeper: None,
+            record: None,
             reader,
             log,
             doorbell,
@@ -107,6 +111,11 @@ impl Pump {
     /// Keeps every byte. Not together with a reader.
     pub fn keep_all(&mut self) {
         self.keeper = Some(Keeper::new(files::temporary));
+    }
+
+    /// Writes every byte to a record as well, as it comes.
+    pub fn record_in(&mut self, record: Arc<OutputRecorder>, stream: Stream) {
+        self.record = Some((record, stream));
     }
 
     pub fn is_terminal(&self) -> bool {
@@ -329,6 +338,11 @@ impl Pump {
         }
         if let Some(log) = &mut self.log {
             log.put(bytes);
+        }
+        if let Some((record, stream)) = &self.record
+            && let Some(trouble) = record.write(*stream, bytes)
+        {
+            self.trouble.get_or_insert(trouble);
         }
         self.count(length);
     }

@@ -27,6 +27,8 @@ pub enum Event {
     PartialReported(Value),
     /// The job asked for more time and got it. `timeout` is the wall time that holds now; `capped`: not all of it.
     DeadlineExtended { timeout: Duration, capped: bool },
+    /// Whoever gave the job asked to move its deadline. `wall` is the wall time that holds now; none: it stays.
+    DeadlineMoved { order: i64, wall: Option<Duration> },
     /// The job asked for more time and did not get it.
     ExtensionRefused { reason: &'static str },
     /// The job said that it is stopping.

@@ -97,6 +97,11 @@ impl Limits {
         })
     }
 
+    /// What nobody may move the wall time beyond. None: there is no such bound.
+    pub fn bound(&self) -> Option<(Duration, TimeoutReason)> {
+        self.no_more_than(self.max_timeout)
+    }
+
     /// The attempt's own time, or what others leave of it. Where several are equal, the one nearest to it is named.
     fn no_more_than(&self, own: Option<Duration>) -> Option<(Duration, TimeoutReason)> {
         let own = own.map(|own| (own, TimeoutReason::Total));

@@ -27,3 +27,10 @@ pub fn make_file(path: &Path) -> Result<()> {
 pub fn append(path: &Path) -> Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(Error::path("open", path, HELP))
 }
+
+/// Opens a file to write anywhere in it, what it holds kept. It is made where it is missing.
+pub fn write(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map_err(Error::path("open", path, HELP))
+}

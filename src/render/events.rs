@@ -22,6 +22,8 @@ pub fn record(event: &Event, timestamp: &str, job_id: &str, name: Option<&str>) 
         Event::ProgressReported(fraction) => EventKind::Progress { fraction: *fraction },
         Event::StatusReported(message) => EventKind::Status { message: message.clone() },
         Event::PartialReported(value) => EventKind::Partial { value: value.clone() },
+        // The answer to whoever gave the job; `DeadlineExtended` has told of it.
+        Event::DeadlineMoved { .. } => return None,
         Event::DeadlineExtended { timeout, capped } => {
             EventKind::Extended { timeout_seconds: milliseconds(*timeout), capped: *capped }
         }

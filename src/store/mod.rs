@@ -84,10 +84,10 @@ impl Store {
         [folder.join("queue.db-wal"), folder.join(FILE)]
     }
 
-    /// Where every byte of a task's output is: both streams as they came, and stderr alone.
+    /// Where every byte of a task's output is, and what tells its streams apart.
     pub fn logs(folder: &Path, id: &str) -> [PathBuf; 2] {
         let logs = folder.join(LOGS);
-        [logs.join(format!("{id}.log")), logs.join(format!("{id}.err"))]
+        [logs.join(format!("{id}.log")), logs.join(format!("{id}.idx"))]
     }
 
     /// What was written so far goes from the side file into the store's own. For whoever closes it last.

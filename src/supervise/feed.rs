@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::lines::Lines;
+use crate::capture::output_log::OutputRecorder;
 use crate::capture::stage::Stage;
 use crate::control::inlet::Inlet;
 use crate::error::Error;
@@ -59,6 +60,8 @@ pub struct Submission {
     pub stage: Option<Arc<Stage>>,
     /// Where its lines go, for a route that writes lines. Jobs that come in numbers have it in any case.
     pub lines: Option<Lines>,
+    /// Where every byte of its output is kept, for whoever looks later.
+    pub record: Option<Arc<OutputRecorder>>,
     /// How often it is told that time passed. None: never.
     pub pulse: Option<Duration>,
 }
@@ -70,6 +73,10 @@ pub enum Supply {
     Start(Box<Submission>),
     /// Stop the jobs that run, for this cause.
     Stop(Cause),
+    /// Stop the job of this tag.
+    StopJob { tag: u64, cause: Cause },
+    /// Move the deadline of the job of this tag.
+    MoveDeadline { tag: u64, order: i64, by: Duration },
     /// Nothing now. It is to be asked again by then at the latest.
     Nothing { until: Option<Moment> },
     /// No more jobs will come, unless one that runs brings it about.

@@ -78,10 +78,11 @@ impl Job {
         doorbell: &Arc<Doorbell>,
         surface: &mut Surface<'_>,
     ) -> Result<Self> {
-        let Submission { tag, spec, streams, mut tree, log, inlet, stage, lines, pulse } = submission;
+        let Submission { tag, spec, streams, mut tree, log, inlet, stage, lines, record, pulse } = submission;
         let limit = usize::try_from(spec.capture_limit).unwrap_or(usize::MAX);
         let first_key = id * KEYS + OUTPUT;
-        let places = Places { log: log.as_ref(), stage: stage.as_ref(), lines: lines.as_ref() };
+        let places =
+            Places { log: log.as_ref(), stage: stage.as_ref(), lines: lines.as_ref(), record: record.as_ref() };
         let output = Output::open(streams, limit, &places, &mut tree, doorbell, first_key)?;
         let has_terminal = tree.terminal.is_some();
         let keyboard = Keyboard::open(has_terminal, id * KEYS + KEYBOARD);
@@ -136,6 +137,14 @@ impl Job {
         } else {
             self.tree.release(home);
         }
+    }
+
+    pub(super) fn id(&self) -> JobId {
+        self.id
+    }
+
+    pub(super) fn tag(&self) -> u64 {
+        self.tag
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -330,6 +339,14 @@ impl Job {
             self.step(Input::Bytes, surface);
         }
         self.tell_if_all_ended(surface);
+    }
+
+    /// Moves the deadline for whoever gave the job, and tells what came of it.
+    pub(super) fn move_deadline(&mut self, order: i64, by: Duration, surface: &mut Surface<'_>) {
+        let before = self.machine.wall();
+        self.step(Input::Lengthen(by), surface);
+        let wall = self.machine.wall().filter(|wall| Some(*wall) != before);
+        self.tell(Event::DeadlineMoved { order, wall }, surface);
     }
 
     /// Feeds one input and performs what comes of it.

@@ -136,6 +136,7 @@ impl Machine {
             }
             Input::Bytes => self.last_byte = now,
             Input::Extend(from_now) => self.extend(from_now, now),
+            Input::Lengthen(by) => self.lengthen(by),
             Input::Eof => {
                 self.eof = true;
                 self.finish_if_drained();
@@ -278,6 +279,20 @@ impl Machine {
             self.effects.push(Effect::TellExtended { wall: granted, capped });
         } else if capped {
             self.refuse_extension("the time has reached its maximum", true);
+        }
+    }
+
+    /// A deadline is moved for whoever gave the job, and never past what bounds it.
+    fn lengthen(&mut self, by: Duration) {
+        let may_move = matches!(self.state, State::Starting | State::Running) && self.stop_when_started.is_none();
+        let (true, Some((wall, _))) = (may_move, self.wall) else { return };
+        let wanted = wall.saturating_add(by);
+        let bound = self.policy.bound.filter(|(bound, _)| wanted > *bound);
+        let (granted, reason) = bound.unwrap_or((wanted, TimeoutReason::Total));
+        if granted > wall {
+            self.wall = Some((granted, reason));
+            self.arm(Timer::Wall, self.started_at + granted);
+            self.effects.push(Effect::TellExtended { wall: granted, capped: bound.is_some() });
         }
     }
 

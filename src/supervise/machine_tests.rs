@@ -28,6 +28,7 @@ fn policy() -> Policy {
         wall: Some((TIMEOUT, TimeoutReason::Total)),
         budget: None,
         longest: None,
+        bound: Some(LONGEST),
         idle: None,
         warn: None,
         warn_signal: None,
@@ -493,6 +494,35 @@ fn an_extension_never_shortens_and_changes_nothing_then() {
 }
 
 #[test]
+fn whoever_gave_the_job_moves_its_deadline_up_to_the_bound() {
+    let mut rig = Rig::running(policy());
+    rig.pass(Duration::from_secs(20));
+    rig.feed(Input::Lengthen(Duration::from_secs(10)));
+    let wall = TIMEOUT + Duration::from_secs(10);
+    assert!(rig.did(Effect::TellExtended { wall, capped: false }));
+    assert_eq!(stopped_at(&mut rig), (wall, total(wall)));
+    let mut rig = Rig::running(policy());
+    rig.feed(Input::Lengthen(Duration::MAX));
+    assert!(rig.did(Effect::TellExtended { wall: LONGEST.0, capped: true }));
+    assert_eq!(stopped_at(&mut rig), (LONGEST.0, total(LONGEST.0)));
+    let mut rig = Rig::running(Policy { bound: None, ..policy() });
+    rig.feed(Input::Lengthen(LONGEST.0));
+    assert_eq!(stopped_at(&mut rig).0, TIMEOUT + LONGEST.0);
+}
+
+#[test]
+fn a_deadline_that_is_not_there_or_has_struck_is_not_moved() {
+    let mut rig = Rig::running(Policy { wall: None, ..policy() });
+    rig.feed(Input::Lengthen(TIMEOUT));
+    assert_eq!(rig.machine.wall(), None);
+    let mut rig = Rig::running(policy());
+    rig.pass(TIMEOUT);
+    rig.feed(Input::Lengthen(TIMEOUT));
+    assert_eq!(rig.machine.wall(), Some(TIMEOUT));
+    assert_eq!(rig.state(), State::Stopping);
+}
+
+#[test]
 fn an_extension_needs_a_maximum() {
     let mut rig = Rig::running(policy());
     rig.feed(Input::Extend(TIMEOUT * 2));
@@ -616,6 +646,8 @@ fn all_inputs() -> Vec<Input> {
         Input::Extend(Duration::ZERO),
         Input::Extend(TIMEOUT),
         Input::Extend(Duration::MAX),
+        Input::Lengthen(TIMEOUT),
+        Input::Lengthen(Duration::MAX),
         Input::CpuMeasured { cpu: Duration::from_secs(1), held_up: false },
         Input::CpuMeasured { cpu: Duration::ZERO, held_up: true },
         Input::Forward { signal: Signal::USR1, heard: false },

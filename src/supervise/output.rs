@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::capture::lines::Lines;
 use crate::capture::outlet::Outlet;
+use crate::capture::output_log::{OutputRecorder, Stream};
 use crate::capture::pump::{Pump, Waiting};
 use crate::capture::stage::Stage;
 use crate::error::{Error, Result};
@@ -38,6 +39,7 @@ pub(super) struct Places<'a> {
     pub log: Option<&'a OwnedFd>,
     pub stage: Option<&'a Arc<Stage>>,
     pub lines: Option<&'a Lines>,
+    pub record: Option<&'a Arc<OutputRecorder>>,
 }
 
 /// What the poller waits for on behalf of one stream.
@@ -61,7 +63,7 @@ impl Output {
         doorbell: &Arc<Doorbell>,
         first_key: usize,
     ) -> Result<Self> {
-        let Places { log, stage, lines } = *places;
+        let Places { log, stage, lines, record } = *places;
         let mut pumps = [None, None];
         for (index, route, ours) in
             [(0, streams.stdout, descriptors::stdout()), (1, streams.stderr, descriptors::stderr())]
@@ -106,6 +108,9 @@ impl Output {
             let mut pump = new(source, limit, reader, log, Arc::clone(doorbell));
             if route == Route::Spool {
                 pump.keep_all();
+            }
+            if let Some(record) = record {
+                pump.record_in(Arc::clone(record), Stream::ALL[index]);
             }
             pumps[index] = Some(pump);
             tree.descriptors[index + 1] = Some(write_end);

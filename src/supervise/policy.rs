@@ -29,6 +29,8 @@ pub struct Policy {
     pub budget: Option<Duration>,
     /// What the wall time may be extended to at most, with the reason to name there. None: it may not be.
     pub longest: Option<(Duration, TimeoutReason)>,
+    /// The same where it is not the job that asks, with the reason to name there. None: nothing bounds it.
+    pub bound: Option<(Duration, TimeoutReason)>,
     pub idle: Option<Duration>,
     pub warn: Option<Duration>,
     pub warn_signal: Option<Signal>,
@@ -44,6 +46,7 @@ impl Policy {
             wall: limits.wall(),
             budget: limits.budget.map(|budget| budget.whole),
             longest: limits.longest(),
+            bound: limits.bound(),
             idle: limits.idle_timeout,
             warn: limits.warn_after,
             warn_signal: limits.warn_signal,

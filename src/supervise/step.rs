@@ -60,6 +60,8 @@ pub enum Input {
     Bytes,
     /// The job needs so long from now on.
     Extend(Duration),
+    /// Whoever gave the job moves its deadline by so much.
+    Lengthen(Duration),
     /// All streams that we own have ended, and what came of them is delivered.
     Eof,
     /// CPU time of the tree so far, as asked for. `held_up`: our reader keeps the job from writing.

@@ -187,6 +187,13 @@ impl Watchdog {
                     let input = Input::Stop { cause, rung: Rung::Signal, heard: false };
                     self.with_each(|job, surface| job.step(input, surface));
                 }
+                Supply::StopJob { tag, cause } => {
+                    let input = Input::Stop { cause, rung: Rung::Signal, heard: false };
+                    self.with_tagged(tag, |job, surface| job.step(input, surface));
+                }
+                Supply::MoveDeadline { tag, order, by } => {
+                    self.with_tagged(tag, |job, surface| job.move_deadline(order, by, surface));
+                }
                 Supply::Nothing { until } => return Demand::Until(until),
                 Supply::Over => return Demand::Over,
             }
@@ -247,6 +254,12 @@ impl Watchdog {
         let mut surface = surface!(self);
         if let Some(job) = self.jobs.get_mut(&id).filter(|job| !job.is_done()) {
             action(job, &mut surface);
+        }
+    }
+
+    fn with_tagged(&mut self, tag: u64, action: impl FnOnce(&mut Job, &mut Surface<'_>)) {
+        if let Some(id) = self.jobs.values().find(|job| job.tag() == tag).map(|job| job.id()) {
+            self.with_job(id, action);
         }
     }
 
