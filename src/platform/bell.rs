@@ -1,7 +1,8 @@
 //! A bell between processes: a FIFO that one listens to, and anybody who may write it can ring. Who only rings never waits.
 //!
 //! What it is rung for stands elsewhere; any number of rings before the listener looks count as one. The FIFO is left in
-//! its place, so that a bell that nobody listens to is told from one that was never there.
+//! its place, so that a bell that nobody listens to is told from one that was never there. It rings by itself when the
+//! clock of the machine is set, since what waits for a time of the day may be due then.
 
 use std::fs;
 use std::io;
@@ -12,17 +13,22 @@ use std::path::Path;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
 use crate::error::{Error, Result};
 
 /// What is read at once; a FIFO rarely holds more rings.
 const PORTION: usize = 4096;
+/// A time that never comes, in seconds since the Unix epoch.
+const NEVER: i64 = 1 << 40;
 
 /// The listener's end. To be listened to by one thread; any may ring it.
 #[derive(Debug)]
 pub struct Bell {
     /// Open for reading and writing: with a writer of its own it never comes to an end.
     fifo: OwnedFd,
+    /// Readable when the clock was set, see timerfd_create(2), TFD_TIMER_CANCEL_ON_SET.
+    clock: OwnedFd,
 }
 
 impl Bell {
@@ -35,17 +41,19 @@ impl Bell {
         check(path)?;
         let fifo = open(path, OFlags::RDWR).map_err(|errno| cannot("open", path, errno))?;
         check_opened(&fifo, path)?;
-        Ok(Self { fifo })
+        Ok(Self { fifo, clock: clock_watch().map_err(Error::system("watch the clock"))? })
     }
 
-    /// Waits until it is rung, and makes it quiet again. It may also come back for nothing.
+    /// Waits until it is rung, or the clock is set, and makes it quiet again. It may also come back for nothing.
     pub fn listen(&self) -> Result<()> {
         let failed = || Error::system("listen to the bell");
-        let mut polled = [PollFd::new(&self.fifo, PollFlags::IN)];
+        let mut polled = [PollFd::new(&self.fifo, PollFlags::IN), PollFd::new(&self.clock, PollFlags::IN)];
         match rustix::event::poll(&mut polled, None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(failed()(errno)),
         }
+        // Fails with ECANCELED where the clock was set, and is quiet then.
+        let _ = rustix::io::read(&self.clock, &mut [0; 8]);
         let mut rings = [0; PORTION];
         loop {
             match rustix::io::read(&self.fifo, &mut rings) {
@@ -63,6 +71,17 @@ impl Bell {
         // A full one rings already.
         let _ = rustix::io::write(&self.fifo, &[0]);
     }
+}
+
+fn clock_watch() -> rustix::io::Result<OwnedFd> {
+    let watch = rustix::time::timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+    let once = Itimerspec {
+        it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+        it_value: Timespec { tv_sec: NEVER, tv_nsec: 0 },
+    };
+    let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+    rustix::time::timerfd_settime(&watch, flags, &once)?;
+    Ok(watch)
 }
 
 /// Rings the bell at this path. False: nobody listens, or there is no bell.

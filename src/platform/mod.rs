@@ -39,3 +39,4 @@ pub mod state_folder;
 mod strays;
 pub mod tree;
 pub mod tty;
+pub mod watch;

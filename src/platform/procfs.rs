@@ -324,6 +324,19 @@ fn is_guard_of(stat: &Stat, runner: i32) -> bool {
     stat.ppid == runner && stat.name == GUARD && program(stat.pid).is_some_and(|own| program(runner) == Some(own))
 }
 
+/// True where a guard of some runner is above this process: it belongs to a job, and ends with it.
+pub fn is_inside_job(pid: i32) -> bool {
+    let mut current = pid;
+    for _ in 0..4096 {
+        match stat(current) {
+            Some(stat) if stat.name == GUARD && is_guard_of(&stat, stat.ppid) => return true,
+            Some(stat) if stat.ppid > 0 => current = stat.ppid,
+            _ => return false,
+        }
+    }
+    false
+}
+
 /// Which file a process executes: its device and inode.
 pub(super) fn program(pid: i32) -> Option<(u64, u64)> {
     fs::metadata(format!("/proc/{pid}/exe")).ok().map(|file| (file.dev(), file.ino()))

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::model::event::{Event, Live};
-use crate::model::job::{Command, Scope};
-use crate::model::outcome::{End, Leftover, Outcome, ProcessRow};
+use crate::model::job::Command;
+use crate::model::outcome::{End, Leftover, ProcessRow};
 use crate::model::signal::Signal;
 use crate::platform::board::Board;
 use crate::platform::cgroup::Home;
@@ -21,12 +21,14 @@ use crate::platform::tree::Tree;
 use crate::supervise::feed::Submission;
 use crate::supervise::keyboard::Keyboard;
 use crate::supervise::listening::Listening;
-use crate::supervise::machine::{Effect, Input, Machine, Timer};
+use crate::supervise::machine::{Input, Machine, Timer};
 use crate::supervise::output::{self, Output, Places};
 use crate::supervise::policy::Policy;
 use crate::supervise::standing::Standing;
 use crate::supervise::surface::{JobId, Surface};
 use crate::time::clock::Moment;
+
+mod effects;
 
 /// Descriptors of one job in the poller: the key is the job's number times `KEYS`, plus one of these.
 pub(super) const KEYS: usize = 8;
@@ -399,116 +401,6 @@ impl Job {
     fn tell_if_all_ended(&mut self, surface: &mut Surface<'_>) {
         if self.output.has_just_ended() {
             self.step(Input::Eof, surface);
-        }
-    }
-
-    fn perform(&mut self, effects: Vec<Effect>, surface: &mut Surface<'_>) {
-        for effect in effects {
-            match effect {
-                Effect::Signal(signal, Scope::Tree) => self.tree.signal(signal),
-                Effect::Signal(signal, Scope::Leader) => self.tree.signal_leader(signal),
-                Effect::Kill => self.tree.kill(),
-                Effect::Arm(timer, at) => {
-                    if timer == Timer::Grace {
-                        self.standing.note_kill_at(at);
-                    }
-                    surface.deadlines.arm((self.id, timer), at);
-                }
-                Effect::Disarm(timer) => surface.deadlines.disarm((self.id, timer)),
-                Effect::MeasureCpu => {
-                    let input = Input::CpuMeasured { cpu: self.tree.cpu(), held_up: self.output.is_held_up() };
-                    self.step(input, surface);
-                }
-                Effect::Snapshot => {
-                    self.ended_at.get_or_insert(surface.now);
-                    self.processes = self.tree.rows();
-                    self.stopped_by = self.tree.stopped_by();
-                }
-                Effect::FindLeftovers => {
-                    self.leftovers = self.tree.leftovers(&self.output.job_ends());
-                    if !self.leftovers.is_empty() {
-                        self.tell(Event::LeftoversFound(self.leftovers.clone()), surface);
-                    }
-                }
-                Effect::FindSurvivors => self.survivors = self.tree.survivors(),
-                Effect::CloseInputs => {
-                    self.output.close_inputs();
-                    self.advance_all(surface);
-                }
-                Effect::DropUndelivered => self.output.drop_undelivered(),
-                Effect::TellStarted => self.tell(Event::JobStarted { pid: self.tree.leader_pid() }, surface),
-                Effect::TellWarning => {
-                    let elapsed = surface.now - self.standing.started_at();
-                    let timeout = self.machine.wall();
-                    self.tell(Event::WarningReached { elapsed, timeout }, surface);
-                }
-                Effect::TellStopping(cause, signal) => {
-                    self.standing.note_stop(signal);
-                    self.tell(Event::StopBegun { cause, signal }, surface);
-                }
-                Effect::TellExtended { wall, capped } => {
-                    self.listening.extensions.granted += 1;
-                    self.listening.extensions.reached_maximum |= capped;
-                    self.tell(Event::DeadlineExtended { timeout: wall, capped }, surface);
-                }
-                Effect::TellExtensionRefused { reason, at_maximum } => {
-                    self.listening.extensions.refused += 1;
-                    self.listening.extensions.reached_maximum |= at_maximum;
-                    self.tell(Event::ExtensionRefused { reason }, surface);
-                }
-                Effect::TellForwarded(signal) => self.tell(Event::SignalForwarded(signal), surface),
-                Effect::Finish => self.finish(surface),
-            }
-        }
-    }
-
-    /// Lets go of everything and tells the outcome.
-    fn finish(&mut self, surface: &mut Surface<'_>) {
-        // The last words may have come with the end.
-        let last = self.listening.last();
-        last.into_iter().flat_map(|heard| heard.events).for_each(|event| self.tell(event, surface));
-        self.done = true;
-        surface.finished.push(self.id);
-        surface.held_up.remove(&self.id);
-        surface.deadlines.disarm((self.id, Timer::Pulse));
-        surface.deadlines.disarm((self.id, Timer::Keys));
-        surface.poller.remove(self.tree.guard_handle());
-        if let Some(socket) = self.listening.descriptor() {
-            surface.poller.remove(socket);
-        }
-        self.give_keyboard_back(surface.poller);
-        self.output.unregister(surface.poller);
-        if let Some(growth) = self.standing.growth(self.output.totals(), surface.now, true)
-            && self.pulse.is_some()
-        {
-            self.tell(growth, surface);
-        }
-        let outcome = Box::new(self.outcome(surface.now));
-        self.tell(Event::JobFinished(outcome), surface);
-    }
-
-    fn outcome(&mut self, now: Moment) -> Outcome {
-        let (stdout, stderr) = self.output.take_records();
-        Outcome {
-            end: self.end.clone().unwrap_or(End::Unknown),
-            cause: self.machine.cause(),
-            elapsed: self.ended_at.unwrap_or(now) - self.standing.started_at(),
-            stdout,
-            stderr,
-            merged: self.output.is_merged(),
-            signals: self.machine.signals().to_vec(),
-            containment: self.tree.containment(),
-            survivors: std::mem::take(&mut self.survivors),
-            processes: std::mem::take(&mut self.processes),
-            leftovers: std::mem::take(&mut self.leftovers),
-            usage: self.tree.usage(),
-            stopped_by: self.stopped_by,
-            reader_gone: self.output.reader_is_gone(),
-            operation: self.operation,
-            told: std::mem::take(&mut self.listening.told),
-            extensions: self.listening.extensions,
-            troubles: self.output.troubles(),
-            between_attempts: false,
         }
     }
 }

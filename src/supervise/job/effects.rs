@@ -1,0 +1,123 @@
+//! What the machine orders, done: signals, deadlines, what is told, and the outcome at the end.
+//!
+//! It performs and decides nothing.
+
+use super::Job;
+use crate::model::event::Event;
+use crate::model::job::Scope;
+use crate::model::outcome::{End, Outcome};
+use crate::supervise::machine::{Effect, Input, Timer};
+use crate::supervise::surface::Surface;
+use crate::time::clock::Moment;
+
+impl Job {
+    pub(super) fn perform(&mut self, effects: Vec<Effect>, surface: &mut Surface<'_>) {
+        for effect in effects {
+            match effect {
+                Effect::Signal(signal, Scope::Tree) => self.tree.signal(signal),
+                Effect::Signal(signal, Scope::Leader) => self.tree.signal_leader(signal),
+                Effect::Kill => self.tree.kill(),
+                Effect::Arm(timer, at) => {
+                    if timer == Timer::Grace {
+                        self.standing.note_kill_at(at);
+                    }
+                    surface.deadlines.arm((self.id, timer), at);
+                }
+                Effect::Disarm(timer) => surface.deadlines.disarm((self.id, timer)),
+                Effect::MeasureCpu => {
+                    let input = Input::CpuMeasured { cpu: self.tree.cpu(), held_up: self.output.is_held_up() };
+                    self.step(input, surface);
+                }
+                Effect::Snapshot => {
+                    self.ended_at.get_or_insert(surface.now);
+                    self.processes = self.tree.rows();
+                    self.stopped_by = self.tree.stopped_by();
+                }
+                Effect::FindLeftovers => {
+                    self.leftovers = self.tree.leftovers(&self.output.job_ends());
+                    if !self.leftovers.is_empty() {
+                        self.tell(Event::LeftoversFound(self.leftovers.clone()), surface);
+                    }
+                }
+                Effect::FindSurvivors => self.survivors = self.tree.survivors(),
+                Effect::CloseInputs => {
+                    self.output.close_inputs();
+                    self.advance_all(surface);
+                }
+                Effect::DropUndelivered => self.output.drop_undelivered(),
+                Effect::TellStarted => self.tell(Event::JobStarted { pid: self.tree.leader_pid() }, surface),
+                Effect::TellWarning => {
+                    let elapsed = surface.now - self.standing.started_at();
+                    let timeout = self.machine.wall();
+                    self.tell(Event::WarningReached { elapsed, timeout }, surface);
+                }
+                Effect::TellStopping(cause, signal) => {
+                    self.standing.note_stop(signal);
+                    self.tell(Event::StopBegun { cause, signal }, surface);
+                }
+                Effect::TellExtended { wall, capped } => {
+                    self.listening.extensions.granted += 1;
+                    self.listening.extensions.reached_maximum |= capped;
+                    self.tell(Event::DeadlineExtended { timeout: wall, capped }, surface);
+                }
+                Effect::TellExtensionRefused { reason, at_maximum } => {
+                    self.listening.extensions.refused += 1;
+                    self.listening.extensions.reached_maximum |= at_maximum;
+                    self.tell(Event::ExtensionRefused { reason }, surface);
+                }
+                Effect::TellForwarded(signal) => self.tell(Event::SignalForwarded(signal), surface),
+                Effect::Finish => self.finish(surface),
+            }
+        }
+    }
+
+    /// Lets go of everything and tells the outcome.
+    fn finish(&mut self, surface: &mut Surface<'_>) {
+        // The last words may have come with the end.
+        let last = self.listening.last();
+        last.into_iter().flat_map(|heard| heard.events).for_each(|event| self.tell(event, surface));
+        self.done = true;
+        surface.finished.push(self.id);
+        surface.held_up.remove(&self.id);
+        surface.deadlines.disarm((self.id, Timer::Pulse));
+        surface.deadlines.disarm((self.id, Timer::Keys));
+        surface.poller.remove(self.tree.guard_handle());
+        if let Some(socket) = self.listening.descriptor() {
+            surface.poller.remove(socket);
+        }
+        self.give_keyboard_back(surface.poller);
+        self.output.unregister(surface.poller);
+        if let Some(growth) = self.standing.growth(self.output.totals(), surface.now, true)
+            && self.pulse.is_some()
+        {
+            self.tell(growth, surface);
+        }
+        let outcome = Box::new(self.outcome(surface.now));
+        self.tell(Event::JobFinished(outcome), surface);
+    }
+
+    fn outcome(&mut self, now: Moment) -> Outcome {
+        let (stdout, stderr) = self.output.take_records();
+        Outcome {
+            end: self.end.clone().unwrap_or(End::Unknown),
+            cause: self.machine.cause(),
+            elapsed: self.ended_at.unwrap_or(now) - self.standing.started_at(),
+            stdout,
+            stderr,
+            merged: self.output.is_merged(),
+            signals: self.machine.signals().to_vec(),
+            containment: self.tree.containment(),
+            survivors: std::mem::take(&mut self.survivors),
+            processes: std::mem::take(&mut self.processes),
+            leftovers: std::mem::take(&mut self.leftovers),
+            usage: self.tree.usage(),
+            stopped_by: self.stopped_by,
+            reader_gone: self.output.reader_is_gone(),
+            operation: self.operation,
+            told: std::mem::take(&mut self.listening.told),
+            extensions: self.listening.extensions,
+            troubles: self.output.troubles(),
+            between_attempts: false,
+        }
+    }
+}
