@@ -16,7 +16,7 @@
 //! | `backend` | `model`, `time`, `platform`, `capture`, `control`, `supervise`, `error` |
 //! | `store` | `model`, `time`, `platform`, `error` |
 //! | `batch` | `model`, `time`, `platform`, `ops` (their parameters), `backend` (the trait), `error` |
-//! | `worker` | `model`, `time`, `platform`, `store`, `backend`, `batch` (its tries), `error` |
+//! | `worker` | `model`, `time`, `platform`, `capture` (logs), `store`, `backend`, `batch` (its tries), `error` |
 //! | `render` | `model` |
 //! | `app` | everything above |
 //! | `cli` | `model`, `time`, `app`, `ops` (their parameters), `error` |
@@ -35,3 +35,4 @@ pub mod render;
 pub mod store;
 pub mod supervise;
 pub mod time;
+pub mod worker;

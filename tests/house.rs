@@ -17,7 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("backend", &["model", "time", "platform", "capture", "control", "supervise", "error"]),
     ("batch", &["model", "time", "platform", "ops", "backend", "error"]),
     ("store", &["model", "time", "platform", "error"]),
-    ("worker", &["model", "time", "platform", "store", "backend", "batch", "error"]),
+    ("worker", &["model", "time", "platform", "capture", "store", "backend", "batch", "error"]),
     ("render", &["model"]),
     (
         "app",

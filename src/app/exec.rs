@@ -19,7 +19,7 @@ use crate::error::{Error, Result, plain};
 use crate::model::answer::{Extent, of_outcome};
 use crate::model::event::Event;
 use crate::model::exit_code::{self, Exit};
-use crate::model::job::{Command, JobSpec, Limits, Route, Streams};
+use crate::model::job::{JobSpec, Limits, Route, Streams};
 use crate::model::outcome::{End, Outcome};
 use crate::model::request::{AnswerOptions, ExecRequest};
 use crate::model::signal::Signal;
@@ -65,8 +65,8 @@ fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
     let tries = Tries::new(request.job.retry.clone(), &request.job.limits, begun.seed());
     let form = Form::choose(&request);
     let streams = streams::choose(&request, form);
-    let command = shown(&request.job.command);
-    let name = request.job.name.clone().unwrap_or_else(|| title(&request.job.command));
+    let command = request.job.command.shown();
+    let name = request.job.name.clone().unwrap_or_else(|| request.job.command.title());
     let mut display = Display::open(form, name, &request, begun)?;
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let mut outcome = None;
@@ -196,26 +196,6 @@ fn check_directory(cwd: &Path) -> Result<()> {
         return Err(Error::path("enter", cwd, help)(error));
     }
     Ok(())
-}
-
-/// The command as it is called while it runs.
-fn title(command: &Command) -> String {
-    match command {
-        Command::Argv(argv) => {
-            let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
-            words.join(" ")
-        }
-        other => shown(other),
-    }
-}
-
-/// The command as an answer names it.
-fn shown(command: &Command) -> String {
-    match command {
-        Command::Argv(argv) => argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default(),
-        Command::Operation { name, .. } => (*name).to_owned(),
-        Command::Shell { line, .. } => line.to_string_lossy().into_owned(),
-    }
 }
 
 pub(super) fn rungs() -> Rungs {

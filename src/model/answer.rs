@@ -8,8 +8,8 @@ use base64::Engine;
 
 use crate::model::attempt::Attempt;
 use crate::model::envelope::{
-    API_VERSION, CommandData, Details, Envelope, ErrorBody, ErrorCode, Metadata, OutputRecord, PartialResult, Status,
-    Termination,
+    API_VERSION, CommandData, Details, Envelope, ErrorBody, ErrorCode, Metadata, OutputRecord, PartialResult, Reason,
+    Status, TaskReason, Termination,
 };
 use crate::model::outcome::{
     Cause, End, Extensions, OperationFailure, Outcome, StartStep, StreamRecord, TimeoutReason,
@@ -88,7 +88,7 @@ pub fn of_batch(cause: Cause, elapsed: Duration, journalled: bool) -> Option<Err
             },
             details: Details {
                 timeout_seconds: Some(Seconds(limit)),
-                reason: Some(reason),
+                reason: Some(Reason::Deadline(reason)),
                 elapsed_seconds,
                 ..Details::default()
             },
@@ -109,6 +109,28 @@ pub fn of_batch(cause: Cause, elapsed: Duration, journalled: bool) -> Option<Err
         }),
         Cause::CalledOff => None,
     }
+}
+
+/// What became of a task whose worker died while it ran. `outcome` holds what was kept of its output.
+pub fn of_lost_task(outcome: &Outcome) -> ErrorBody {
+    let (partial_result, output) = partial_result(outcome, Extent::Kept);
+    ErrorBody {
+        code: ErrorCode::ServiceUnavailable,
+        message: "The worker died while it ran the task".to_owned(),
+        details: Details {
+            reason: Some(Reason::Task(TaskReason::WorkerLost)),
+            partial_result,
+            output,
+            processes: (!outcome.survivors.is_empty()).then(|| outcome.survivors.clone()),
+            ..Details::default()
+        },
+        remediation: "See what it had done, then 'runner task retry' it; --on-crash retry does so by itself".to_owned(),
+    }
+}
+
+/// What there is of a task while it runs: what was kept of its output, and what it told.
+pub fn so_far(outcome: &Outcome) -> Option<PartialResult> {
+    partial_result(outcome, Extent::Kept).0
 }
 
 fn in_seconds(limit: Duration) -> String {
@@ -163,7 +185,11 @@ fn error_body(outcome: &Outcome, command: &str, extent: Extent) -> Option<ErrorB
         (Some(Cause::Timeout { reason, limit }), _) => Some(ErrorBody {
             code: ErrorCode::Timeout,
             message: timeout_message(outcome, *reason, *limit),
-            details: Details { timeout_seconds: Some(Seconds(*limit)), reason: Some(*reason), ..stopped },
+            details: Details {
+                timeout_seconds: Some(Seconds(*limit)),
+                reason: Some(Reason::Deadline(*reason)),
+                ..stopped
+            },
             remediation: timeout_remediation(outcome, *reason, *limit),
         }),
         (Some(Cause::Cancelled { signal }), _) => Some(ErrorBody {

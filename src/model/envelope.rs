@@ -133,7 +133,7 @@ pub struct Details {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<Seconds>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<TimeoutReason>,
+    pub reason: Option<Reason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elapsed_seconds: Option<f64>,
     /// The code that the command ended with by itself.
@@ -172,6 +172,24 @@ pub struct Details {
     /// Why the job was never run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped_because: Option<String>,
+}
+
+/// Why, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Reason {
+    /// Of a timeout: which deadline struck.
+    Deadline(TimeoutReason),
+    /// Of a task of the queue.
+    Task(TaskReason),
+}
+
+/// Why a task of the queue did not come to an end of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskReason {
+    /// The worker that ran it died.
+    WorkerLost,
 }
 
 /// How the job was ended.

@@ -47,6 +47,26 @@ impl Command {
             Self::Shell { shell, line } => vec![shell.clone(), "-c".into(), line.clone()],
         }
     }
+
+    /// What it is called while it runs.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Argv(argv) => {
+                let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
+                words.join(" ")
+            }
+            other => other.shown(),
+        }
+    }
+
+    /// What an answer calls it.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Argv(argv) => argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default(),
+            Self::Operation { name, .. } => (*name).to_owned(),
+            Self::Shell { line, .. } => line.to_string_lossy().into_owned(),
+        }
+    }
 }
 
 /// Deadlines and the ladder. Every duration counts from the start of the attempt unless said otherwise.

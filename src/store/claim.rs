@@ -27,7 +27,7 @@ pub struct Claim {
 }
 
 /// A task that is to be begun now.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Claimed {
     pub seq: i64,
     pub id: String,
@@ -35,29 +35,21 @@ pub struct Claimed {
     pub run: String,
     pub name: Option<String>,
     pub priority: Priority,
-    pub job: StoredJob,
+    /// What it is called where it is shown.
+    pub command: String,
+    /// An error: a version that wrote it, or a hand, wrote what this one does not understand.
+    pub job: Result<StoredJob>,
     pub secrets: Vec<(OsString, OsString)>,
     /// Attempts of earlier runs.
     pub attempts_before: u32,
+    /// It is queued again where its worker dies.
+    pub retried_on_crash: bool,
     /// It was to be cancelled before it began.
     pub unwanted: bool,
 }
 
-/// The same with its job still a text.
-pub(super) struct RawClaimed {
-    claimed: Claimed,
-    job: String,
-}
-
 /// A slot count that is given nowhere else.
 const SLOTS: u32 = 4;
-
-impl Claimed {
-    pub(super) fn read(raw: RawClaimed) -> Result<Self> {
-        let wrong = |error| Error::Internal(format!("failed to read a task: {error}"));
-        Ok(Self { job: serde_json::from_str(&raw.job).map_err(wrong)?, ..raw.claimed })
-    }
-}
 
 impl Store {
     /// Claims what may run now.
@@ -90,7 +82,7 @@ impl Store {
 }
 
 /// Claims what may run now, within a change.
-pub(super) fn claim(connection: &Connection, claim: &Claim) -> rusqlite::Result<Vec<RawClaimed>> {
+pub(super) fn claim(connection: &Connection, claim: &Claim) -> rusqlite::Result<Vec<Claimed>> {
     promote(connection, claim.boot.as_deref())?;
     let mut claimed = Vec::new();
     for seq in choose(connection)? {
@@ -98,24 +90,27 @@ pub(super) fn claim(connection: &Connection, claim: &Claim) -> rusqlite::Result<
         let mut update = connection.prepare_cached(
             "UPDATE tasks SET status = 1, ready = 0, run = ?2, started_at = ?3, updated_at = ?3, \
              waited = ?3 - created_at, attempts = attempts + 1 WHERE seq = ?1 \
-             RETURNING id, name, priority, attempts, wish, job",
+             RETURNING id, name, priority, attempts, wish, on_crash, command, job",
         )?;
-        let raw = update.query_row(params![seq, run, now()], |row| {
+        let one = update.query_row(params![seq, run, now()], |row| {
             let attempts: u32 = row.get(3)?;
-            let claimed = Claimed {
+            let job: String = row.get(7)?;
+            let wrong = |error| Error::Internal(format!("failed to read a task: {error}"));
+            Ok(Claimed {
                 seq,
                 id: row.get(0)?,
                 run: run.clone(),
                 name: row.get(1)?,
                 priority: priority_of(row.get(2)?),
-                job: StoredJob::default(),
+                command: row.get(6)?,
+                job: serde_json::from_str(&job).map_err(wrong),
                 secrets: Vec::new(),
                 attempts_before: attempts.saturating_sub(1),
+                retried_on_crash: row.get(5)?,
                 unwanted: row.get(4)?,
-            };
-            Ok(RawClaimed { claimed, job: row.get(5)? })
+            })
         })?;
-        claimed.push(RawClaimed { claimed: Claimed { secrets: secrets(connection, seq)?, ..raw.claimed }, ..raw });
+        claimed.push(Claimed { secrets: secrets(connection, seq)?, ..one });
     }
     Ok(claimed)
 }

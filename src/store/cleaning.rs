@@ -8,12 +8,24 @@ use rusqlite::params;
 use crate::error::Result;
 use crate::model::task::TaskStatus;
 use crate::store::row::status_number;
-use crate::store::{Store, millis, now};
+use crate::store::trouble::store;
+use crate::store::{Store, millis, now, of_millis};
 
 /// So many are removed in one change, so that others are not kept waiting.
 const AT_ONCE: i64 = 500;
 
 impl Store {
+    /// How long until the oldest of the finished tasks is of this age. None: there is none.
+    pub fn next_of_age(&self, age: Duration) -> Result<Option<Duration>> {
+        let query = "SELECT min(finished_at) FROM tasks WHERE status >= 2";
+        let oldest: Option<i64> = self
+            .connection
+            .prepare_cached(query)
+            .and_then(|mut find| find.query_row([], |row| row.get(0)))
+            .map_err(store("read the store"))?;
+        Ok(oldest.map(|oldest| of_millis(oldest).saturating_add(age).saturating_sub(of_millis(now()))))
+    }
+
     /// Removes tasks that ended so long ago, of these statuses or of all; those that a waiting task comes after stay.
     /// Gives how many there were.
     pub fn clean(&mut self, older_than: Duration, statuses: &[TaskStatus]) -> Result<u64> {
@@ -25,20 +37,33 @@ impl Store {
         let mut removed = 0;
         for status in wanted {
             loop {
-                let ids = self.remove(status, before)?;
-                for id in &ids {
-                    for log in Self::logs(&self.folder, id) {
-                        // A task that never ran has none.
-                        let _ = fs::remove_file(log);
-                    }
-                }
-                removed += ids.len() as u64;
-                if ids.len() < AT_ONCE as usize {
+                let count = self.remove_with_logs(status, before)?;
+                removed += count as u64;
+                if count < AT_ONCE as usize {
                     break;
                 }
             }
         }
         Ok(removed)
+    }
+
+    /// Removes some of the tasks that ended so long ago. True where there may be more.
+    pub fn clean_some(&mut self, older_than: Duration) -> Result<bool> {
+        let before = now().saturating_sub(millis(older_than));
+        let mut more = false;
+        for status in [2, 3, 4] {
+            more |= self.remove_with_logs(status, before)? == AT_ONCE as usize;
+        }
+        Ok(more)
+    }
+
+    fn remove_with_logs(&mut self, status: u8, before: i64) -> Result<usize> {
+        let ids = self.remove(status, before)?;
+        for log in ids.iter().flat_map(|id| Self::logs(&self.folder, id)) {
+            // A task that wrote nothing has none.
+            let _ = fs::remove_file(log);
+        }
+        Ok(ids.len())
     }
 
     fn remove(&mut self, status: u8, before: i64) -> Result<Vec<String>> {

@@ -102,7 +102,7 @@ impl Conclusion {
 impl Store {
     /// Records ends, and claims what may run now: one change.
     pub fn end_and_claim(&mut self, ends: &[End], claim: Option<&Claim>) -> Result<Vec<Claimed>> {
-        let claimed = self.change("record the end of a task", |transaction| {
+        self.change("record the end of a task", |transaction| {
             for end in ends {
                 let mut find = transaction.prepare_cached("SELECT seq FROM tasks WHERE id = ?1 AND status = 1")?;
                 let Some(seq) = find.query_row([&end.id], |row| row.get(0)).optional()? else { continue };
@@ -121,8 +121,7 @@ impl Store {
                 )?;
             }
             claim.map_or(Ok(Vec::new()), |claim| claim::claim(transaction, claim))
-        })?;
-        claimed.into_iter().map(Claimed::read).collect()
+        })
     }
 
     /// Records what becomes of tasks whose worker died.
@@ -153,7 +152,8 @@ impl Store {
 }
 
 impl Lost {
-    fn end(&self) -> Option<End> {
+    /// How it ended, where it has.
+    pub fn end(&self) -> Option<End> {
         match self {
             Self::Failed(end) => Some((**end).clone()),
             Self::Queued { .. } => None,

@@ -17,6 +17,10 @@ pub struct Live {
     pub progress: Option<Progress>,
     pub message: Option<String>,
     pub reported: Option<Value>,
+    /// When its present attempt is stopped, as far as is known now.
+    pub deadline_at: Option<Duration>,
+    /// Attempts that were begun, those of earlier runs included.
+    pub attempts: u32,
 }
 
 impl Store {
@@ -32,8 +36,11 @@ impl Store {
                 )?;
                 let reported = live.reported.as_ref().map(Value::to_string);
                 put.execute(params![seq, live.progress.map(Progress::fraction), live.message, reported])?;
-                let mut touch = transaction.prepare_cached("UPDATE tasks SET updated_at = ?2 WHERE seq = ?1")?;
-                touch.execute([*seq, now()])?;
+                let mut touch = transaction.prepare_cached(
+                    "UPDATE tasks SET attempts = max(attempts, ?2), deadline_at = ?3, updated_at = ?4 \
+                     WHERE seq = ?1 AND status = 1",
+                )?;
+                touch.execute(params![seq, live.attempts, live.deadline_at.map(millis), now()])?;
             }
             transaction.commit()
         };
@@ -53,20 +60,11 @@ impl Store {
                     progress: row.get::<_, Option<f64>>(0)?.and_then(Progress::of),
                     message: row.get(1)?,
                     reported: reported.and_then(|text| serde_json::from_str(&text).ok()),
+                    ..Live::default()
                 })
             })
             .optional()
         };
         read().map_err(store("read the store"))
-    }
-
-    /// The present attempt of a running task is stopped at that time, as far as is known now; and it is this one of its
-    /// run.
-    pub fn note_attempt(&mut self, seq: i64, attempts: u32, deadline_at: Option<Duration>) -> Result<()> {
-        self.change("record an attempt", |transaction| {
-            let mut update = transaction
-                .prepare_cached("UPDATE tasks SET attempts = ?2, deadline_at = ?3, updated_at = ?4 WHERE seq = ?1")?;
-            update.execute(params![seq, attempts, deadline_at.map(millis), now()]).map(drop)
-        })
     }
 }

@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::error::{Error, Result};
-use crate::platform::{process, state_folder};
+use crate::platform::{filesystem, process, state_folder};
 use crate::time::clock::unix_time;
 
 mod claim;
@@ -19,6 +19,7 @@ mod ending;
 mod live;
 mod lookup;
 mod orders;
+mod outbox;
 mod row;
 mod schema;
 mod stats;
@@ -30,6 +31,7 @@ pub use ending::{End, Lost};
 pub use live::Live;
 pub use lookup::Filter;
 pub use orders::{Cancelled, ExtensionOrder, GroupRecord, StopOrder, WorkerRecord};
+pub use outbox::{DueNotice, Target};
 pub use row::{Row, Timing};
 pub use stats::Stats;
 pub use submission::{NewTask, Submitted};
@@ -63,7 +65,8 @@ impl Store {
         }
         let mut store = Self { connection: connect(&path)?, folder: folder.to_owned() };
         if store.is_new()? {
-            store.set_journal_mode("WAL")?;
+            // A write-ahead log needs memory that all who use it share.
+            store.set_journal_mode(if filesystem::is_network(folder) { "DELETE" } else { "WAL" })?;
         }
         schema::migrate(&mut store.connection)?;
         Ok(store)

@@ -1,0 +1,140 @@
+//! What a task came to, as the store keeps it: status, envelope, exit code, and why in a word.
+
+use std::time::Duration;
+
+use crate::model::answer::{Extent, RequestInfo, error_code, of_error, of_lost_task, of_outcome};
+use crate::model::envelope::{Envelope, ErrorBody};
+use crate::model::exit_code::{self, Exit, SIGNAL_BASE};
+use crate::model::outcome::{Cause, End as KernelEnd, Outcome, TimeoutReason};
+use crate::model::task::TaskStatus;
+use crate::store::{End, Lost};
+use crate::time::clock::rfc3339;
+use crate::worker::post::Ended;
+
+/// A task that the worker has begun.
+#[derive(Clone, Debug)]
+pub(super) struct Begun {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    /// What an answer calls its command.
+    pub(super) command: String,
+    /// `RUNNER_JOB_ID` of this run.
+    pub(super) run: String,
+    /// Since the Unix epoch.
+    pub(super) started_at: Duration,
+    pub(super) attempts_before: u32,
+    /// It is queued again where its worker goes before it is over.
+    pub(super) retried_on_crash: bool,
+    /// Somebody cancelled it.
+    pub(super) unwanted: bool,
+}
+
+impl Begun {
+    /// What becomes of the task now that its job is over.
+    pub(super) fn conclude(&self, ended: Ended) -> Lost {
+        let Ended { attempts, outcome, refusal, duration, .. } = ended;
+        let count = self.attempts_before + attempts.last().map_or(0, |last| last.attempt);
+        let info = RequestInfo { attempts, ..self.info(duration) };
+        let (status, envelope, exit_code, cause) = match (&outcome, refusal) {
+            (Some(outcome), _) => {
+                let status = status_of(outcome);
+                if status == TaskStatus::Cancelled && !self.unwanted && self.retried_on_crash {
+                    return Lost::Queued { id: self.id.clone() };
+                }
+                let envelope = of_outcome(outcome, &self.command, Extent::Kept, &info);
+                (status, envelope, code_of(exit_code::of_outcome(outcome)), cause_of(outcome))
+            }
+            (None, Some(refusal)) => refused(refusal, &info),
+            (None, None) => (TaskStatus::Failed, of_error(nobody_knows(), &info), exit_code::RUNNER_FAILED, "failed"),
+        };
+        self.end(status, &envelope, exit_code, cause, Some(duration), count.max(self.attempts_before + 1))
+    }
+
+    /// What becomes of a task whose worker died. `outcome` holds what is left of it.
+    pub(super) fn conclude_lost(&self, outcome: &mut Outcome, attempts: u32) -> Lost {
+        if self.unwanted {
+            outcome.cause = Some(Cause::Cancelled { signal: crate::model::signal::Signal::TERM });
+            let envelope = of_outcome(outcome, &self.command, Extent::Kept, &self.info(Duration::ZERO));
+            let code = code_of(exit_code::of_outcome(outcome));
+            return self.end(TaskStatus::Cancelled, &envelope, code, "cancelled", None, attempts);
+        }
+        if self.retried_on_crash {
+            return Lost::Queued { id: self.id.clone() };
+        }
+        let envelope = of_error(of_lost_task(outcome), &self.info(Duration::ZERO));
+        self.end(TaskStatus::Failed, &envelope, exit_code::RUNNER_FAILED, "worker_lost", None, attempts)
+    }
+
+    /// What becomes of a task that could not even be made a job of.
+    pub(super) fn conclude_unmade(&self, refusal: ErrorBody) -> Lost {
+        let (status, envelope, code, cause) = refused(refusal, &self.info(Duration::ZERO));
+        self.end(status, &envelope, code, cause, None, self.attempts_before + 1)
+    }
+
+    fn end(
+        &self,
+        status: TaskStatus,
+        envelope: &Envelope,
+        exit_code: i32,
+        cause: &'static str,
+        duration: Option<Duration>,
+        attempts: u32,
+    ) -> Lost {
+        let envelope = serde_json::to_string(envelope).expect("an envelope is always valid JSON");
+        Lost::Failed(Box::new(End { id: self.id.clone(), status, envelope, exit_code, cause, duration, attempts }))
+    }
+
+    fn info(&self, duration: Duration) -> RequestInfo {
+        RequestInfo {
+            request_id: format!("req_{}", self.run.replace('-', "")),
+            timestamp: rfc3339(self.started_at),
+            duration,
+            name: self.name.clone(),
+            job_id: Some(self.id.clone()),
+            attempts: Vec::new(),
+        }
+    }
+}
+
+type Refused = (TaskStatus, Envelope, i32, &'static str);
+
+fn refused(refusal: ErrorBody, info: &RequestInfo) -> Refused {
+    let code = match refusal.code {
+        crate::model::envelope::ErrorCode::NotFound => exit_code::NOT_FOUND,
+        crate::model::envelope::ErrorCode::AuthorizationDenied => exit_code::CANNOT_RUN,
+        _ => exit_code::RUNNER_FAILED,
+    };
+    (TaskStatus::Failed, of_error(refusal, info), code, "not_started")
+}
+
+fn nobody_knows() -> ErrorBody {
+    crate::error::Error::Internal("the task ended without an outcome".to_owned()).body()
+}
+
+fn status_of(outcome: &Outcome) -> TaskStatus {
+    match outcome.cause {
+        Some(Cause::Cancelled { .. } | Cause::CalledOff) => TaskStatus::Cancelled,
+        _ if error_code(outcome).is_none() => TaskStatus::Completed,
+        _ => TaskStatus::Failed,
+    }
+}
+
+/// A task does not make whoever waits for it die of a signal.
+fn code_of(exit: Exit) -> i32 {
+    match exit {
+        Exit::Code(code) => code,
+        Exit::Signal(signal) => SIGNAL_BASE + signal.number(),
+    }
+}
+
+fn cause_of(outcome: &Outcome) -> &'static str {
+    match (&outcome.cause, &outcome.end) {
+        (Some(Cause::Timeout { reason: TimeoutReason::Idle, .. }), _) => "idle",
+        (Some(Cause::Timeout { .. }), _) => "timeout",
+        (Some(Cause::Cancelled { .. } | Cause::CalledOff), _) => "cancelled",
+        (None, KernelEnd::NotStarted(_)) => "not_started",
+        (None, KernelEnd::Signaled { .. }) => "signal",
+        (None, _) if error_code(outcome).is_none() => "success",
+        (None, _) => "failed",
+    }
+}
