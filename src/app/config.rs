@@ -25,7 +25,13 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("RUNNER_GRACE", "time between stop signal and KILL, a duration; stands in for --grace"),
     ("RUNNER_PROGRESS", "how progress is shown: auto, bar, lines, json or none; stands in for --progress"),
     ("RUNNER_ERROR_FORMAT", "form of an error on stderr, text or json; by what stderr is where unset"),
+    ("RUNNER_STATE_DIR", "folder of the queue and the history; the user's state folder where unset"),
 ];
+
+/// Finished tasks stay so long, where nobody said otherwise.
+const MAX_TASK_AGE: Duration = Duration::from_hours(7 * 24);
+/// A worker without work stays so long, where nobody said otherwise.
+const IDLE_EXIT: Duration = Duration::from_mins(5);
 
 /// Where defaults are looked for. Tests make their own.
 pub struct Sources<'a> {
@@ -46,10 +52,36 @@ pub struct Config {
     /// Who set `defaults.timeout` and `defaults.max_timeout`.
     pub timeout_origin: Option<Origin>,
     pub max_timeout_origin: Option<Origin>,
+    pub queue: QueueDefaults,
     /// Files that were read, the strongest first.
     pub files: Vec<PathBuf>,
     /// Project files that were found and not read, because neither we nor root own them.
     pub skipped: Vec<PathBuf>,
+}
+
+/// Defaults of the queue. `Some(None)` is the word `none`.
+#[derive(Clone, Debug, Default)]
+pub struct QueueDefaults {
+    /// The wall time of one attempt of a task. What the same source says of jobs stands in for it.
+    pub timeout: Option<Option<Duration>>,
+    /// Who set it.
+    pub timeout_origin: Option<Origin>,
+    /// How long finished tasks stay.
+    pub max_task_age: Option<Option<Duration>>,
+    /// How long a worker without work stays.
+    pub idle_exit: Option<Option<Duration>>,
+}
+
+impl QueueDefaults {
+    /// How long finished tasks stay. None: until they are cleaned away.
+    pub fn max_task_age(&self) -> Option<Duration> {
+        self.max_task_age.unwrap_or(Some(MAX_TASK_AGE))
+    }
+
+    /// How long a worker without work stays. None: for ever.
+    pub fn idle_exit(&self) -> Option<Duration> {
+        self.idle_exit.unwrap_or(Some(IDLE_EXIT))
+    }
 }
 
 /// Who gave a value, for messages.
@@ -75,6 +107,7 @@ pub(crate) struct Layer {
     pub(crate) defaults: Defaults,
     pub(crate) timeout_origin: Option<Origin>,
     pub(crate) max_timeout_origin: Option<Origin>,
+    pub(crate) queue: QueueDefaults,
 }
 
 /// The defaults of this process: its environment, its directory, its user.
@@ -114,7 +147,16 @@ impl Config {
 
     /// Fills in what no stronger layer has said.
     fn add(&mut self, weaker: Layer) {
-        let Layer { defaults: other, timeout_origin, max_timeout_origin } = weaker;
+        let Layer { defaults: other, timeout_origin, max_timeout_origin, queue: others } = weaker;
+        let queue = &mut self.queue;
+        if queue.timeout.is_none() {
+            (queue.timeout, queue.timeout_origin) = match others.timeout {
+                Some(_) => (others.timeout, others.timeout_origin),
+                None => (other.timeout, timeout_origin.clone()),
+            };
+        }
+        queue.max_task_age = queue.max_task_age.or(others.max_task_age);
+        queue.idle_exit = queue.idle_exit.or(others.idle_exit);
         let own = &mut self.defaults;
         if own.timeout.is_none() {
             own.timeout = other.timeout;

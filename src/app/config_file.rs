@@ -1,7 +1,7 @@
 //! Finds and reads configuration files: `runner.toml` of a project, `config.toml` of a user.
 //!
-//! Called by `config`. Files hold a table `[defaults]` of limits and formats; everything else in one is an error that
-//! names file, line and key. Nothing is looked at twice, and nothing is parsed that does not exist.
+//! Called by `config`. Files hold a table `[defaults]` of limits and formats, and one `[queue]` of what holds for tasks;
+//! everything else in one is an error that names file, line and key. Nothing is looked at twice, and nothing is parsed that does not exist.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -18,7 +18,11 @@ use crate::time::duration;
 const PROJECT_FILE: &str = "runner.toml";
 /// More than any sensible file has; a larger one is a mistake.
 const LARGEST: u64 = 1 << 20;
-const KEYS: &str = "timeout, idle-timeout, max-timeout, grace, signal, capture-limit, progress";
+/// The tables of a file, each with the keys that may stand in it.
+const TABLES: [(&str, &str); 2] = [
+    ("defaults", "timeout, idle-timeout, max-timeout, grace, signal, capture-limit, progress"),
+    ("queue", "timeout, max-task-age, idle-exit"),
+];
 
 /// What the search for a project file came upon.
 #[derive(Default)]
@@ -93,7 +97,7 @@ fn read(path: &Path, file: File, metadata: &fs::Metadata) -> Result<Layer> {
         return Err(Error::Invalid {
             argument: Some(path.display().to_string()),
             message: format!("{} is too large for a configuration file", path.display()),
-            remediation: format!("Keep only the table [defaults] with {KEYS} in it"),
+            remediation: format!("Keep only the tables [defaults] with {} in it, and [queue]", keys("defaults")),
         });
     }
     Source { path, text: &text }.layer()
@@ -119,21 +123,21 @@ impl Source<'_> {
         for (name, value) in document.get_ref().iter() {
             let line = self.line(name.span().start);
             match (name.get_ref().as_ref(), value.get_ref()) {
-                ("defaults", DeValue::Table(table)) => {
-                    for (key, value) in table.iter() {
-                        self.set(&mut layer, key.get_ref(), self.line(key.span().start), value)?;
+                (table, DeValue::Table(entries)) if !keys(table).is_empty() => {
+                    for (key, value) in entries.iter() {
+                        self.set(&mut layer, (table, key.get_ref()), self.line(key.span().start), value)?;
                     }
                 }
-                ("defaults", _) => {
-                    let remedy = format!("Write a table: [defaults], and below it {KEYS}");
-                    return Err(self.error(line, "defaults is not a table", &remedy));
+                (table, _) if !keys(table).is_empty() => {
+                    let remedy = format!("Write a table: [{table}], and below it {}", keys(table));
+                    return Err(self.error(line, &format!("{table} is not a table"), &remedy));
                 }
                 (name, DeValue::Table(_)) => {
-                    let remedy = "Remove it; the only table is [defaults]";
+                    let remedy = "Remove it; the only tables are [defaults] and [queue]";
                     return Err(self.error(line, &format!("unknown table [{name}]"), remedy));
                 }
                 (name, _) => {
-                    let remedy = format!("Put it below [defaults], where these keys may stand: {KEYS}");
+                    let remedy = format!("Put it below [defaults], where these keys may stand: {}", keys("defaults"));
                     return Err(self.error(line, &format!("unknown key {name} outside of [defaults]"), &remedy));
                 }
             }
@@ -141,7 +145,13 @@ impl Source<'_> {
         Ok(layer)
     }
 
-    fn set(&self, layer: &mut Layer, key: &str, line: usize, value: &Spanned<DeValue<'_>>) -> Result<()> {
+    fn set(
+        &self,
+        layer: &mut Layer,
+        (table, key): (&str, &str),
+        line: usize,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<()> {
         let origin = || Some(Origin::File { path: self.path.to_owned(), line });
         let wrong = |problem: String| {
             let place = format!("{} line {line}: {key}", self.path.display());
@@ -151,23 +161,39 @@ impl Source<'_> {
         // Words are spelled as on the command line, so that both are read by the same functions.
         let text = || spelled(value.get_ref()).map_err(wrong);
         let limit = || text().and_then(|text| duration::parse_timeout(&text).map_err(|error| wrong(error.to_string())));
-        match key {
-            "timeout" => {
+        let queue = &mut layer.queue;
+        // How long something is kept may be no time at all.
+        let age = || match text()?.as_str() {
+            "none" => Ok(None),
+            text => duration::parse(text).map(Some).map_err(|error| wrong(error.to_string())),
+        };
+        match (table, key) {
+            ("queue", "timeout") => {
+                queue.timeout = Some(limit()?);
+                queue.timeout_origin = origin();
+            }
+            ("queue", "max-task-age") => queue.max_task_age = Some(age()?),
+            ("queue", "idle-exit") => queue.idle_exit = Some(age()?),
+            ("defaults", "timeout") => {
                 defaults.timeout = Some(limit()?);
                 layer.timeout_origin = origin();
             }
-            "max-timeout" => {
+            ("defaults", "max-timeout") => {
                 defaults.max_timeout = Some(limit()?);
                 layer.max_timeout_origin = origin();
             }
-            "idle-timeout" => defaults.idle_timeout = Some(limit()?),
-            "grace" => defaults.grace = Some(duration::parse(&text()?).map_err(|error| wrong(error.to_string()))?),
-            "signal" => defaults.signal = Some(text()?.parse().map_err(|error| wrong(format!("{error}")))?),
-            "capture-limit" => defaults.capture_limit = Some(parse_size(&text()?).map_err(wrong)?),
-            "progress" => defaults.progress = Some(parse_progress(&text()?).map_err(wrong)?),
+            ("defaults", "idle-timeout") => defaults.idle_timeout = Some(limit()?),
+            ("defaults", "grace") => {
+                defaults.grace = Some(duration::parse(&text()?).map_err(|error| wrong(error.to_string()))?);
+            }
+            ("defaults", "signal") => {
+                defaults.signal = Some(text()?.parse().map_err(|error| wrong(format!("{error}")))?);
+            }
+            ("defaults", "capture-limit") => defaults.capture_limit = Some(parse_size(&text()?).map_err(wrong)?),
+            ("defaults", "progress") => defaults.progress = Some(parse_progress(&text()?).map_err(wrong)?),
             _ => {
-                let remedy = format!("Remove it, or use one of these: {KEYS}");
-                return Err(self.error(line, &format!("unknown key {key} in [defaults]"), &remedy));
+                let remedy = format!("Remove it, or use one of these: {}", keys(table));
+                return Err(self.error(line, &format!("unknown key {key} in [{table}]"), &remedy));
             }
         }
         Ok(())
@@ -185,6 +211,11 @@ impl Source<'_> {
     fn line(&self, offset: usize) -> usize {
         1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
     }
+}
+
+/// The keys that may stand in a table; none where there is no such table.
+fn keys(table: &str) -> &'static str {
+    TABLES.iter().find(|(name, _)| *name == table).map_or("", |(_, keys)| *keys)
 }
 
 /// A value as it would stand on the command line.

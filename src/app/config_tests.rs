@@ -145,7 +145,12 @@ fn a_wrong_file_is_named_with_line_key_and_fix() {
         ("[defaults]\ncapture-limit = \"5x\"\n", &["line 2", "capture-limit: '5x'", "64K"]),
         ("[defaults]\nprogress = \"bars\"\n", &["line 2", "progress: 'bars'", "json or none"]),
         ("[defaults]\ngrace = 1\ncommand = \"rm\"\n", &["line 3", "unknown key command", "idle-timeout"]),
-        ("[defaults]\ngrace = 1\n[jobs]\n", &["line 3", "unknown table [jobs]", "[defaults]"]),
+        ("[defaults]\ngrace = 1\n[jobs]\n", &["line 3", "unknown table [jobs]", "[defaults] and [queue]"]),
+        ("[queue]\ngrace = 1\n", &["line 2", "unknown key grace in [queue]", "max-task-age"]),
+        ("[queue]\n\ntimeout = 0\n", &["line 3", "timeout: '0'", "the word none"]),
+        ("[queue]\nidle-exit = \"soon\"\n", &["line 2", "idle-exit: 'soon'", "Give idle-exit seconds"]),
+        ("[queue]\nmax-task-age = true\n", &["line 2", "max-task-age", "true or false"]),
+        ("queue = 1\n", &["line 1", "queue is not a table", "max-task-age"]),
         ("timeout = 1\n", &["line 1", "unknown key timeout", "below [defaults]"]),
         ("defaults = 1\n", &["line 1", "not a table"]),
         ("[defaults]\ntimeout = 5x\n", &["line 2", "Correct the TOML"]),
@@ -158,6 +163,47 @@ fn a_wrong_file_is_named_with_line_key_and_fix() {
             assert!(complaint.contains(part), "{text:?} gave {complaint}, without {part}");
         }
     }
+}
+
+#[test]
+fn the_queue_has_defaults_of_its_own() {
+    let day = Duration::from_secs(86_400);
+    let queue = World::new().load(&[]).expect("nothing is wrong").queue;
+    assert_eq!((queue.timeout, queue.max_task_age(), queue.idle_exit()), (None, Some(7 * day), Some(day / 288)));
+    let world = World::new();
+    world.write("home/work/runner.toml", "[queue]\nmax-task-age = \"2d\"\n");
+    world.write("home/.config/runner/config.toml", "[queue]\nmax-task-age = 0\nidle-exit = \"none\"\n");
+    let queue = world.load(&[]).expect("all is well").queue;
+    assert_eq!((queue.max_task_age(), queue.idle_exit()), (Some(2 * day), None));
+    assert_eq!(world.load_at("home", &[]).expect("all is well").queue.max_task_age(), Some(Duration::ZERO));
+}
+
+#[test]
+fn the_timeout_of_a_task_is_that_of_the_queue_before_that_of_jobs_in_each_source() {
+    let timeout = |project: &str, user: &str, variables: &[(&str, &str)]| {
+        let world = World::new();
+        world.write("home/work/runner.toml", project);
+        world.write("home/.config/runner/config.toml", user);
+        let config = world.load(variables).expect("all is well");
+        (config.queue.timeout, config.queue.timeout_origin.map(|origin| origin.to_string()).unwrap_or_default())
+    };
+    let both = "[defaults]\ntimeout = 2\n[queue]\ntimeout = 3\n";
+    let (user_both, jobs_only) = ("[defaults]\ntimeout = 4\n[queue]\ntimeout = 5\n", "[defaults]\ntimeout = 4\n");
+    for (project, user, variables, expected, origin) in [
+        (both, user_both, &[("RUNNER_TIMEOUT", "1")][..], seconds(1), "RUNNER_TIMEOUT"),
+        (both, user_both, &[], seconds(3), "runner.toml line 4"),
+        (jobs_only, user_both, &[], seconds(4), "runner.toml line 2"),
+        ("", user_both, &[], seconds(5), "config.toml line 4"),
+        ("", jobs_only, &[], seconds(4), "config.toml line 2"),
+        ("[queue]\ntimeout = \"none\"\n", jobs_only, &[], Some(None), "runner.toml line 2"),
+    ] {
+        let found = timeout(project, user, variables);
+        assert!(found.0 == expected && found.1.ends_with(origin), "{project:?}, {user:?} gave {found:?}");
+    }
+    let world = World::new();
+    world.write("home/work/runner.toml", both);
+    let defaults = world.load(&[]).expect("all is well").defaults;
+    assert_eq!(defaults.timeout, seconds(2), "other verbs do not look at the queue");
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub mod environment;
 pub mod exec;
 mod input;
 mod keeper;
+pub mod local_time;
 pub mod man;
 pub mod notify;
 pub mod op;

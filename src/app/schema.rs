@@ -8,18 +8,25 @@ use schemars::generate::SchemaSettings;
 use crate::error::{Error, Result};
 use crate::model::envelope::Envelope;
 use crate::model::event_record::EventRecord;
+use crate::model::queue_data::{StatsData, TaskListData, WorkerData};
+use crate::model::task::TaskData;
 use crate::ops::{self, OPERATIONS};
 
 /// The schemas that are no operation's.
-const OWN: &[&str] = &["envelope", "event"];
+const OWN: &[&str] = &["envelope", "event", "task", "task-list", "stats", "worker"];
 
-/// A schema as readable JSON, with a newline at the end. Without a name it is that of the envelope, and the definitions in
+/// A schema as readable JSON, with a newline at the end. That of a task, of a list and so on is of the whole envelope in
+/// which it is the answer. Without a name it is that of the envelope, and the definitions in
 /// it hold all others.
 pub fn text(name: Option<&str>) -> Result<String> {
     let schema = match name {
         None => everything(),
         Some("envelope") => schemars::schema_for!(Envelope),
         Some("event") => schemars::schema_for!(EventRecord),
+        Some("task") => schemars::schema_for!(Envelope<TaskData>),
+        Some("task-list") => schemars::schema_for!(Envelope<TaskListData>),
+        Some("stats") => schemars::schema_for!(Envelope<StatsData>),
+        Some("worker") => schemars::schema_for!(Envelope<WorkerData>),
         Some(name) => ops::by_name(name).ok_or_else(|| unknown(name))?.schema(),
     };
     let mut text = serde_json::to_string_pretty(&schema)
@@ -31,6 +38,10 @@ pub fn text(name: Option<&str>) -> Result<String> {
 fn everything() -> Schema {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     generator.subschema_for::<EventRecord>();
+    generator.subschema_for::<TaskData>();
+    generator.subschema_for::<TaskListData>();
+    generator.subschema_for::<StatsData>();
+    generator.subschema_for::<WorkerData>();
     for operation in OPERATIONS {
         operation.define(&mut generator);
     }

@@ -28,7 +28,7 @@ struct ManOptions {
 
 #[derive(Args)]
 struct SchemaOptions {
-    /// envelope, event, or the name of an operation [default: envelope, with all others defined in it]
+    /// envelope, event, task, task-list, stats, worker, or the name of an operation [default: envelope, with all others defined in it]
     #[arg(value_name = "NAME")]
     name: Option<String>,
 }

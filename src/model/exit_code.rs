@@ -11,6 +11,10 @@ pub const SOME_JOB_FAILED: i32 = 1;
 pub const OPERATION_FAILED: i32 = 1;
 /// Some job of a batch did not succeed.
 pub const SOME_FAILED: i32 = 1;
+/// A verb of the queue was refused: there is no such task, or it does not stand as it must.
+pub const REFUSED: i32 = 1;
+/// A task is not over yet.
+pub const PENDING: i32 = 75;
 /// Stopped for time, also when it took a KILL.
 pub const TIMED_OUT: i32 = 124;
 /// Runner itself failed, or was called wrongly.
@@ -43,6 +47,24 @@ pub const BATCH_TABLE: &[(&str, &str)] = &[
     ("125", "runner itself failed, or was called wrongly; a wrong job list is one, and no job was started"),
     ("129, 143", "runner was told to stop by HUP or TERM"),
     ("130, 131", "runner was told to stop by INT or QUIT; it answers, then dies of that signal"),
+];
+
+/// The same for the verbs of `runner task` and `runner worker`.
+pub const TASK_TABLE: &[(&str, &str)] = &[
+    ("0", "done"),
+    ("1", "refused: there is no such task, or it does not stand as it must (NOT_FOUND, CONFLICT)"),
+    ("125", "runner itself failed, or was called wrongly"),
+];
+
+/// The same where the end of tasks is waited for.
+pub const WAIT_TABLE: &[(&str, &str)] = &[
+    ("of one task", "what exec would have left with; 143 where it was cancelled"),
+    ("0", "of several: all succeeded"),
+    ("1", "of several: some task did not; or refused, since there is no such task"),
+    ("75", "the wait ended before the task"),
+    ("125", "runner itself failed, or was called wrongly; or the worker of the task was lost"),
+    ("129, 143", "runner was told to stop by HUP or TERM; tasks are not touched by that"),
+    ("130, 131", "runner was told to stop by INT or QUIT, and dies of that signal; tasks are not touched by that"),
 ];
 
 /// How the program leaves.

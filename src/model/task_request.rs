@@ -1,6 +1,5 @@
 //! What `runner task` and `runner worker` were asked to do. The command line builds these; `app` carries them out.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,7 +78,7 @@ pub struct SubmitRequest {
 #[derive(Clone, Debug)]
 pub enum TaskSource {
     One(Box<JobSpec>),
-    /// A job list as `batch` reads it, with what holds for every job that does not say otherwise.
+    /// A job list as `batch` reads it, or `-` for standard input, with what holds for every job that does not say otherwise.
     List {
         list: PathBuf,
         defaults: Box<JobSpec>,
@@ -100,13 +99,11 @@ pub struct TaskOptions {
 }
 
 /// Which variables of ours a task gets, beside those that it is given values of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PassedEnvironment {
     /// A short list of harmless ones.
     #[default]
     Usual,
-    /// Those and these.
-    UsualAnd(Vec<OsString>),
     All,
 }
 
@@ -122,6 +119,8 @@ pub enum WorkerVerb {
     /// Work until told to stop, or until there was nothing to do for so long (none: for ever).
     Run {
         idle_exit: Option<Duration>,
+        /// Finished tasks are removed after so long. None: never.
+        max_task_age: Option<Duration>,
         detached: bool,
     },
     Status,

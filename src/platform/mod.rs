@@ -23,6 +23,7 @@ pub mod folder;
 mod guard;
 mod leader;
 pub mod limits;
+pub mod local_time;
 pub mod lock;
 pub mod machine;
 mod math;
