@@ -88,6 +88,11 @@ impl BatchDisplay {
         })
     }
 
+    /// Something is drawn anew with each tick.
+    pub(super) fn is_drawn(&self) -> bool {
+        self.form == Form::Bar
+    }
+
     /// The terminal with the bar, for the output of the jobs.
     pub(super) fn stage(&self) -> Option<&Arc<Stage>> {
         self.board.stage()

@@ -188,7 +188,7 @@ fn stands_at_line_start(outcome: &Outcome, streams: Streams) -> bool {
     }
 }
 
-fn check_directory(cwd: &Path) -> Result<()> {
+pub(super) fn check_directory(cwd: &Path) -> Result<()> {
     let help = "Check --cwd: it must name an existing folder that may be entered";
     let metadata = std::fs::metadata(cwd).map_err(Error::path("enter", cwd, help))?;
     if !metadata.is_dir() {

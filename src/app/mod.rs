@@ -21,6 +21,7 @@ pub mod man;
 pub mod notify;
 pub mod op;
 pub mod port;
+mod queue_answer;
 pub mod records;
 pub mod results;
 pub mod schema;

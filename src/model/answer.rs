@@ -143,7 +143,8 @@ pub fn error_code(outcome: &Outcome) -> Option<ErrorCode> {
     error_body(outcome, "", Extent::Last(0)).map(|error| error.code)
 }
 
-fn metadata(request: &RequestInfo) -> Metadata {
+/// Facts about an answer to this request.
+pub fn metadata(request: &RequestInfo) -> Metadata {
     Metadata {
         request_id: request.request_id.clone(),
         timestamp: request.timestamp.clone(),

@@ -28,6 +28,35 @@ pub struct JobSpec {
     pub sd_notify: bool,
 }
 
+impl JobSpec {
+    /// A command without any limit, for tests.
+    #[cfg(test)]
+    pub(crate) fn of_argv(argv: &[&str]) -> Self {
+        Self {
+            command: Command::Argv(argv.iter().map(OsString::from).collect()),
+            name: None,
+            limits: Limits {
+                timeout: None,
+                max_timeout: None,
+                parent_timeout: None,
+                budget: None,
+                idle_timeout: None,
+                warn_after: None,
+                warn_signal: None,
+                stop_signal: Signal::TERM,
+                grace: None,
+                scope: Scope::Tree,
+            },
+            surroundings: Surroundings::default(),
+            leftovers: Leftovers::Report,
+            retry: Retry::default(),
+            capture_limit: 1 << 10,
+            log: None,
+            sd_notify: false,
+        }
+    }
+}
+
 /// What is executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {

@@ -110,6 +110,19 @@ pub struct LifetimeCounts {
 }
 
 impl LifetimeCounts {
+    /// The count of this name.
+    pub fn named(&mut self, name: &str) -> Option<&mut u64> {
+        Some(match name {
+            "submitted" => &mut self.submitted,
+            "completed" => &mut self.completed,
+            "failed" => &mut self.failed,
+            "cancelled" => &mut self.cancelled,
+            "timed_out" => &mut self.timed_out,
+            "worker_lost" => &mut self.worker_lost,
+            _ => return None,
+        })
+    }
+
     /// The share of the tasks that ended which ran out of time.
     pub fn timeout_rate(&self) -> Option<f64> {
         let ended = self.completed + self.failed + self.cancelled;
@@ -208,7 +221,8 @@ mod tests {
 
     #[test]
     fn the_timeout_rate_is_of_what_ended() {
-        let counts = LifetimeCounts { submitted: 100, completed: 5, failed: 2, cancelled: 1, timed_out: 2, worker_lost: 0 };
+        let counts =
+            LifetimeCounts { submitted: 100, completed: 5, failed: 2, cancelled: 1, timed_out: 2, worker_lost: 0 };
         assert_eq!(counts.timeout_rate(), Some(0.25));
         assert_eq!(LifetimeCounts { submitted: 9, ..LifetimeCounts::default() }.timeout_rate(), None);
     }

@@ -66,6 +66,20 @@ pub fn hide_arguments(kept: usize) {
     unsafe { std::ptr::with_exposed_provenance_mut::<u8>(start + from).write_bytes(0, end - start - from) };
 }
 
+/// The name of the user that we are: of the list of users, or of the environment where that does not know it, or a number.
+pub fn user_name() -> String {
+    let own = rustix::process::getuid().as_raw();
+    let listed = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let found = listed.lines().find_map(|line| {
+        // name:password:uid:..., see passwd(5).
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(own)).then(|| name.to_owned())
+    });
+    let told = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+    found.or_else(told).unwrap_or_else(|| format!("uid {own}"))
+}
+
 /// Pauses this thread. Only for short waits: of a repeated kill, for a locked file.
 pub fn nap(duration: Duration) {
     let pause = Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) };

@@ -16,7 +16,9 @@ mod paint;
 pub mod progress_lines;
 pub mod records;
 pub mod taskbar;
+pub mod tasks;
 pub mod text;
+pub mod worker;
 
 /// How a format may dress its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -87,6 +87,11 @@ impl Store {
         [folder.join("queue.db-wal"), folder.join(FILE)]
     }
 
+    /// The folder of the logs.
+    pub fn logs_folder(folder: &Path) -> PathBuf {
+        folder.join(LOGS)
+    }
+
     /// Where every byte of a task's output is, and what tells its streams apart.
     pub fn logs(folder: &Path, id: &str) -> [PathBuf; 2] {
         let logs = folder.join(LOGS);

@@ -1,13 +1,120 @@
 //! `runner worker`: the process that runs the tasks of the queue, and what is asked of it.
 
+pub(super) mod presence;
+mod run;
+mod unit;
+
+use std::time::Duration;
+
 use crate::app::answer::{self, Request};
-use crate::error::Error;
+use crate::app::queue_answer::{self, refuse};
+use crate::app::state;
+use crate::error::Result;
 use crate::model::exit_code::Exit;
-use crate::model::task_request::WorkerRequest;
+use crate::model::queue_data::{GroupData, ScaleData, StopData, WorkerData};
+use crate::model::request::AnswerOptions;
+use crate::model::task_request::{WorkerRequest, WorkerVerb};
+use crate::platform::process;
+use crate::render::worker as shown;
+use crate::store::{Filter, StopOrder, Store};
+use crate::time::clock::rfc3339;
+
+/// Whoever stops the worker looks so often whether it is gone.
+const LOOK: Duration = Duration::from_millis(10);
+/// Tasks that run are counted up to this.
+const MOST: u32 = 1_000_000;
 
 /// Does what was asked for, answers, and says how to leave.
 pub fn run(request: WorkerRequest) -> Exit {
-    let error = Error::Internal("the queue is not there yet".to_owned());
-    answer::deliver_error(&error, &request.answer, &Request::begin(None));
-    Exit::Code(1)
+    let begun = Request::begin(None);
+    let options = request.answer.clone();
+    carry_out(request, &begun).unwrap_or_else(|error| refuse(&error, &options, &begun))
+}
+
+fn carry_out(request: WorkerRequest, begun: &Request) -> Result<Exit> {
+    let WorkerRequest { verb, answer } = request;
+    match verb {
+        WorkerVerb::Run { idle_exit, max_task_age, detached } => run::run(idle_exit, max_task_age, detached),
+        WorkerVerb::Status => {
+            let data = status()?;
+            queue_answer::succeed(&data, &shown::status(&data), &answer, begun)
+        }
+        WorkerVerb::Scale { slots, group } => scale(slots, group, &answer, begun),
+        WorkerVerb::Stop { now } => stop(now, &answer, begun),
+        WorkerVerb::Unit => {
+            answer::print(&unit::text()?)?;
+            Ok(Exit::Code(0))
+        }
+    }
+}
+
+/// How the worker stands.
+pub(super) fn status() -> Result<WorkerData> {
+    let folder = state::folder()?;
+    let pid = presence::pid(&folder)?;
+    let Some(store) = Store::open_existing(&folder)? else {
+        return Ok(WorkerData { running: pid.is_some(), pid, ..WorkerData::default() });
+    };
+    let groups = store.groups()?;
+    let shared = groups.iter().find(|group| group.name.is_empty());
+    let record = store.worker()?.filter(|record| Some(record.pid) == pid);
+    Ok(WorkerData {
+        running: pid.is_some(),
+        pid,
+        since: record.map(|record| rfc3339(Duration::from_millis(record.since))),
+        slots: shared.and_then(|group| group.slots).unwrap_or_default(),
+        busy: running(&store, None)?,
+        paused: shared.is_some_and(|group| group.paused),
+        stopping: pid.is_some() && store.stop_order()?.is_some(),
+        groups: groups_of(&store)?,
+    })
+}
+
+/// The groups that something was said of, or all tasks' own left out.
+pub(super) fn groups_of(store: &Store) -> Result<Vec<GroupData>> {
+    let named = store.groups()?.into_iter().filter(|group| !group.name.is_empty());
+    named
+        .map(|group| {
+            let running = running(store, Some(&group.name))?;
+            Ok(GroupData { name: group.name, slots: group.slots, paused: group.paused, running })
+        })
+        .collect()
+}
+
+fn running(store: &Store, group: Option<&str>) -> Result<u32> {
+    let filter = Filter {
+        statuses: vec![crate::model::task::TaskStatus::Running],
+        group: group.map(str::to_owned),
+        limit: MOST,
+    };
+    Ok(u32::try_from(store.tasks(&filter)?.len()).unwrap_or(u32::MAX))
+}
+
+fn scale(slots: Option<u32>, group: Option<String>, options: &AnswerOptions, begun: &Request) -> Result<Exit> {
+    let folder = state::folder()?;
+    let mut store = Store::open(&folder)?;
+    store.set_slots(group.as_deref(), slots)?;
+    // Where no worker runs there is nobody to tell; the next one reads it.
+    presence::ring(&folder)?;
+    let data = ScaleData { group, slots };
+    queue_answer::succeed(&data, &shown::scaled(&data), options, begun)
+}
+
+fn stop(now: bool, options: &AnswerOptions, begun: &Request) -> Result<Exit> {
+    let folder = state::folder()?;
+    let mut data = StopData { pid: presence::pid(&folder)?, now };
+    if data.pid.is_some()
+        && let Some(mut store) = Store::open_existing(&folder)?
+    {
+        store.order_stop(if now { StopOrder::Now } else { StopOrder::Drain })?;
+        if presence::ring(&folder)? {
+            while presence::pid(&folder)? == data.pid {
+                process::nap(LOOK);
+            }
+        } else {
+            // It has just gone by itself.
+            data.pid = None;
+        }
+    }
+    queue_answer::succeed(&data, &shown::stopped(&data), options, begun)
 }

@@ -1,0 +1,144 @@
+//! `runner worker run`: this process becomes the worker of the store, until it is told to go or has nothing to do.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::app::exec::rungs;
+use crate::app::{answer, environment, state};
+use crate::backend::local::Local;
+use crate::backend::{Assignment, Backend, Waker};
+use crate::capture::output_log::OutputRecorder;
+use crate::error::{Error, Result};
+use crate::model::exit_code::Exit;
+use crate::model::job::{Command, JobSpec, Route, Streams};
+use crate::ops::{self, child};
+use crate::platform::lock::{self, ProcessLock};
+use crate::platform::signals::{self, Inherited};
+use crate::platform::{detach, limits, process, state_folder};
+use crate::store::Store;
+use crate::supervise::orders::Manners;
+use crate::time::clock::{rfc3339, unix_time};
+use crate::worker::{Attempt, Clerk, Preparer, Settings, WorkerForeman, lock_file, office};
+
+/// Where a worker without a terminal says what went wrong.
+const LOG: &str = "worker.log";
+/// More than this is too much to keep of it.
+const LOG_LIMIT: u64 = 1 << 20;
+/// Another worker that is about to go is waited for.
+const TAKE_OVER_LIMIT: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Works until it is over.
+pub(super) fn run(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: bool) -> Result<Exit> {
+    if detached {
+        detach::settle();
+    }
+    let worked = work(idle_exit, max_task_age, detached);
+    if let Err(error) = &worked {
+        detach::tell_failure(&error.to_string());
+    }
+    worked
+}
+
+fn work(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: bool) -> Result<Exit> {
+    let inherited = Inherited::read();
+    signals::set_own_dispositions();
+    signals::unblock_all();
+    let folder = state::folder()?;
+    let store = Store::open(&folder)?;
+    let Some(lock) = take_over(&folder, detached)? else {
+        // Another one came first, and sees to what we were to see to.
+        detach::tell_ready();
+        return Ok(Exit::Code(0));
+    };
+    limits::raise_descriptors();
+    let (foremans, clerks) = office(Waker::new()?);
+    let new_run = || uuid::Uuid::now_v7().to_string();
+    let say: Box<dyn Fn(&str)> =
+        if detached { log(&folder)? } else { Box::new(|line| answer::say(&format!("runner: {line}"))) };
+    let settings = Settings { idle_exit, max_task_age, new_run, say };
+    let make_job = Box::new(|stored: crate::model::stored_job::StoredJob| stored.into_job(operation));
+    let mut clerk = Clerk::open(store, clerks, make_job, settings)?;
+    detach::tell_ready();
+    let foreman = WorkerForeman::new(foremans, preparer());
+    let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
+    backend.run(Box::new(foreman), &mut || clerk.keep())?;
+    drop(clerk);
+    lock.release();
+    Ok(Exit::Code(0))
+}
+
+/// The lock of the store. None: another worker has it and listens.
+fn take_over(folder: &Path, detached: bool) -> Result<Option<ProcessLock>> {
+    let path = lock_file(folder);
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Some(lock) = ProcessLock::take(&path)? {
+            return Ok(Some(lock));
+        }
+        if super::presence::ring(folder)? {
+            return if detached { Ok(None) } else { Err(taken(&path)) };
+        }
+        // It does not listen any more, or not yet.
+        if waited >= TAKE_OVER_LIMIT {
+            return Err(taken(&path));
+        }
+        process::nap(LOOK);
+        waited += LOOK;
+    }
+}
+
+fn taken(path: &Path) -> Error {
+    let pid = lock::holder(path).ok().flatten().map_or_else(String::new, |pid| format!(", process {pid}"));
+    Error::Conflict {
+        message: format!("the queue has a worker already{pid}"),
+        remediation: "There is one for each store; 'runner worker stop' ends it".to_owned(),
+    }
+}
+
+/// The operation of a stored job, as it is run by this program.
+fn operation(name: &str, parameters: &Value) -> Result<Command> {
+    let entry = ops::by_name(name).ok_or_else(|| Error::Missing {
+        message: format!("there is no operation '{name}'"),
+        remediation: "Another version of runner has stored this task; use that one's worker".to_owned(),
+    })?;
+    let prepared = entry.parameters_from_json(parameters.clone())?;
+    Ok(child::command(entry, prepared.to_json()))
+}
+
+/// Makes assignments of the attempts of a task: nothing of its output is passed on, all of it is kept.
+fn preparer() -> Preparer {
+    Box::new(|job: &JobSpec, attempt: &Attempt| {
+        let wall = attempt.limits.wall().map(|(wall, _)| wall);
+        let env = environment::for_job(&job.surroundings, &attempt.job_id, attempt.number, wall);
+        let record = attempt.log.clone().map(OutputRecorder::begin).transpose()?;
+        Ok(Assignment {
+            tag: attempt.tag,
+            spec: JobSpec { limits: attempt.limits.clone(), leftovers: attempt.leftovers, ..job.clone() },
+            streams: Streams { stdout: Route::Keep, stderr: Route::Keep, terminals: [false; 2] },
+            job_id: attempt.job_id.clone(),
+            attempt: attempt.number,
+            stage: None,
+            lines: None,
+            record: record.map(std::sync::Arc::new),
+            pulse: None,
+            env,
+        })
+    })
+}
+
+/// Writes lines to the log beside the store. One that has grown too long begins anew.
+fn log(folder: &Path) -> Result<Box<dyn Fn(&str)>> {
+    let path = folder.join(LOG);
+    let file = state_folder::append(&path)?;
+    if file.metadata().is_ok_and(|found| found.len() > LOG_LIMIT) {
+        let _ = file.set_len(0);
+    }
+    Ok(Box::new(move |line| {
+        // A disk that is full may be what there is to say.
+        let _ = (&file).write_all(format!("{} {line}\n", rfc3339(unix_time())).as_bytes());
+    }))
+}
