@@ -55,7 +55,8 @@ mod tests {
     #[test]
     fn a_percentile_is_one_of_the_values() {
         let sorted = [15, 20, 35, 40, 50];
-        for (percent, value) in [(0, 15), (5, 15), (20, 15), (30, 20), (40, 20), (50, 35), (99, 50), (100, 50), (200, 50)]
+        for (percent, value) in
+            [(0, 15), (5, 15), (20, 15), (30, 20), (40, 20), (50, 35), (99, 50), (100, 50), (200, 50)]
         {
             assert_eq!(nearest_rank(&sorted, percent), Some(value), "{percent}");
         }

@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn the_timeout_rate_is_of_what_ended() {
-        let counts = LifetimeCounts { submitted: 100, completed: 5, failed: 2, cancelled: 1, timed_out: 2, worker_lost: 0 };
+        let counts =
+            LifetimeCounts { submitted: 100, completed: 5, failed: 2, cancelled: 1, timed_out: 2, worker_lost: 0 };
         assert_eq!(counts.timeout_rate(), Some(0.25));
         assert_eq!(LifetimeCounts { submitted: 9, ..LifetimeCounts::default() }.timeout_rate(), None);
     }

@@ -13,8 +13,7 @@ const DAY: i64 = 86_400;
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
 /// The last second of the year 9999: all that four digits can say.
 const LAST: u64 = 253_402_300_799;
-const SYNTAX: &str =
-    "22:30, 2026-03-29 22:30, 2026-03-29T22:30:00Z or @ and the seconds since 1970; for so long from now there is --delay";
+const SYNTAX: &str = "22:30, 2026-03-29 22:30, 2026-03-29T22:30:00Z or @ and the seconds since 1970; for so long from now there is --delay";
 
 /// The text was no point in time, or not one to come. Its message says why, and after `: give` what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -104,7 +103,11 @@ fn read(text: &str) -> Result<Written, String> {
     }
     if let Some(seconds) = text.strip_prefix('@') {
         let at = seconds_and_fraction(seconds).ok_or("is not a number of seconds since 1970")?;
-        return if at.as_secs() > LAST { Err("is later than the year 9999".to_owned()) } else { Ok(Written::Instant(at)) };
+        return if at.as_secs() > LAST {
+            Err("is later than the year 9999".to_owned())
+        } else {
+            Ok(Written::Instant(at))
+        };
     }
     let bytes = text.as_bytes();
     let has_date = bytes.len() > 4 && bytes[4] == b'-';
@@ -330,7 +333,8 @@ mod tests {
             ("@5", utc, "1970-01-01 00:00:05 +00:00"),
         ] {
             let error = parse(text, Duration::from_secs(NOW), &offsets).expect_err(text).to_string();
-            for part in [text, "in the past", was, &shown(Duration::from_secs(NOW), &offsets), ": give a time to come"] {
+            for part in [text, "in the past", was, &shown(Duration::from_secs(NOW), &offsets), ": give a time to come"]
+            {
                 assert!(error.contains(part), "{error} lacks {part}");
             }
         }
