@@ -29,6 +29,8 @@ complete -c runner -n "__fish_runner_needs_command" -s V -l version -d 'Print ve
 complete -c runner -n "__fish_runner_needs_command" -f -a "exec" -d 'Run one command under a watchdog'
 complete -c runner -n "__fish_runner_needs_command" -f -a "op" -d 'Run one built-in operation under a watchdog'
 complete -c runner -n "__fish_runner_needs_command" -f -a "batch" -d 'Run many jobs, so many at a time, under one watchdog'
+complete -c runner -n "__fish_runner_needs_command" -f -a "task" -d 'Keep jobs in a queue, and have them run in the background'
+complete -c runner -n "__fish_runner_needs_command" -f -a "worker" -d 'Run the tasks of the queue, or see to the process that does'
 complete -c runner -n "__fish_runner_needs_command" -f -a "timeout" -d 'Run a command with a time limit, as timeout(1) does'
 complete -c runner -n "__fish_runner_needs_command" -f -a "notify" -d 'Tell the runner of this job how far it is, and what it has'
 complete -c runner -n "__fish_runner_needs_command" -f -a "completions" -d 'Print the completions for a shell: bash, zsh or fish'
@@ -223,6 +225,169 @@ complete -c runner -n "__fish_runner_using_subcommand batch" -s v -l verbose -d 
 complete -c runner -n "__fish_runner_using_subcommand batch" -l env-clear -d 'Start the job with an empty environment, plus --env'
 complete -c runner -n "__fish_runner_using_subcommand batch" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
 complete -c runner -n "__fish_runner_using_subcommand batch" -s h -l help -d 'Print help; --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -f -a "submit" -d 'Put a job into the queue, and print its id'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -f -a "list" -d 'List tasks, the newest first'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -f -a "status" -d 'Tell all about a task'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -f -a "wait" -d 'Wait until tasks are over, and leave as they did'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -f -a "logs" -d 'Print the output of a task'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -f -a "cancel" -d 'Stop tasks, or take them out of the queue'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -f -a "extend" -d 'Give a running task more time'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -f -a "retry" -d 'Queue finished tasks again'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -f -a "priority" -d 'Give a task another priority'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -f -a "pause" -d 'Begin no more tasks; those that run go on'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -f -a "resume" -d 'Begin tasks again after a pause'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -f -a "stats" -d 'Print figures about the queue'
+complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -f -a "clean" -d 'Remove finished tasks with their logs'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -s c -d 'Run one line through a shell in place of a command' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l shell -d 'The shell for -c and for lines of a list: sh, bash, or a path [default: sh]' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l from -d 'Submit every job of a list, as batch reads it' -r -F
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l priority -d 'critical, high, normal (default) or low' -r -f -a "critical\t''
+high\t''
+normal\t''
+low\t''"
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l after -d 'Begin once this task has completed; may be repeated' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l at -d 'Begin at that time, such as 22:30' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l delay -d 'Begin after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l group -d 'Put it into this group' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l on-crash -d 'Where its worker dies: fail (default), or retry' -r -f -a "fail\t''
+retry\t''"
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l on-done -d 'Run this line once it is over' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l on-done-timeout -d 'Stop that line after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l webhook -d 'Post the answer to this URL once it is over' -r -f
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l name -d 'What to call the job in answers' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -s t -l timeout -d 'Stop the job after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l warn-signal -d 'Send this signal to the job with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l retries -d 'Try a job that failed again, up to N times' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l retry-on -d 'Retry only these failures [default: any, but not 125 to 127]' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l no-retry-on -d 'Never retry these failures; the same words, and they win' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l retry-delay -d 'Wait so long before the second attempt [default: 1s]' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l retry-backoff -d 'Each further delay is so many times the last [default: 2]' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l retry-max-delay -d 'No delay is longer than this [default: 30s, or --retry-delay]' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l retry-timeout-growth -d 'After a timeout, allow so many times the time [default: 1]' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l total-timeout -d 'Stop after so long, all attempts and delays together' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l capture-limit -d 'Keep so much of each stream for the answer [default: 256K]' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l log -d 'Also write every byte of both streams to this file, as it comes' -r -F
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l cwd -d 'Run in this directory' -r -f -a "(__fish_complete_directories)"
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l env -d 'Set a variable for the job; may be repeated, later ones win' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l max-timeout -d 'Let nothing extend the job beyond so long' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l signal -d 'The stop signal, name or number [default: TERM]' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l leftovers -d 'What outlives the job: report (default), kill, wait' -r -f -a "report\t''
+kill\t''
+wait\t''"
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l stdin -d 'Standard input: null, or a file to read [default: null]' -r -F
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l report -d 'With --wait, also write the JSON answer to this file' -r -F
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l progress -d 'With --wait, how progress is shown: auto, bar, lines, json, none [default: auto]' -r -f -a "auto\t''
+bar\t''
+lines\t''
+json\t''
+none\t''"
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l retry-output -d 'Whose output appears in a pipe: last (default), all' -r -f -a "last\t''
+all\t''"
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l pty -d 'Refused with a reason, which is more than an unknown option would tell'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l inherit-env -d 'Pass on every variable that is set here, not only the harmless ones'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l wait -d 'Stay until it is over, and leave as exec would'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l env-clear -d 'Start the job with an empty environment, plus --env'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -s v -l verbose -d 'Say more, such as which configuration files were read'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l json -d 'Print a JSON answer in place of the id'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -s q -l quiet -d 'Print the id and nothing else'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from list" -l status -d 'Only those that stand so, such as pending,running' -r -f -a "pending\t''
+running\t''
+completed\t''
+failed\t''
+cancelled\t''"
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from list" -l group -d 'Only tasks of this group' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from list" -l limit -d 'At most so many, the newest first [default: 50]' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from list" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from status" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from wait" -l for -d 'Wait no longer than that' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from wait" -l progress -d 'How progress is shown: auto, bar, lines, json, none [default: auto]' -r -f -a "auto\t''
+bar\t''
+lines\t''
+json\t''
+none\t''"
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from wait" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from wait" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from wait" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from wait" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from logs" -s f -l follow -d 'Go on as more is written, until the task is over'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from logs" -l stderr -d 'Only what it wrote to standard error'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from logs" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from logs" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from logs" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from cancel" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from cancel" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from cancel" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from cancel" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from extend" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from extend" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from extend" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from extend" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from retry" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from retry" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from retry" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from priority" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from priority" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from priority" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from priority" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from pause" -l group -d 'Only this group [default: all]' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from pause" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from pause" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from pause" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from pause" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from resume" -l group -d 'Only this group [default: all]' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from resume" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from resume" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from resume" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from stats" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from stats" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from stats" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from stats" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from clean" -l older-than -d 'Only those over for so long [default: 1h]' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from clean" -l status -d 'Only those that ended so: completed, failed, cancelled' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from clean" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from clean" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from clean" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from clean" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand worker; and not __fish_seen_subcommand_from run status scale stop unit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c runner -n "__fish_runner_using_subcommand worker; and not __fish_seen_subcommand_from run status scale stop unit" -f -a "run" -d 'Be the worker: run the tasks of the queue'
+complete -c runner -n "__fish_runner_using_subcommand worker; and not __fish_seen_subcommand_from run status scale stop unit" -f -a "status" -d 'Tell whether a worker runs, and what it does'
+complete -c runner -n "__fish_runner_using_subcommand worker; and not __fish_seen_subcommand_from run status scale stop unit" -f -a "scale" -d 'Say how many tasks may run at once'
+complete -c runner -n "__fish_runner_using_subcommand worker; and not __fish_seen_subcommand_from run status scale stop unit" -f -a "stop" -d 'Stop the worker once the running tasks are over, or now'
+complete -c runner -n "__fish_runner_using_subcommand worker; and not __fish_seen_subcommand_from run status scale stop unit" -f -a "unit" -d 'Print a user unit for systemd'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from run" -l idle-exit -d 'Leave after so long without work [default: 5m]' -r
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from run" -l detached -d 'How runner starts the worker itself; not for people'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from run" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from run" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from status" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from scale" -l group -d 'Of this group [default: of all that have no slots of their own]' -r
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from scale" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from scale" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from scale" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from scale" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from stop" -l now -d 'Stop the tasks that run too, and do not wait for their end'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from stop" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from stop" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from stop" -s v -l verbose -d 'Say more'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from stop" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from unit" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
 complete -c runner -n "__fish_runner_using_subcommand timeout" -s k -l kill-after -d 'Send KILL too, if the command still runs so long after the first signal' -r
 complete -c runner -n "__fish_runner_using_subcommand timeout" -s s -l signal -d 'Send this signal at the timeout, a name or a number [default: TERM]' -r
 complete -c runner -n "__fish_runner_using_subcommand timeout" -s f -l foreground -d 'Signal the command alone, and leave it in our process group'

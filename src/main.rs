@@ -58,6 +58,20 @@ fn carry_out(invocation: Invocation) -> anyhow::Result<Exit> {
             app::op::hide_parameters(options.words_shown());
             return Ok(with_defaults(options.answer(), |config| options.resolve(config), app::exec::run));
         }
+        Invocation::TaskSubmit(options) => {
+            if let Some(words) = options.words_shown() {
+                app::op::hide_parameters(words);
+            }
+            return Ok(with_defaults(options.answer(), |config| options.resolve(config), app::task::run));
+        }
+        Invocation::TaskWait(options) => {
+            return Ok(with_defaults(options.answer(), |config| options.resolve(config), app::task::run));
+        }
+        Invocation::Task(request) => return Ok(app::task::run(*request)),
+        Invocation::WorkerRun(options) => {
+            return Ok(with_defaults(options.answer(), |config| options.resolve(config), app::worker::run));
+        }
+        Invocation::Worker(request) => return Ok(app::worker::run(request)),
         Invocation::Notify(request) => {
             app::notify::run(&request)?;
             return Ok(Exit::Code(0));

@@ -138,6 +138,14 @@ pub fn load_from(sources: &Sources<'_>) -> Result<Config> {
 }
 
 impl Config {
+    /// The same for a task of the queue, whose timeout has defaults of its own.
+    pub fn for_tasks(&self) -> Self {
+        let mut config = self.clone();
+        config.defaults.timeout = self.queue.timeout;
+        config.timeout_origin.clone_from(&self.queue.timeout_origin);
+        config
+    }
+
     fn add_file(&mut self, file: Option<(PathBuf, Layer)>) {
         if let Some((path, layer)) = file {
             self.files.push(path);

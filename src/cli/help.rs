@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 
 use clap::Command;
 
-use crate::cli::{self, verbs};
+use crate::cli::{self, queue_help, verbs};
 use crate::model::exit_code;
 use crate::ops;
 
@@ -26,6 +26,7 @@ Examples:
   runner exec --timeout 5m --idle-timeout 30s --json -- ./crawl > answer.json
   runner exec -t 10 -c 'sort words | uniq -c'
   runner batch -j 4 -t 5m --each -- ./convert < names
+  id=$(runner task submit -t 1h -- ./render scene.blend)
   runner timeout -k 5 60 make test
 ";
 
@@ -172,6 +173,8 @@ pub fn command() -> Command {
         "batch" => documented_batch(verb),
         "notify" => documented_notify(verb),
         "timeout" => documented_timeout(verb),
+        "task" => queue_help::task(verb),
+        "worker" => queue_help::worker(verb),
         _ => verb,
     });
     sized(
@@ -200,6 +203,37 @@ pub(crate) fn notify() -> Command {
     sized(documented_notify(cli::notify::definition()))
 }
 
+/// `runner task` with every verb, documented.
+pub(crate) fn task() -> Command {
+    sized(queue_help::task(cli::task::definition()))
+}
+
+/// `runner task submit`, documented. Short help has no room for headings.
+pub(crate) fn submit(short: bool) -> Command {
+    let verb = sized(queue_help::task_verb(cli::task::submit::definition()));
+    if short { verb.mut_args(|arg| arg.help_heading(None::<&str>)) } else { verb }
+}
+
+/// One verb of `runner task`, documented.
+pub(crate) fn task_verb(verb: Command) -> Command {
+    sized(queue_help::task_verb(verb))
+}
+
+/// `runner worker` with every verb, documented.
+pub(crate) fn worker() -> Command {
+    sized(queue_help::worker(cli::worker::definition()))
+}
+
+/// One verb of `runner worker`, documented.
+pub(crate) fn worker_verb(verb: Command) -> Command {
+    sized(queue_help::worker_verb(verb))
+}
+
+/// A verb with every operation below it documented.
+pub(crate) fn with_documented_operations(verb: Command) -> Command {
+    sized(documented_operations(verb))
+}
+
 /// What `timeout --help` prints.
 pub(crate) fn timeout() -> String {
     let mut verb = sized(documented_timeout(cli::timeout::definition()));
@@ -220,14 +254,19 @@ fn documented_exec(verb: Command) -> Command {
 }
 
 fn documented_op(verb: Command) -> Command {
-    let verb = verb.mut_subcommands(|operation| match ops::by_name(operation.get_name()) {
+    documented_operations(verb)
+        .long_about(OP_ABOUT)
+        .after_long_help(format!("{OP_EXAMPLES}\n{}\n{EXEC_ANSWER}", exit_codes(exit_code::TABLE)))
+}
+
+fn documented_operations(verb: Command) -> Command {
+    verb.mut_subcommands(|operation| match ops::by_name(operation.get_name()) {
         Some(entry) => {
             let lines: String = entry.examples.iter().map(|line| format!("  runner op {line}\n")).collect();
             operation.long_about(entry.long_about).after_long_help(format!("Examples:\n{lines}"))
         }
         None => operation,
-    });
-    verb.long_about(OP_ABOUT).after_long_help(format!("{OP_EXAMPLES}\n{}\n{EXEC_ANSWER}", exit_codes(exit_code::TABLE)))
+    })
 }
 
 fn documented_batch(verb: Command) -> Command {
@@ -248,7 +287,7 @@ fn sized(command: Command) -> Command {
 }
 
 /// The table of exit codes, with long meanings continued below themselves.
-fn exit_codes(table: &[(&str, &str)]) -> String {
+pub(super) fn exit_codes(table: &[(&str, &str)]) -> String {
     const INDENT: usize = 17;
     let mut text = String::from("Exit codes:\n");
     for (code, meaning) in table {

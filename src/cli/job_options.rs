@@ -15,6 +15,7 @@ use crate::cli::retry_options::{AttemptOptions, RetryOptions};
 use crate::error::{Error, Result};
 use crate::model::job::{Command, JobSpec, Leftovers, Limits, Scope, Stdin, Surroundings};
 use crate::model::request::{AnswerOptions, ExecRequest, ProgressForm};
+use crate::model::retry::Retry;
 use crate::model::signal::Signal;
 use crate::time::duration;
 
@@ -45,6 +46,8 @@ pub struct PlaceOptions {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub cwd: Option<PathBuf>,
     /// Set a variable for the job; may be repeated, later ones win
+    ///
+    /// NAME alone passes on the value that the variable has here.
     #[arg(long, value_name = "K=V", value_parser = OsStringValueParser::new().try_map(parse_variable))]
     pub env: Vec<(OsString, OsString)>,
     /// Start the job with an empty environment, plus --env
@@ -162,6 +165,17 @@ pub struct Limit(pub Option<Duration>);
 impl JobOptions {
     /// The request that these options make for `command` together with the defaults.
     pub(crate) fn resolve(self, command: Command, config: &Config) -> Result<ExecRequest> {
+        let retry = self.attempts.resolve(&self.retries)?;
+        self.with_retry(retry, command, config)
+    }
+
+    /// The same as defaults of a list, whose jobs may say by themselves how often they are tried again.
+    pub(crate) fn resolve_for_list(self, command: Command, config: &Config) -> Result<ExecRequest> {
+        let retry = self.attempts.complete(self.retries.values()?);
+        self.with_retry(retry, command, config)
+    }
+
+    fn with_retry(self, retry: Retry, command: Command, config: &Config) -> Result<ExecRequest> {
         let limits = self.limits.resolve(config)?;
         let answer = self.output.resolve(config);
         let capture_limit = self.output.capture_limit(config);
@@ -170,7 +184,7 @@ impl JobOptions {
             name: self.place.name.clone(),
             limits,
             leftovers: self.limits.other.leftovers.unwrap_or_default(),
-            retry: self.attempts.resolve(&self.retries)?,
+            retry,
             capture_limit,
             log: self.output.log,
             sd_notify: self.place.sd_notify,
@@ -277,16 +291,21 @@ fn parse_signal(text: &str) -> std::result::Result<Signal, crate::model::signal:
     text.parse()
 }
 
+/// A variable with its value: a name alone has the value that it has here.
 fn parse_variable(text: OsString) -> std::result::Result<(OsString, OsString), String> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     let bytes = text.as_bytes();
     match bytes.iter().position(|byte| *byte == b'=') {
         Some(0) => Err(format!("'{}' has no name: give NAME=VALUE, as in LANG=C", text.display())),
         Some(at) => Ok((OsString::from_vec(bytes[..at].to_vec()), OsString::from_vec(bytes[at + 1..].to_vec()))),
-        None => {
-            let name = if text.is_empty() { "NAME".into() } else { text.to_string_lossy() };
-            Err(format!("'{}' has no '=': give NAME=VALUE, as in {name}=value", text.display()))
-        }
+        None if text.is_empty() => Err("the name is empty: give NAME=VALUE, as in LANG=C".to_owned()),
+        None => match std::env::var_os(&text) {
+            Some(value) => Ok((text, value)),
+            None => {
+                let name = text.to_string_lossy();
+                Err(format!("'{name}' is not set: give NAME=VALUE, as in {name}=value, or a variable that is set"))
+            }
+        },
     }
 }
 

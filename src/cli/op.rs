@@ -4,6 +4,7 @@
 //! with their parameters, come from the registry.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::{ArgMatches, Args, Command as Definition, FromArgMatches};
 
@@ -70,19 +71,25 @@ pub(crate) fn read(matches: &ArgMatches, args: &[OsString]) -> std::result::Resu
         }
         return Ok(Asked::List { json: job.output.json });
     }
-    let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);
-    let (name, parameters) = matches.subcommand().ok_or_else(missing)?;
-    let entry = ops::by_name(name).ok_or_else(missing)?;
-    Ok(match entry.parameters(parameters, job.place.cwd.as_deref())? {
-        Ok(prepared) => {
+    let name = matches.subcommand_name().unwrap_or_default();
+    Ok(match command(matches, job.place.cwd.as_deref())? {
+        Ok(command) => {
             // Where an option's value is the same word, too much is hidden and never too little. The program and the
             // verb come before.
             let words_shown = 2 + args.iter().position(|word| word == name).map_or(0, |at| at + 1);
-            let command = child::command(entry, prepared.to_json());
             Asked::Run(Box::new(OpOptions { job, command, words_shown }))
         }
         Err(error) => Asked::Refused(error, job.output.answer()),
     })
+}
+
+/// The command of the operation that was named, which will run in `cwd`, or here. The outer error is of the words, the
+/// inner of what they say.
+pub(crate) fn command(matches: &ArgMatches, cwd: Option<&Path>) -> std::result::Result<Result<Command>, clap::Error> {
+    let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);
+    let (name, parameters) = matches.subcommand().ok_or_else(missing)?;
+    let entry = ops::by_name(name).ok_or_else(missing)?;
+    Ok(entry.parameters(parameters, cwd)?.map(|prepared| child::command(entry, prepared.to_json())))
 }
 
 /// The verb as the parser needs it, with every operation below it.
@@ -90,13 +97,16 @@ pub(crate) fn definition() -> Definition {
     let verb = Definition::new("op")
         .bin_name("runner op")
         .override_usage("runner op [OPTIONS] NAME [ARG]...\n       runner op --list")
-        .subcommand_help_heading("Operations")
-        .subcommand_value_name("NAME")
-        .disable_help_subcommand(true)
         .disable_help_flag(true)
         .args_override_self(true);
     let verb = ListOption::augment_args(JobOptions::augment_args(verb));
-    verb.about("Run one built-in operation under a watchdog")
-        .long_about(None)
+    with_operations(verb.about("Run one built-in operation under a watchdog").long_about(None))
+}
+
+/// A verb with every operation below it.
+pub(crate) fn with_operations(verb: Definition) -> Definition {
+    verb.subcommand_help_heading("Operations")
+        .subcommand_value_name("NAME")
+        .disable_help_subcommand(true)
         .subcommands(ops::OPERATIONS.iter().map(ops::Entry::definition))
 }

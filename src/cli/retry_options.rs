@@ -140,7 +140,12 @@ impl AttemptOptions {
         if retries.retries.is_none() && self.retry_output.is_some() {
             return Err(without_retries("--retry-output"));
         }
-        Ok(Retry { total_timeout: self.total_timeout.and_then(|limit| limit.0), ..retries.resolve()? })
+        Ok(self.complete(retries.resolve()?))
+    }
+
+    /// With the time for all attempts.
+    pub(crate) fn complete(&self, retry: Retry) -> Retry {
+        Retry { total_timeout: self.total_timeout.and_then(|limit| limit.0), ..retry }
     }
 
     /// The output of every attempt appears everywhere.

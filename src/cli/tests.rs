@@ -140,6 +140,13 @@ fn every_option_arrives() {
 }
 
 #[test]
+fn a_variable_without_a_value_is_passed_on() {
+    let path = std::env::var_os("PATH").expect("tests have a path");
+    let env = resolved(&["--env", "PATH", "--env", "A=", "ls"]).job.surroundings.env;
+    assert_eq!(env, [("PATH".into(), path), ("A".into(), "".into())]);
+}
+
+#[test]
 fn options_are_stronger_than_defaults() {
     let second = Duration::from_secs(1);
     let config = Config {
@@ -198,7 +205,10 @@ fn every_mistake_is_named_with_its_fix() {
         ("exec --leftovers eat ls", "--leftovers", "'eat' is not one of report, kill, wait", "report, kill, wait"),
         ("exec --progress bars ls", "--progress", "'bars' is not a form", "json or none"),
         ("exec --progress x ls", "--progress", "'x' is not a form", "json or none"),
-        ("exec --env FOO ls", "--env", "'FOO' has no '='", "FOO=value"),
+        ("exec --env NO_SUCH_VARIABLE ls", "--env", "'NO_SUCH_VARIABLE' is not set", "NO_SUCH_VARIABLE=value"),
+        ("batch --env NO_SUCH_VARIABLE jobs", "--env", "'NO_SUCH_VARIABLE' is not set", "a variable that is set"),
+        ("op --env NO_SUCH_VARIABLE sleep 1", "--env", "'NO_SUCH_VARIABLE' is not set", "a variable that is set"),
+        ("exec --env= ls", "--env", "the name is empty", "NAME=VALUE"),
         ("exec --env =x ls", "--env", "'=x' has no name", "NAME=VALUE"),
         ("exec --signal FOO ls", "--signal", "'FOO' is not a signal", "TERM or SIGINT"),
         ("exec --capture-limit 5x ls", "--capture-limit", "'5x' is not a size", "64K"),

@@ -13,7 +13,14 @@ use crate::app::config;
 use crate::error::Error;
 use crate::model::request::AnswerOptions;
 
-const EXAMPLE: &str = "runner exec --timeout 60 -- make test";
+/// A command line that is right, for those who gave none.
+fn example(verb: &str) -> &'static str {
+    match verb {
+        "runner task" | "runner task submit" => "runner task submit --timeout 60 -- make test",
+        "runner worker" => "runner worker status",
+        _ => "runner exec --timeout 60 -- make test",
+    }
+}
 
 /// The error for a wrong command line. `verb` is how the user called us, such as `runner exec`, `args` what followed.
 pub(crate) fn wrong(error: &clap::Error, verb: &str, args: &[OsString]) -> Error {
@@ -32,7 +39,7 @@ pub(crate) fn wrong(error: &clap::Error, verb: &str, args: &[OsString]) -> Error
             let message = format!("unknown {what} '{}'", argument.as_deref().unwrap_or_default());
             let remediation = match text(ContextKind::SuggestedArg) {
                 Some(suggestion) => format!("Did you mean {}? {see}", bare(&suggestion)),
-                None if verb == "runner exec" => {
+                None if verb == "runner exec" || verb == "runner task submit" => {
                     format!("Options for the command go after its name, and a name with a dash after '--'; {see}")
                 }
                 None if verb == "runner batch" => {
@@ -45,22 +52,26 @@ pub(crate) fn wrong(error: &clap::Error, verb: &str, args: &[OsString]) -> Error
             (message, remediation)
         }
         ErrorKind::InvalidSubcommand => {
-            let verb = text(ContextKind::InvalidSubcommand).unwrap_or_default();
-            let run = format!("to run a command of that name: runner exec -- {verb}");
-            let remediation = match text(ContextKind::SuggestedSubcommand) {
-                Some(suggestion) => format!("Did you mean '{suggestion}'? Or {run}"),
-                None => format!("{see}; {run}"),
+            let unknown = text(ContextKind::InvalidSubcommand).unwrap_or_default();
+            let run = match verb {
+                "runner task" => Some(format!("to queue a command of that name: runner task submit -- {unknown}")),
+                "runner" => Some(format!("to run a command of that name: runner exec -- {unknown}")),
+                _ => None,
             };
-            let message = format!("unknown verb '{verb}'");
-            return Error::Invalid { argument: Some(verb), message, remediation };
+            let remediation = match (text(ContextKind::SuggestedSubcommand), run) {
+                (Some(suggestion), Some(run)) => format!("Did you mean '{suggestion}'? Or {run}"),
+                (Some(suggestion), None) => format!("Did you mean '{suggestion}'? {see}"),
+                (None, Some(run)) => format!("{see}; {run}"),
+                (None, None) => see,
+            };
+            let message = format!("unknown verb '{unknown}'");
+            return Error::Invalid { argument: Some(unknown), message, remediation };
         }
         ErrorKind::MissingSubcommand => {
-            ("no verb was given".to_owned(), format!("Name what to do, as in: {EXAMPLE}; {see}"))
+            ("no verb was given".to_owned(), format!("Name what to do, as in: {}; {see}", example(verb)))
         }
         ErrorKind::MissingRequiredArgument if name == "COMMAND" || name == "-c" => {
-            let remediation = format!("Name it after the options, as in: {EXAMPLE}");
-            let argument = Some("COMMAND".to_owned());
-            return Error::Invalid { argument, message: "no command to run".to_owned(), remediation };
+            return no_command(verb);
         }
         ErrorKind::MissingRequiredArgument
             if name.contains('|') || argument.as_deref().is_some_and(|a| a.contains('|')) =>
@@ -104,8 +115,18 @@ pub(crate) fn wrong(error: &clap::Error, verb: &str, args: &[OsString]) -> Error
     Error::Invalid { argument: (!name.is_empty()).then_some(name), message, remediation }
 }
 
-/// The same for `op`: below it are the operations, each with parameters of its own.
-pub(crate) fn wrong_operation(error: &clap::Error, args: &[OsString]) -> Error {
+/// There is nothing to run.
+pub(crate) fn no_command(verb: &str) -> Error {
+    Error::Invalid {
+        argument: Some("COMMAND".to_owned()),
+        message: "no command to run".to_owned(),
+        remediation: format!("Name it after the options, as in: {}", example(verb)),
+    }
+}
+
+/// The same for `op`: below it are the operations, each with parameters of its own. `behind` is what options of the job
+/// stand before.
+pub(crate) fn wrong_operation(error: &clap::Error, args: &[OsString], behind: &str) -> Error {
     let name = args.iter().filter_map(|arg| arg.to_str()).find(|arg| crate::ops::by_name(arg).is_some());
     let verb = name.map_or_else(|| "runner op".to_owned(), |name| format!("runner op {name}"));
     let all = || crate::ops::OPERATIONS.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ");
@@ -140,7 +161,7 @@ pub(crate) fn wrong_operation(error: &clap::Error, args: &[OsString]) -> Error {
         // Options of the job stand before the name.
         ErrorKind::UnknownArgument => match wrong(error, &verb, args) {
             Error::Invalid { argument, message, remediation } => {
-                let remediation = format!("{remediation}; options of the job go before the name of the operation");
+                let remediation = format!("{remediation}; options of the job go before {behind}");
                 Error::Invalid { argument, message, remediation }
             }
             other => other,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
 use crate::app::completions::Shell;
-use crate::cli::{Invocation, batch, exec, notify, op, timeout};
+use crate::cli::{Invocation, batch, exec, notify, op, task, timeout, worker};
 
 #[derive(Args)]
 struct CompletionsOptions {
@@ -51,6 +51,8 @@ pub(crate) fn definition() -> Command {
             exec::definition(),
             op::definition(),
             batch::definition(),
+            task::definition(),
+            worker::definition(),
             timeout::definition(),
             notify::definition(),
             CompletionsOptions::augment_args(completions),

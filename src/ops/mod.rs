@@ -162,6 +162,19 @@ pub fn by_name(name: &str) -> Option<&'static Entry> {
     OPERATIONS.iter().find(|entry| entry.name == name)
 }
 
+/// Looks at the URL of a web server. What is wrong with it completes "the URL ...", and repeats none of it: it may hold
+/// a secret.
+#[cfg(feature = "fetch")]
+pub fn check_url(text: &str) -> std::result::Result<(), String> {
+    http::Address::parse(text).map(drop)
+}
+
+/// The same where nothing could speak to it.
+#[cfg(not(feature = "fetch"))]
+pub fn check_url(_: &str) -> std::result::Result<(), String> {
+    Err("cannot be used, since this runner was built without HTTP".to_owned())
+}
+
 fn checked<T: Operation>(parameters: T) -> Result<Box<dyn Prepared>> {
     parameters.check()?;
     Ok(Box::new(parameters))
