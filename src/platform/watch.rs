@@ -1,4 +1,4 @@
-//! Waits for files to change: inotify(7) on their folders, so that it does not matter whether they are there yet.
+//! Waits for files to change: inotify(7) on them, or on their folders where they may not be there yet.
 //!
 //! On a file system of another machine changes made elsewhere are not told; whoever waits looks again from time to time.
 
@@ -15,23 +15,23 @@ use crate::platform::poller;
 /// Events that are read at once.
 const PORTION: usize = 4096;
 
-/// Folders that are watched.
+/// Files and folders that are watched.
 #[derive(Debug)]
 pub struct Watch {
     events: OwnedFd,
 }
 
 impl Watch {
-    /// Watches what is in these folders. They must exist.
-    pub fn of(folders: &[&Path]) -> Result<Self> {
+    /// Watches these files, and what is in these folders. They must exist.
+    pub fn of(paths: &[&Path]) -> Result<Self> {
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
             .map_err(Error::system("watch files for changes"))?;
-        for folder in folders {
+        for path in paths {
             let changes = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE;
-            inotify::add_watch(&events, *folder, changes).map_err(Error::path(
+            inotify::add_watch(&events, *path, changes).map_err(Error::path(
                 "watch",
-                *folder,
-                "Check that the folder is there and may be read",
+                *path,
+                "Check that it is there and may be read",
             ))?;
         }
         Ok(Self { events })

@@ -42,7 +42,9 @@ impl Store {
                 )?;
                 touch.execute(params![seq, live.attempts, live.deadline_at.map(millis), now()])?;
             }
-            transaction.commit()
+            transaction.commit()?;
+            store.announce();
+            Ok(())
         };
         let noted = note(self);
         self.connection.pragma_update(None, "synchronous", "FULL").map_err(store("keep a task's progress"))?;

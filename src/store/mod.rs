@@ -3,6 +3,9 @@
 //! Verbs and the worker open it; each change is one transaction, on the disk when the call returns. Nothing here starts
 //! or ends a process. Logs are files beside it.
 
+use std::cell::OnceCell;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,6 +55,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub struct Store {
     connection: Connection,
     folder: PathBuf,
+    /// Written with each change, once there was one.
+    news: OnceCell<Option<File>>,
 }
 
 impl Store {
@@ -62,8 +67,9 @@ impl Store {
             state_folder::make(folder)?;
             state_folder::make(&folder.join(LOGS))?;
             state_folder::make_file(&path)?;
+            state_folder::make_file(&Self::news_file(folder))?;
         }
-        let mut store = Self { connection: connect(&path)?, folder: folder.to_owned() };
+        let mut store = Self { connection: connect(&path)?, folder: folder.to_owned(), news: OnceCell::new() };
         if store.is_new()? {
             // A write-ahead log needs memory that all who use it share.
             store.set_journal_mode(if filesystem::is_network(folder) { "DELETE" } else { "WAL" })?;
@@ -82,9 +88,10 @@ impl Store {
         &self.folder
     }
 
-    /// The files that change whenever the store does.
-    pub fn files(folder: &Path) -> [PathBuf; 2] {
-        [folder.join("queue.db-wal"), folder.join(FILE)]
+    /// The file that is written after each change, for those who wait for one: SQLite's own files are written before it
+    /// can be read.
+    pub fn news_file(folder: &Path) -> PathBuf {
+        folder.join("queue.news")
     }
 
     /// The folder of the logs.
@@ -133,7 +140,17 @@ impl Store {
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(store(action))?;
         let result = change(&transaction).map_err(store(action))?;
         transaction.commit().map_err(store(action))?;
+        self.announce();
         Ok(result)
+    }
+
+    /// Whoever waits for a change looks now.
+    fn announce(&self) {
+        let open = || state_folder::write(&Self::news_file(&self.folder)).ok();
+        if let Some(news) = self.news.get_or_init(open) {
+            // Those who wait look from time to time as well, so that a full disk costs them no more than that.
+            let _ = news.write_all_at(b"!", 0);
+        }
     }
 }
 

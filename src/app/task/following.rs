@@ -1,5 +1,6 @@
-//! Waits for the store to change, without a look in vain: whoever changes it writes its files.
+//! Waits for the store to change, without a look in vain: whoever changes it says so by a file.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::app::worker::presence;
@@ -21,8 +22,18 @@ pub(super) struct Following<'a> {
 impl<'a> Following<'a> {
     /// What changes from now on is seen.
     pub(super) fn of(store: &'a Store) -> Result<Self> {
-        let logs = Store::logs_folder(store.folder());
-        Ok(Self { store, watch: Watch::of(&[store.folder(), &logs])?, clock: SystemClock::start() })
+        Self::watching(store, &[])
+    }
+
+    /// The same for the logs, too.
+    pub(super) fn with_logs(store: &'a Store) -> Result<Self> {
+        Self::watching(store, &[&Store::logs_folder(store.folder())])
+    }
+
+    fn watching(store: &'a Store, others: &[&Path]) -> Result<Self> {
+        let news = Store::news_file(store.folder());
+        let watched: Vec<&Path> = others.iter().copied().chain([news.as_path()]).collect();
+        Ok(Self { store, watch: Watch::of(&watched)?, clock: SystemClock::start() })
     }
 
     /// Waits until it is done, or for so long. False: it is not done.

@@ -16,7 +16,7 @@ impl Call {
         let id = store.whole_id(id)?;
         let files = log_files(store.folder(), &id);
         let stream = stderr_only.then_some(Stream::Stderr);
-        let following = follow.then(|| Following::of(&store)).transpose()?;
+        let following = follow.then(|| Following::with_logs(&store)).transpose()?;
         let mut from = 0;
         loop {
             // Asked before the log is read: what a task wrote is there before it is over.

@@ -101,7 +101,10 @@ impl Place {
     /// A task that does this.
     fn task(&self, mut job: JobSpec, options: &TaskOptions) -> Result<NewTask> {
         let surroundings = &mut job.surroundings;
-        let cwd = self.directory.join(surroundings.cwd.take().unwrap_or_default());
+        let cwd = match surroundings.cwd.take() {
+            Some(cwd) => self.directory.join(cwd),
+            None => self.directory.clone(),
+        };
         check_directory(&cwd)?;
         surroundings.cwd = Some(cwd);
         let mut env = if surroundings.env_clear { Vec::new() } else { self.env.clone() };

@@ -31,6 +31,9 @@ const LOG_LIMIT: u64 = 1 << 20;
 const TAKE_OVER_LIMIT: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(2);
 
+/// Tells whoever looks after the worker a line.
+type Teller = Box<dyn Fn(&str)>;
+
 /// Works until it is over.
 pub(super) fn run(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: bool) -> Result<Exit> {
     if detached {
@@ -57,8 +60,7 @@ fn work(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: b
     limits::raise_descriptors();
     let (foremans, clerks) = office(Waker::new()?);
     let new_run = || uuid::Uuid::now_v7().to_string();
-    let say: Box<dyn Fn(&str)> =
-        if detached { log(&folder)? } else { Box::new(|line| answer::say(&format!("runner: {line}"))) };
+    let say: Teller = if detached { log(&folder)? } else { Box::new(|line| answer::say(&format!("runner: {line}"))) };
     let settings = Settings { idle_exit, max_task_age, new_run, say };
     let make_job = Box::new(|stored: crate::model::stored_job::StoredJob| stored.into_job(operation));
     let mut clerk = Clerk::open(store, clerks, make_job, settings)?;
@@ -131,7 +133,7 @@ fn preparer() -> Preparer {
 }
 
 /// Writes lines to the log beside the store. One that has grown too long begins anew.
-fn log(folder: &Path) -> Result<Box<dyn Fn(&str)>> {
+fn log(folder: &Path) -> Result<Teller> {
     let path = folder.join(LOG);
     let file = state_folder::append(&path)?;
     if file.metadata().is_ok_and(|found| found.len() > LOG_LIMIT) {
