@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::model::event::STATUS_LIMIT;
 use crate::model::outcome::{OperationFailure, Progress};
 
 /// Values up to this size go in the datagram itself; longer ones through a memory file.
@@ -15,8 +16,6 @@ pub const INLINE_LIMIT: usize = 64 << 10;
 pub const VALUE_LIMIT: usize = 1 << 20;
 /// How deep a value may be nested: readers of JSON have a limit of their own, and in an answer it stands deeper still.
 const DEPTH_LIMIT: usize = 100;
-/// The longest text that is shown; the rest of it is cut off.
-const STATUS_LIMIT: usize = 400;
 
 const PROGRESS: &str = "X_RUNNER_PROGRESS";
 const PARTIAL: &str = "X_RUNNER_PARTIAL";

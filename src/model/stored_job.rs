@@ -1,7 +1,8 @@
 //! A job as the store keeps it: JSON that a later version of runner still reads.
 //!
 //! Every field has a default, so that what an older version wrote stays complete. Bytes that are not UTF-8 stand in
-//! base64. What can only be known when the job begins, such as the program of a built-in operation, is not kept.
+//! base64. What can only be known when the job begins, such as the program of a built-in operation, is not kept. Nor are
+//! secrets: the store has another place for them, and whoever runs the job adds them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -204,6 +205,7 @@ impl StoredJob {
                 scope: Scope::Tree,
             },
             surroundings: Surroundings {
+                secrets: Vec::new(),
                 cwd: self.cwd.map(|cwd| PathBuf::from(OsString::from(cwd))),
                 env: self.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
                 env_clear: true,

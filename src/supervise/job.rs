@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::model::event::{Event, Live};
 use crate::model::job::{Command, Scope};
 use crate::model::outcome::{End, Leftover, Outcome, ProcessRow};
+use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 use crate::platform::board::Board;
 use crate::platform::cgroup::Home;
@@ -56,6 +57,8 @@ pub(super) struct Job {
     standing: Standing,
     shares_group: bool,
     operation: bool,
+    /// Nobody is told these.
+    secrets: Secrets,
     ended_at: Option<Moment>,
     end: Option<End>,
     started: bool,
@@ -82,7 +85,8 @@ impl Job {
         let limit = usize::try_from(spec.capture_limit).unwrap_or(usize::MAX);
         let first_key = id * KEYS + OUTPUT;
         let places = Places { log: log.as_ref(), stage: stage.as_ref(), lines: lines.as_ref() };
-        let output = Output::open(streams, limit, &places, &mut tree, doorbell, first_key)?;
+        let secrets = Secrets::of(&spec.surroundings);
+        let output = Output::open(streams, limit, &secrets, &places, &mut tree, doorbell, first_key)?;
         let has_terminal = tree.terminal.is_some();
         let keyboard = Keyboard::open(has_terminal, id * KEYS + KEYBOARD);
         tree.keyboard = keyboard.device().map(descriptors::duplicate).transpose()?;
@@ -103,6 +107,7 @@ impl Job {
             standing: Standing::new(now),
             shares_group,
             operation,
+            secrets,
             ended_at: None,
             end: None,
             started: false,
@@ -275,7 +280,8 @@ impl Job {
         }
     }
 
-    fn tell(&self, event: Event, surface: &mut Surface<'_>) {
+    fn tell(&self, mut event: Event, surface: &mut Surface<'_>) {
+        self.secrets.mask_event(&mut event);
         surface.told.push((self.tag, event));
     }
 
