@@ -16,12 +16,12 @@ const STARS: &str = "*************";
 
 /// An exec whose job has the secret as TOKEN.
 fn secret(options: &str) -> Exec {
-    exec(options).arg("--secret-env").arg("TOKEN").env("TOKEN", SECRET).env("RUN", RUNNER)
+    exec(&format!("--secret-env TOKEN {options}")).env("TOKEN", SECRET).env("RUN", RUNNER)
 }
 
 /// A batch whose jobs have it.
 fn secret_batch(options: &str) -> Exec {
-    batch(options).arg("--secret-env").arg("TOKEN").env("TOKEN", SECRET).env("RUN", RUNNER)
+    batch(&format!("--secret-env TOKEN {options}")).env("TOKEN", SECRET)
 }
 
 #[track_caller]
@@ -98,7 +98,7 @@ fn half_a_secret_keeps_a_job_from_being_idle() {
 
 #[test]
 fn a_job_that_is_stopped_amid_a_secret_shows_what_it_wrote() {
-    let done = secret("--json --timeout 0.5").sh("printf 'x hunter2-'; sleep 30").run();
+    let done = secret("--json --timeout 2").sh("printf 'x hunter2-'; sleep 30").run();
     done.assert_code(124);
     let partial = &done.json()["error"]["details"]["partial_result"];
     assert_eq!((&partial["stdout"], &partial["stdout_bytes"]), (&json!("x hunter2-"), &json!(10)));
@@ -154,10 +154,20 @@ fn what_a_job_tells_of_itself_is_masked_wherever_it_appears() {
 }
 
 #[test]
+fn a_message_that_makes_no_sense_is_repeated_without_the_secret() {
+    // The first forty bytes are repeated, and the secret is not whole among them.
+    let line = format!("\"$VICTIM\" tell \"$RUNNER_NOTIFY_SOCKET\" '{} {SECRET}'", "x".repeat(30));
+    let done = secret("--progress json").sh(&line).run();
+    let text = done.stderr_text();
+    assert!(text.contains("message_refused") && text.contains("xx *********..."), "{text}");
+    assert!(!text.contains("hunter"), "{text}");
+}
+
+#[test]
 fn a_command_line_with_the_secret_is_masked_where_processes_are_named() {
     let place = folder();
     let report = place.path().join("report.json");
-    let run = secret("--timeout 0.5 --progress json --name").arg(format!("name {SECRET}"));
+    let run = secret("--timeout 2 --progress json --name").arg(format!("name {SECRET}"));
     let line = "sleep 30 & exec sh -c 'sleep 31; :' hunter2-XYZZY";
     let done = run.arg("--report").arg(&report).sh(line).run();
     done.assert_code(124);
@@ -170,13 +180,12 @@ fn a_command_line_with_the_secret_is_masked_where_processes_are_named() {
 
 #[test]
 fn a_command_line_that_is_cut_amid_the_secret_shows_nothing_of_it() {
-    for length in 170..200 {
-        let word = format!("{}{SECRET}{}", "x".repeat(length), "y".repeat(60));
-        let done = secret("--json --timeout 0.2").job(["sh", "-c", "sleep 30; :", &word]).run();
-        assert!(!done.stdout_text().contains("hunter"), "{}", done.stdout_text());
-        if length > 190 {
-            break;
-        }
+    // The line is cut behind 197 bytes, 18 of which stand before the word.
+    for shown in [1, 7, SECRET.len() - 1] {
+        let word = format!("{}{SECRET}{}", "x".repeat(197 - 18 - shown), "y".repeat(60));
+        let done = secret("--json --timeout 1").job(["sh", "-c", "sleep 30; :", &word]).run();
+        let text = done.stdout_text();
+        assert!(text.contains(&format!("x{}...", &STARS[..shown])) && !text.contains("hunter"), "{text}");
     }
 }
 
@@ -215,7 +224,7 @@ fn a_terminal_is_masked_like_a_pipe() {
 fn a_secret_of_several_lines_is_masked_line_by_line() {
     let run = exec("--json --secret-env KEY").env("KEY", "-----BEGIN\nc2VjcmV0\nx\n-----END\n");
     let seen = run.sh("echo \"$KEY\" | sed -n 2p; echo \"$KEY\"; echo x").run().json();
-    assert_eq!(seen["data"]["stdout"], format!("********\n{}\nx\n", "*".repeat(30)));
+    assert_eq!(seen["data"]["stdout"], format!("********\n{}\nx\n", "*".repeat(31)));
 }
 
 #[test]
@@ -285,19 +294,18 @@ fn every_record_of_a_batch_is_masked() {
 
 #[test]
 fn a_batch_shows_labelled_lines_masked_and_bytes_as_they_come_unchanged() {
-    for (options, shown) in [("--line-buffer", STARS), ("--ungroup", SECRET), ("--silent", ""), ("", STARS)] {
-        let done = secret_batch(&format!("{options} --tag --progress none -q --each --")).args([
-            "sh",
-            "-c",
-            "echo \"is $TOKEN\"",
-            "x",
-        ]);
+    for (options, shown) in [("--line-buffer --tag", STARS), ("--ungroup", SECRET), ("--tag", STARS)] {
+        let done =
+            secret_batch(&format!("{options} --progress none --each --")).args(["sh", "-c", "echo \"is $TOKEN\"", "x"]);
         let done = done.args([":::", SECRET]).run();
         done.assert_code(0);
         let text = done.stdout_text();
         assert_eq!(text.contains(STARS), shown == STARS, "{options}: {text}");
         assert_eq!(text.contains(SECRET), shown == SECRET, "{options}: {text}");
+        assert!(!done.stderr_text().contains(SECRET), "{}", done.stderr_text());
     }
+    let half = secret_batch("--line-buffer --progress none --each --").args(["printf", ":::", "hunter2"]).run();
+    assert_eq!(half.stdout_text(), "hunter2\n", "what only began as it does is no secret");
     let json = secret_batch("--json --each --").args(["echo", ":::", SECRET]).run();
     assert_clean("an answer of a job", &json.stdout);
     let dry = secret_batch("--dry-run --each --").args(["echo", ":::", SECRET]).run();

@@ -38,7 +38,7 @@ impl Work {
     pub(super) fn new(mut entry: Entry, interrupted_before: bool) -> Self {
         let secrets = Secrets::of(&entry.job.surroundings);
         entry.job.name.iter_mut().for_each(|name| secrets.mask(name));
-        entry.label = secrets.mask_cut_text(&entry.label, false).into_owned();
+        secrets.mask_cut(&mut entry.label, false);
         let tries = Tries::new(entry.job.retry.clone(), &entry.job.limits, entry.seq);
         // Before it is quoted and shortened: of what is left of a secret then, nobody would know it.
         let argv = entry.job.command.argv();

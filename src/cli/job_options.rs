@@ -54,7 +54,8 @@ pub struct PlaceOptions {
     /// replaced by '*': in answers, events, messages, command lines, logs and all records of a batch. Of a value of several
     /// lines, each line of 4 bytes or more is masked by itself, too. What runner passes on as it comes stays as the job
     /// wrote it; the output that a batch shows job by job or line by line, and that retries keep back, is masked.
-    #[arg(long, value_name = "NAME[=VALUE]", value_parser = OsStringValueParser::new().try_map(parse_secret))]
+    #[arg(long, value_name = "NAME[=VALUE]", hide_short_help = true,
+        value_parser = OsStringValueParser::new().try_map(parse_secret))]
     pub secret_env: Vec<(OsString, OsString)>,
     /// Start the job with an empty environment, plus --env and --secret-env
     #[arg(long, hide_short_help = true)]

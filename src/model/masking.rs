@@ -1,7 +1,7 @@
 //! What of each record may hold a secret: every text that a job, its command line or its surroundings gave.
 //!
-//! What is ours alone stays as it is: codes, numbers, time stamps and request ids, which can hold a secret by chance only
-//! and are read by programs.
+//! What is ours alone stays as it is: codes, numbers, time stamps and ids, which can hold a secret by chance only and are
+//! read by programs.
 
 use crate::model::attempt::Attempt;
 use crate::model::envelope::{CommandData, Details, Envelope, ErrorBody, OutputRecord, PartialResult};
@@ -24,8 +24,7 @@ impl Secrets {
         if let Some(error) = &mut envelope.error {
             self.mask_error(error);
         }
-        let metadata = &mut envelope.metadata;
-        self.mask_each([&mut metadata.name, &mut metadata.job_id].into_iter().flatten());
+        self.mask_each(&mut envelope.metadata.name);
     }
 
     fn mask_data(&self, data: &mut CommandData) {
@@ -93,7 +92,7 @@ impl Secrets {
             Event::TimePassed(live) | Event::StatusRequested(live) => self.mask_live(live),
             Event::StatusReported(text) => self.mask_status(text),
             Event::PartialReported(value) => self.mask_value(value),
-            Event::MessageRefused { reason } => self.mask(reason),
+            Event::MessageRefused { reason } => self.mask_cut(reason, false),
             Event::LeftoversFound(leftovers) => self.mask_leftovers(leftovers),
             Event::RetryPlanned { attempt, .. } => self.mask_attempts(std::slice::from_mut(attempt)),
             Event::JobFinished(outcome) => self.mask_outcome(outcome),
@@ -125,15 +124,15 @@ impl Secrets {
 
     fn mask_status(&self, status: &mut String) {
         let is_cut = status.len() + LONGEST_CHARACTER > STATUS_LIMIT;
-        *status = self.mask_cut_text(status, is_cut).into_owned();
+        self.mask_cut(status, is_cut);
     }
 
     fn mask_processes<'a>(&self, rows: impl IntoIterator<Item = &'a mut ProcessRow>) {
-        rows.into_iter().for_each(|row| row.command = self.mask_cut_text(&row.command, false).into_owned());
+        rows.into_iter().for_each(|row| self.mask_cut(&mut row.command, false));
     }
 
     fn mask_leftovers<'a>(&self, rows: impl IntoIterator<Item = &'a mut Leftover>) {
-        rows.into_iter().for_each(|row| row.command = self.mask_cut_text(&row.command, false).into_owned());
+        rows.into_iter().for_each(|row| self.mask_cut(&mut row.command, false));
     }
 
     fn mask_each<'a>(&self, texts: impl IntoIterator<Item = &'a mut String>) {

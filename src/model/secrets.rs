@@ -32,6 +32,9 @@ impl Secrets {
         for value in values {
             add_forms(value.as_ref(), &mut patterns);
         }
+        if patterns.is_empty() {
+            return Self::default();
+        }
         Self(Matcher::new(patterns).map(Arc::new))
     }
 
@@ -47,7 +50,7 @@ impl Secrets {
 
     /// None of them is in this text.
     pub fn is_free(&self, text: &str) -> bool {
-        self.masked(text.as_bytes(), false).is_none()
+        self.masked(text.as_bytes()).is_none()
     }
 
     /// What finds them in a stream; none where there are none.
@@ -58,25 +61,24 @@ impl Secrets {
     /// The text without the secrets. Where a character is broken by that, since a secret is no valid text, the
     /// replacement character stands for what is left of it.
     pub fn mask_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match self.masked(text.as_bytes(), false) {
+        match self.masked(text.as_bytes()) {
             Some(masked) => Cow::Owned(into_text(masked)),
             None => Cow::Borrowed(text),
         }
     }
 
-    /// The same for a text that may have been cut: where it ends in dots, or `is_cut` says so, its last bytes may be the
-    /// beginning of a secret, and are masked as such.
-    pub fn mask_cut_text<'a>(&self, text: &'a str, is_cut: bool) -> Cow<'a, str> {
-        let (head, dots) = match text.strip_suffix(ELLIPSIS) {
-            Some(head) => (head, ELLIPSIS),
-            None if is_cut => (text, ""),
-            None => return self.mask_text(text),
-        };
-        match self.masked(head.as_bytes(), true) {
-            Some(masked) => Cow::Owned(into_text(masked) + dots),
-            // The dots may belong to a secret.
-            None => self.mask_text(text),
+    /// The same for a text that was cut where dots stand, and at its end where `is_cut` says so: what stands before may be
+    /// the beginning of a secret, and is masked as such.
+    pub fn mask_cut(&self, text: &mut String, is_cut: bool) {
+        let Some(matcher) = &self.0 else { return };
+        let mut masked = self.masked(text.as_bytes()).unwrap_or_else(|| text.clone().into_bytes());
+        let dots = text.match_indices(ELLIPSIS).map(|(at, _)| at);
+        for end in dots.chain(is_cut.then_some(text.len())) {
+            let mut place = Place::default();
+            matcher.find(&mut place, &text.as_bytes()[..end], 0, &mut Vec::new());
+            masked[end - matcher.open(place)..end].fill(MASK);
         }
+        *text = into_text(masked);
     }
 
     /// The words of a command without the secrets.
@@ -84,13 +86,13 @@ impl Secrets {
         if self.is_empty() {
             return Cow::Borrowed(words);
         }
-        let masked = |word: &OsString| self.masked(word.as_bytes(), false).map_or(word.clone(), OsString::from_vec);
+        let masked = |word: &OsString| self.masked(word.as_bytes()).map_or(word.clone(), OsString::from_vec);
         Cow::Owned(words.iter().map(masked).collect())
     }
 
     /// Masks a text in its place.
     pub fn mask(&self, text: &mut String) {
-        if let Some(masked) = self.masked(text.as_bytes(), false) {
+        if let Some(masked) = self.masked(text.as_bytes()) {
             *text = into_text(masked);
         }
     }
@@ -103,7 +105,7 @@ impl Secrets {
         match value {
             Value::Null => {}
             Value::Bool(_) | Value::Number(_) => {
-                let masked = self.masked(value.to_string().as_bytes(), false);
+                let masked = self.masked(value.to_string().as_bytes());
                 if let Some(masked) = masked.filter(|masked| masked.iter().all(|byte| *byte == MASK)) {
                     *value = Value::String(into_text(masked));
                 }
@@ -121,18 +123,15 @@ impl Secrets {
         }
     }
 
-    /// The bytes without the secrets; none where there is nothing to mask. `is_cut`: they may end amid a secret.
-    fn masked(&self, bytes: &[u8], is_cut: bool) -> Option<Vec<u8>> {
-        let matcher = self.0.as_ref()?;
-        let (mut place, mut found) = (Place::default(), Vec::new());
-        matcher.find(&mut place, bytes, 0, &mut found);
-        let open = if is_cut { matcher.open(place) } else { 0 };
-        if found.is_empty() && open == 0 {
+    /// The bytes without the secrets; none where there is nothing to mask.
+    fn masked(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut found = Vec::new();
+        self.0.as_ref()?.find(&mut Place::default(), bytes, 0, &mut found);
+        if found.is_empty() {
             return None;
         }
         let mut masked = bytes.to_vec();
         cover(&mut masked, &found, MASK);
-        masked[bytes.len() - open..].fill(MASK);
         Some(masked)
     }
 }
@@ -230,11 +229,17 @@ mod tests {
     #[test]
     fn a_text_that_was_cut_may_end_amid_a_secret() {
         let secrets = secrets(&["secret"]);
-        assert_eq!(secrets.mask_cut_text("tool --key=sec...", false), "tool --key=***...");
-        assert_eq!(secrets.mask_cut_text("tool --key=sec", false), "tool --key=sec");
-        assert_eq!(secrets.mask_cut_text("tool --key=sec", true), "tool --key=***");
-        assert_eq!(secrets.mask_cut_text("secret x...", true), "****** x...");
-        assert_eq!(Secrets::new(["a..."]).mask_cut_text("b a...", false), "b *...");
+        let masked = |secrets: &Secrets, text: &str, is_cut| {
+            let mut text = text.to_owned();
+            secrets.mask_cut(&mut text, is_cut);
+            text
+        };
+        assert_eq!(masked(&secrets, "tool --key=sec...", false), "tool --key=***...");
+        assert_eq!(masked(&secrets, "'secre...' is no key", false), "'*****...' is no key");
+        assert_eq!(masked(&secrets, "tool --key=sec", false), "tool --key=sec");
+        assert_eq!(masked(&secrets, "tool --key=sec", true), "tool --key=***");
+        assert_eq!(masked(&secrets, "secret x...", true), "****** x...");
+        assert_eq!(masked(&Secrets::new(["a..."]), "b a...", false), "b ****");
     }
 
     #[test]

@@ -289,3 +289,18 @@ fn micros(duration: Duration) -> u64 {
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::StoredJob;
+
+    #[test]
+    fn secrets_are_not_stored() {
+        let mut job = StoredJob::default().into_job(|_, _| Err("it is no operation")).expect("a command");
+        job.surroundings.secrets = vec![("TOKEN".into(), "hunter2".into())];
+        let json = serde_json::to_string(&StoredJob::of(&job)).expect("JSON");
+        assert!(!json.contains("TOKEN") && !json.contains("hunter2"), "{json}");
+        let back: StoredJob = serde_json::from_str(&json).expect("a job");
+        assert!(back.into_job(|_, _| Err("it is no operation")).expect("a command").surroundings.secrets.is_empty());
+    }
+}

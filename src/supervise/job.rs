@@ -83,17 +83,15 @@ impl Job {
     ) -> Result<Self> {
         let Submission { tag, spec, streams, mut tree, log, inlet, stage, lines, pulse } = submission;
         let limit = usize::try_from(spec.capture_limit).unwrap_or(usize::MAX);
-        let first_key = id * KEYS + OUTPUT;
         let places = Places { log: log.as_ref(), stage: stage.as_ref(), lines: lines.as_ref() };
         let secrets = Secrets::of(&spec.surroundings);
-        let output = Output::open(streams, limit, &secrets, &places, &mut tree, doorbell, first_key)?;
+        let output = Output::open(streams, limit, &secrets, &places, &mut tree, doorbell, id * KEYS + OUTPUT)?;
         let has_terminal = tree.terminal.is_some();
         let keyboard = Keyboard::open(has_terminal, id * KEYS + KEYBOARD);
         tree.keyboard = keyboard.device().map(descriptors::duplicate).transpose()?;
         let shares_group = !tree.own_group && !has_terminal;
         let operation = matches!(spec.command, Command::Operation { .. });
-        let now = surface.now;
-        let (machine, effects) = Machine::start(Policy::of(&spec.limits, spec.leftovers), now);
+        let (machine, effects) = Machine::start(Policy::of(&spec.limits, spec.leftovers), surface.now);
         let tree = Tree::start(tree, home, inherited, board, id)?;
         let mut job = Self {
             id,
@@ -104,7 +102,7 @@ impl Job {
             keyboard,
             listening: Listening::new(inlet, operation),
             pulse,
-            standing: Standing::new(now),
+            standing: Standing::new(surface.now),
             shares_group,
             operation,
             secrets,
@@ -269,8 +267,7 @@ impl Job {
         if let Some(growth) = self.standing.growth(self.output.totals(), surface.now, false) {
             self.tell(growth, surface);
         }
-        let live = self.live(surface.now);
-        self.tell(Event::TimePassed(live), surface);
+        self.tell(Event::TimePassed(self.live(surface.now)), surface);
         self.arm_pulse(surface);
     }
 
