@@ -165,6 +165,8 @@ impl Pump {
 
     /// What was kept. Asked once, at the end.
     pub fn take_record(&mut self) -> StreamRecord {
+        // A writer that is left may hold the stream open.
+        self.give_held_back();
         let spool = self.keeper.as_ref().and_then(Keeper::spool);
         StreamRecord { spool, ..self.window.take_record(self.undelivered) }
     }
@@ -229,6 +231,10 @@ impl Pump {
     /// Nothing more is read, and what was held back is no secret.
     fn close_source(&mut self) {
         self.source = None;
+        self.give_held_back();
+    }
+
+    fn give_held_back(&mut self) {
         if let Some(mut masking) = self.masking.take() {
             let to_reader = masking.reader_too;
             self.put_masked(masking.masker.finish(), to_reader);

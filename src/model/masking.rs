@@ -139,3 +139,128 @@ impl Secrets {
         texts.into_iter().for_each(|text| self.mask(text));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use crate::model::answer::{self, Extent, RequestInfo};
+    use crate::model::attempt::Attempt;
+    use crate::model::envelope::ErrorCode;
+    use crate::model::event::{Event, Live};
+    use crate::model::outcome::{Cause, End, Leftover, OperationFailure, Outcome, ProcessRow, StreamRecord, Told};
+    use crate::model::secrets::Secrets;
+    use crate::model::signal::Signal;
+
+    const SECRET: &str = "hunter2";
+
+    fn secrets() -> Secrets {
+        Secrets::new([SECRET])
+    }
+
+    /// Every text of it holds the secret.
+    fn outcome(cause: Option<Cause>, code: i32) -> Outcome {
+        let text = || format!("a {SECRET}");
+        let row = ProcessRow {
+            pid: 1,
+            ppid: 0,
+            state: "S".to_owned(),
+            command: text(),
+            cpu_seconds: 0.0,
+            rss_bytes: 1,
+            waiting_in: None,
+            uid: None,
+        };
+        let told = Told {
+            status: text(),
+            partial: Some(json!({ SECRET: [SECRET] })),
+            result: Some(json!(SECRET)),
+            ..Told::default()
+        };
+        let stream = StreamRecord { captured: true, head: text().into_bytes(), total: 9, ..StreamRecord::default() };
+        Outcome {
+            stdout: stream.clone(),
+            stderr: stream,
+            survivors: vec![row.clone()],
+            processes: vec![row],
+            leftovers: vec![leftover()],
+            told,
+            ..Outcome::plain(cause, End::Exited(code))
+        }
+    }
+
+    fn leftover() -> Leftover {
+        Leftover { pid: 7, command: format!("x {SECRET}"), holds_output: false }
+    }
+
+    fn failure() -> OperationFailure {
+        OperationFailure {
+            code: ErrorCode::NotFound,
+            message: SECRET.to_owned(),
+            remediation: SECRET.to_owned(),
+            argument: Some(SECRET.to_owned()),
+        }
+    }
+
+    #[test]
+    fn an_answer_holds_none_whatever_the_end() {
+        let attempts =
+            vec![Attempt::refused(1, ErrorCode::NotFound, SECRET), Attempt::refused(2, ErrorCode::NotFound, "")];
+        let info = RequestInfo {
+            request_id: "req_1".to_owned(),
+            timestamp: "2024-01-15T10:30:00Z".to_owned(),
+            duration: Duration::ZERO,
+            name: Some(SECRET.to_owned()),
+            job_id: None,
+            attempts,
+            secrets: secrets(),
+        };
+        let cancelled = Some(Cause::Cancelled { signal: Signal::TERM });
+        let failed = Outcome { operation: true, ..outcome(None, 1) };
+        let told = Told { failure: Some(failure()), ..failed.told.clone() };
+        let troubled = Outcome { troubles: vec![SECRET.to_owned()], ..outcome(None, 0) };
+        let all = [outcome(None, 0), outcome(None, 3), outcome(cancelled, 0), troubled, Outcome { told, ..failed }];
+        for outcome in all {
+            let envelope = answer::of_outcome(&outcome, &format!("bin/{SECRET}"), Extent::Kept, &info);
+            let json = serde_json::to_string(&envelope).unwrap();
+            assert!(!json.contains(SECRET) && json.contains("*******"), "{json}");
+        }
+    }
+
+    #[test]
+    fn no_event_tells_one() {
+        let attempt = Box::new(Attempt::refused(1, ErrorCode::NotFound, SECRET));
+        let mut finished = outcome(None, 0);
+        // Both streams were masked as they came.
+        (finished.stdout, finished.stderr) = (StreamRecord::default(), StreamRecord::default());
+        finished.told.failure = Some(failure());
+        finished.troubles = vec![SECRET.to_owned()];
+        for mut event in [
+            Event::TimePassed(Live { status: SECRET.to_owned(), ..Live::default() }),
+            Event::StatusRequested(Live { status: SECRET.to_owned(), ..Live::default() }),
+            Event::StatusReported(format!("x {SECRET}")),
+            Event::PartialReported(json!([{ "a": SECRET }])),
+            Event::MessageRefused { reason: format!("'{SECRET}' is not known") },
+            Event::LeftoversFound(vec![leftover()]),
+            Event::RetryPlanned { attempt, of: 3, delay: Duration::ZERO },
+            Event::JobFinished(Box::new(finished)),
+        ] {
+            secrets().mask_event(&mut event);
+            let shown = format!("{event:?}");
+            assert!(!shown.contains(SECRET) && shown.contains("*******"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_status_that_was_cut_ends_in_no_part_of_one() {
+        let mut event = Event::StatusReported(format!("{}hunt", "x".repeat(396)));
+        secrets().mask_event(&mut event);
+        let Event::StatusReported(text) = event else { panic!("it is one") };
+        assert!(text.ends_with("x****"), "{text}");
+        let mut event = Event::StatusReported("to hunt".to_owned());
+        secrets().mask_event(&mut event);
+        assert!(matches!(event, Event::StatusReported(text) if text == "to hunt"));
+    }
+}
