@@ -40,6 +40,7 @@ complete -c runner -n "__fish_runner_using_subcommand exec" -s c -d 'Run one lin
 complete -c runner -n "__fish_runner_using_subcommand exec" -l shell -d 'The shell for -c: sh, bash, or a path [default: sh]' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l cwd -d 'Run in this directory' -r -f -a "(__fish_complete_directories)"
 complete -c runner -n "__fish_runner_using_subcommand exec" -l env -d 'Set a variable for the job; may be repeated, later ones win' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l secret-env -d 'Set a variable whose value no record shows' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l stdin -d 'Standard input: inherit, null, or a file to read [default: inherit]' -r -F
 complete -c runner -n "__fish_runner_using_subcommand exec" -l name -d 'What to call the job in answers' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -s t -l timeout -d 'Stop the job after so long' -r
@@ -71,7 +72,7 @@ lines\t''
 json\t''
 none\t''"
 complete -c runner -n "__fish_runner_using_subcommand exec" -l pty -d 'Give the command a pseudo-terminal for its output'
-complete -c runner -n "__fish_runner_using_subcommand exec" -l env-clear -d 'Start the job with an empty environment, plus --env'
+complete -c runner -n "__fish_runner_using_subcommand exec" -l env-clear -d 'Start the job with an empty environment, plus --env and --secret-env'
 complete -c runner -n "__fish_runner_using_subcommand exec" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
 complete -c runner -n "__fish_runner_using_subcommand exec" -l json -d 'Print one JSON answer in place of the job\'s output'
 complete -c runner -n "__fish_runner_using_subcommand exec" -s q -l quiet -d 'Say nothing beside the answer'
@@ -79,6 +80,7 @@ complete -c runner -n "__fish_runner_using_subcommand exec" -s v -l verbose -d '
 complete -c runner -n "__fish_runner_using_subcommand exec" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l cwd -d 'Run in this directory' -r -f -a "(__fish_complete_directories)"
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l env -d 'Set a variable for the job; may be repeated, later ones win' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l secret-env -d 'Set a variable whose value no record shows' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l stdin -d 'Standard input: inherit, null, or a file to read [default: inherit]' -r -F
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l name -d 'What to call the job in answers' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s t -l timeout -d 'Stop the job after so long' -r
@@ -109,7 +111,7 @@ bar\t''
 lines\t''
 json\t''
 none\t''"
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l env-clear -d 'Start the job with an empty environment, plus --env'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l env-clear -d 'Start the job with an empty environment, plus --env and --secret-env'
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l json -d 'Print one JSON answer in place of the job\'s output'
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s q -l quiet -d 'Say nothing beside the answer'
@@ -199,6 +201,7 @@ complete -c runner -n "__fish_runner_using_subcommand batch" -l resume -d 'Run w
 complete -c runner -n "__fish_runner_using_subcommand batch" -l resume-only -d 'Of those run only: failed, unfinished, timeout' -r -f -a "failed\t''
 unfinished\t''
 timeout\t''"
+complete -c runner -n "__fish_runner_using_subcommand batch" -l secret-env -d 'Set a variable whose value no record shows' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l cwd -d 'Run in this directory' -r -f -a "(__fish_complete_directories)"
 complete -c runner -n "__fish_runner_using_subcommand batch" -l env -d 'Set a variable for the job; may be repeated, later ones win' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l max-timeout -d 'Let nothing extend the job beyond so long' -r
@@ -222,7 +225,7 @@ complete -c runner -n "__fish_runner_using_subcommand batch" -s u -l ungroup -d 
 complete -c runner -n "__fish_runner_using_subcommand batch" -s q -l quiet -d 'Print neither outputs nor a summary'
 complete -c runner -n "__fish_runner_using_subcommand batch" -l json -d 'Print a JSON answer for each job, one a line'
 complete -c runner -n "__fish_runner_using_subcommand batch" -s v -l verbose -d 'Say more, such as which configuration files were read'
-complete -c runner -n "__fish_runner_using_subcommand batch" -l env-clear -d 'Start the job with an empty environment, plus --env'
+complete -c runner -n "__fish_runner_using_subcommand batch" -l env-clear -d 'Start the job with an empty environment, plus --env and --secret-env'
 complete -c runner -n "__fish_runner_using_subcommand batch" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
 complete -c runner -n "__fish_runner_using_subcommand batch" -s h -l help -d 'Print help; --help explains all options'
 complete -c runner -n "__fish_runner_using_subcommand task; and not __fish_seen_subcommand_from submit list status wait logs cancel extend retry priority pause resume stats clean" -s h -l help -d 'Print help (see more with \'--help\')'

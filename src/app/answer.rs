@@ -12,6 +12,7 @@ use crate::model::answer::RequestInfo;
 use crate::model::attempt::Attempt;
 use crate::model::envelope::Envelope;
 use crate::model::request::{AnswerOptions, ErrorFormat};
+use crate::model::secrets::Secrets;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::files;
 use crate::render::{self, Format, Style, json::Json};
@@ -32,6 +33,7 @@ pub struct Request {
     id: uuid::Uuid,
     name: Option<String>,
     attempts: Vec<Attempt>,
+    secrets: Secrets,
 }
 
 impl Request {
@@ -43,6 +45,7 @@ impl Request {
             id: uuid::Uuid::now_v7(),
             name,
             attempts: Vec::new(),
+            secrets: Secrets::default(),
         }
     }
 
@@ -54,6 +57,11 @@ impl Request {
     /// A number unlike that of any other request.
     pub fn seed(&self) -> u64 {
         self.id.as_u64_pair().1
+    }
+
+    /// What no answer to it may show.
+    pub fn keep_secret(&mut self, secrets: Secrets) {
+        self.secrets = secrets;
     }
 
     /// The attempts that the answer tells of.
@@ -70,6 +78,7 @@ impl Request {
             name: self.name.clone(),
             job_id: None,
             attempts: self.attempts.clone(),
+            secrets: self.secrets.clone(),
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::model::job::{Route, Streams};
 use crate::model::outcome::TimeoutReason;
 use crate::model::quoting;
 use crate::model::request::{AnswerOptions, BatchRequest, Grouping, JournalRequest};
+use crate::model::secrets::Secrets;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::limits;
 use crate::platform::signals::{self, Inherited};
@@ -39,7 +40,8 @@ use crate::supervise::orders::Manners;
 
 /// Runs the batch, answers, and says how to leave.
 pub fn run(request: BatchRequest) -> Exit {
-    let begun = Request::begin(request.defaults.name.clone());
+    let mut begun = Request::begin(request.defaults.name.clone());
+    begun.keep_secret(Secrets::of(&request.defaults.surroundings));
     // Reports are of jobs; an error of the batch goes to none.
     let options = AnswerOptions { report: None, ..request.answer.clone() };
     match supervise(request, &begun) {
@@ -224,7 +226,9 @@ fn prepare(
 fn dry_run(mut source: Source) -> Result<Exit> {
     let mut lines = Vec::with_capacity(PORTION);
     while let Some(entry) = source.next()? {
-        lines.extend_from_slice(&quoting::command_line(&entry.job.command.argv()));
+        let words = entry.job.command.argv();
+        let secrets = Secrets::of(&entry.job.surroundings);
+        lines.extend_from_slice(&quoting::command_line(&secrets.mask_words(&words)));
         lines.push(b'\n');
         if lines.len() >= PORTION && !written(&mut lines)? {
             return Ok(Exit::Code(0));

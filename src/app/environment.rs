@@ -49,7 +49,7 @@ pub fn for_job(
 ) -> Vec<(OsString, OsString)> {
     let mut env: Vec<(OsString, OsString)> =
         if surroundings.env_clear { Vec::new() } else { std::env::vars_os().collect() };
-    for (name, value) in &surroundings.env {
+    for (name, value) in surroundings.env.iter().chain(&surroundings.secrets) {
         set(&mut env, name, value.clone());
     }
     set(&mut env, OsStr::new(JOB_ID), job_id.into());

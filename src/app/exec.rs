@@ -22,6 +22,7 @@ use crate::model::exit_code::{self, Exit};
 use crate::model::job::{JobSpec, Limits, Route, Streams};
 use crate::model::outcome::{End, Outcome};
 use crate::model::request::{AnswerOptions, ExecRequest};
+use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 use crate::platform::descriptors;
 use crate::platform::signals::{self, Inherited};
@@ -37,8 +38,11 @@ const READER_PATIENCE: Duration = Duration::from_secs(1);
 const CONTAINMENT: &str = "RUNNER_TEST_CONTAINMENT";
 
 /// Runs the command, answers, and says how to leave.
-pub fn run(request: ExecRequest) -> Exit {
+pub fn run(mut request: ExecRequest) -> Exit {
+    let secrets = Secrets::of(&request.job.surroundings);
+    request.job.name.iter_mut().for_each(|name| secrets.mask(name));
     let mut begun = Request::begin(request.job.name.clone());
+    begun.keep_secret(secrets);
     let options = request.answer.clone();
     match supervise(request, &mut begun) {
         Ok(exit) => exit,
@@ -66,7 +70,9 @@ fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
     let form = Form::choose(&request);
     let streams = streams::choose(&request, form);
     let command = request.job.command.shown();
-    let name = request.job.name.clone().unwrap_or_else(|| request.job.command.title());
+    let secrets = begun.info().secrets;
+    let title = || secrets.mask_text(&request.job.command.title()).into_owned();
+    let name = request.job.name.clone().unwrap_or_else(title);
     let mut display = Display::open(form, name, &request, begun)?;
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let mut outcome = None;
@@ -94,7 +100,12 @@ fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
     };
     let mut ended = Ended::default();
     let (sender, mut events) = queue();
-    let foreman = Single::new(tries, prepare, move |event| sender.send(event), &mut ended);
+    let listener = move |mut event| {
+        // Why an attempt was refused is no event of the job itself.
+        secrets.mask_event(&mut event);
+        sender.send(event);
+    };
+    let foreman = Single::new(tries, prepare, listener, &mut ended);
     backend.run(Box::new(foreman), &mut || {
         for event in &mut events {
             display.show(&event);

@@ -24,6 +24,7 @@ use crate::model::exit_code::{self, Exit};
 use crate::model::outcome::Cause;
 use crate::model::quoting;
 use crate::model::request::BatchRequest;
+use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 use crate::platform::{descriptors, files, pty};
 use crate::render::batch_summary::{BatchSummary, Ending as SummaryEnding};
@@ -135,6 +136,8 @@ impl Keeper<'_> {
             name: Some(ended.title.clone()),
             job_id: Some(ended.id.clone().unwrap_or_else(|| ended.seq.to_string())),
             attempts: ended.attempts.clone(),
+            // What is told of a job that is over holds none any more.
+            secrets: Secrets::default(),
         };
         let mut envelope = match (&ended.outcome, &ended.refusal) {
             (_, Some(refusal)) => of_error(refusal.clone(), &info),

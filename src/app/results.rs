@@ -185,6 +185,7 @@ mod tests {
             name: None,
             job_id: id.map(str::to_owned),
             attempts: Vec::new(),
+            secrets: crate::model::secrets::Secrets::default(),
         };
         let envelope = answer::of_outcome(&outcome, "true", Extent::Kept, &info);
         let ended = Ended {

@@ -455,7 +455,8 @@ impl Foreman for BatchForeman<'_> {
 
     fn refused(&mut self, tag: u64, error: Error, now: Moment) {
         let Some(mut work) = self.running.remove(&tag) else { return };
-        let body = error.body();
+        let mut body = error.body();
+        work.secrets.mask_error(&mut body);
         match work.tries.refused(body.code, &body.message, now) {
             After::Again { delay } if !self.scheduler.is_halted() => {
                 work.refusal = Some(body);

@@ -8,6 +8,7 @@ use crate::model::batch::{Ended, Entry, Verdict};
 use crate::model::envelope::ErrorBody;
 use crate::model::outcome::Outcome;
 use crate::model::quoting;
+use crate::model::secrets::Secrets;
 use crate::time::clock::unix_time;
 
 /// A command is called by so many of its characters.
@@ -24,6 +25,8 @@ pub(super) struct Work {
     /// When its first attempt began, since the Unix epoch.
     pub(super) started_at: Option<Duration>,
     interrupted_before: bool,
+    /// What nobody is told.
+    pub(super) secrets: Secrets,
     /// What the attempt before came to, while another one is due.
     pub(super) last: Option<Box<Outcome>>,
     /// Why it could not be begun, likewise.
@@ -32,9 +35,14 @@ pub(super) struct Work {
 
 impl Work {
     /// A job that has not begun.
-    pub(super) fn new(entry: Entry, interrupted_before: bool) -> Self {
+    pub(super) fn new(mut entry: Entry, interrupted_before: bool) -> Self {
+        let secrets = Secrets::of(&entry.job.surroundings);
+        entry.job.name.iter_mut().for_each(|name| secrets.mask(name));
+        secrets.mask_cut(&mut entry.label, false);
         let tries = Tries::new(entry.job.retry.clone(), &entry.job.limits, entry.seq);
-        let command = String::from_utf8_lossy(&quoting::command_line(&entry.job.command.argv())).into_owned();
+        // Before it is quoted and shortened: of what is left of a secret then, nobody would know it.
+        let argv = entry.job.command.argv();
+        let command = String::from_utf8_lossy(&quoting::command_line(&secrets.mask_words(&argv))).into_owned();
         let title = entry.job.name.clone().or_else(|| entry.id.clone()).unwrap_or_else(|| shortened(&command));
         Self {
             title: title.into(),
@@ -43,6 +51,7 @@ impl Work {
             job_id: String::new(),
             started_at: None,
             interrupted_before,
+            secrets,
             last: None,
             refusal: None,
             entry,
@@ -63,8 +72,9 @@ impl Work {
         job_id: String,
         verdict: Verdict,
         outcome: Option<Outcome>,
-        refusal: Option<ErrorBody>,
+        mut refusal: Option<ErrorBody>,
     ) -> Ended {
+        refusal.iter_mut().for_each(|refusal| self.secrets.mask_error(refusal));
         Ended {
             seq: self.entry.seq,
             id: self.entry.id,

@@ -4,6 +4,7 @@ pub mod content;
 mod cursor;
 mod line_writer;
 pub mod lines;
+mod mask;
 pub mod osc;
 pub mod outlet;
 pub mod output_log;

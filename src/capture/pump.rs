@@ -7,12 +7,14 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use crate::capture::mask::{Masker, Masking};
 use crate::capture::osc::OscScanner;
 use crate::capture::outlet::Outlet;
 use crate::capture::output_log::{OutputRecorder, Stream};
 use crate::capture::spool::Keeper;
 use crate::capture::window::Window;
 use crate::model::outcome::{Progress, StreamRecord};
+use crate::model::secrets::Secrets;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::doorbell::Doorbell;
 use crate::platform::files;
@@ -55,6 +57,8 @@ pub struct Pump {
     keeper: Option<Keeper>,
     /// Where every byte goes for whoever looks later.
     record: Option<(Arc<OutputRecorder>, Stream)>,
+    /// What is kept and logged holds no secrets.
+    masking: Option<Box<Masking>>,
     reader: Option<Outlet>,
     log: Option<Outlet>,
     doorbell: Arc<Doorbell>,
@@ -85,6 +89,7 @@ impl Pump {
             window: Window::new(limit),
             keeper: None,
             record: None,
+            masking: None,
             reader,
             log,
             doorbell,
@@ -118,6 +123,11 @@ impl Pump {
         self.record = Some((record, stream));
     }
 
+    /// Masks these in what is kept and logged; also in what our reader gets, where that is a record.
+    pub fn hide(&mut self, secrets: &Secrets, from_reader: bool) {
+        self.masking = Masker::new(secrets).map(|masker| Box::new(Masking::new(masker, from_reader)));
+    }
+
     pub fn is_terminal(&self) -> bool {
         self.terminal.is_some()
     }
@@ -149,7 +159,12 @@ impl Pump {
 
     /// Bytes the job wrote so far.
     pub fn total(&self) -> u64 {
-        self.window.total()
+        self.window.total() + self.held_back()
+    }
+
+    /// Bytes that may be the beginning of a secret.
+    fn held_back(&self) -> u64 {
+        self.masking.as_ref().map_or(0, |masking| masking.masker.held() as u64)
     }
 
     /// What went wrong with writing, as a sentence's end.
@@ -159,13 +174,15 @@ impl Pump {
 
     /// What was kept. Asked once, at the end.
     pub fn take_record(&mut self) -> StreamRecord {
+        // A writer that is left may hold the stream open.
+        self.give_held_back();
         let spool = self.keeper.as_ref().and_then(Keeper::spool);
         StreamRecord { spool, ..self.window.take_record(self.undelivered) }
     }
 
     /// Moves what can be moved now, and says what to wait for next.
     pub fn advance(&mut self) -> Waiting {
-        let start = self.window.total();
+        let start = self.total();
         loop {
             if let Some(waiting) = self.waits_for_outlets() {
                 return waiting;
@@ -174,10 +191,10 @@ impl Pump {
                 return Waiting::Ended;
             }
             if self.remaining == Some(0) {
-                self.source = None;
+                self.close_source();
                 continue;
             }
-            if self.window.total() - start >= PORTION {
+            if self.total() - start >= PORTION {
                 return Waiting::ForJob;
             }
             if let Some(waiting) = self.move_some() {
@@ -205,7 +222,8 @@ impl Pump {
     pub fn drop_undelivered(&mut self) {
         self.close_input();
         if let Some(reader) = self.reader.take() {
-            self.undelivered += if reader.is_open() { reader.unwritten() } else { 0 };
+            let held_back = self.masking.as_ref().filter(|masking| masking.reader_too).map_or(0, |_| self.held_back());
+            self.undelivered += if reader.is_open() { reader.unwritten() + held_back } else { 0 };
         }
         // A log that never keeps anybody waiting gets the rest, too.
         self.log = self.log.take().filter(Outlet::is_prompt);
@@ -216,12 +234,26 @@ impl Pump {
                 break;
             }
         }
+        self.close_source();
+    }
+
+    /// Nothing more is read, and what was held back is no secret.
+    fn close_source(&mut self) {
         self.source = None;
+        self.give_held_back();
+    }
+
+    fn give_held_back(&mut self) {
+        if let Some(mut masking) = self.masking.take() {
+            let to_reader = masking.reader_too;
+            self.put_masked(masking.masker.finish(), to_reader);
+        }
     }
 
     /// Waits for what was given to the outlets, and takes note of one that failed.
     fn waits_for_outlets(&mut self) -> Option<Waiting> {
         let mut waiting = None;
+        let mut lost = false;
         for (name, outlet) in [("the output", &mut self.reader), ("the log", &mut self.log)] {
             let Some(open) = outlet else { continue };
             let ready = if self.source.is_some() {
@@ -245,10 +277,13 @@ impl Pump {
                 *outlet = None;
                 // The job learns of it as it would without us: by SIGPIPE at its next write.
                 self.reader_gone |= name == "the output";
-                if name == "the output" {
-                    self.source = None;
-                }
+                lost |= name == "the output";
             }
+        }
+        if lost {
+            self.close_source();
+            // Its end may have to wait for the log.
+            return self.waits_for_outlets();
         }
         waiting
     }
@@ -259,16 +294,18 @@ impl Pump {
         let limit = usize::try_from(self.remaining.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
         let pipe = self.reader.as_ref().and_then(Outlet::as_pipe);
         let Some(pipe) = pipe else {
-            let whole = self.keeper.as_ref().is_some_and(Keeper::needs_window_whole);
-            let space = if whole { self.window.space_aside() } else { self.window.space() };
+            let space = match &mut self.masking {
+                Some(masking) => masking.space(),
+                None => space_of(&mut self.window, self.keeper.as_ref()),
+            };
             let length = space.len().min(limit);
             return match descriptors::read(source.as_fd(), &mut space[..length]) {
                 Ok(Moved::Bytes(0)) | Ok(Moved::Broken) | Err(_) => {
-                    self.source = None;
+                    self.close_source();
                     None
                 }
                 Ok(Moved::WouldBlock) if self.remaining.is_some() => {
-                    self.source = None;
+                    self.close_source();
                     None
                 }
                 Ok(Moved::WouldBlock) => Some(Waiting::ForJob),
@@ -282,7 +319,7 @@ impl Pump {
         let limit = if self.log.is_some() { limit.min(self.window.space().len()) } else { limit };
         match descriptors::copy_between_pipes(source.as_fd(), pipe, limit.min(COPY_SIZE)) {
             Ok(Moved::Bytes(0)) => {
-                self.source = None;
+                self.close_source();
                 None
             }
             Ok(Moved::Bytes(copied)) => {
@@ -311,7 +348,10 @@ impl Pump {
         let mut left = copied;
         while left > 0 {
             let Some(source) = &self.source else { return };
-            let space = self.window.space();
+            let space = match &mut self.masking {
+                Some(masking) => masking.space(),
+                None => self.window.space(),
+            };
             let length = space.len().min(left);
             match descriptors::read(source.as_fd(), &mut space[..length]) {
                 Ok(Moved::Bytes(length)) if length > 0 => {
@@ -326,6 +366,9 @@ impl Pump {
 
     /// `length` bytes were read and have to go on to the reader and the log.
     fn take(&mut self, length: usize) {
+        if self.masking.is_some() {
+            return self.take_masked(length, true);
+        }
         if let Some(trouble) = self.keeper.as_mut().and_then(|keeper| keeper.take(&self.window, length)) {
             self.trouble.get_or_insert(trouble);
         }
@@ -339,9 +382,7 @@ impl Pump {
         if let Some(log) = &mut self.log {
             log.put(bytes);
         }
-        if let Some((record, stream)) = &self.record
-            && let Some(trouble) = record.write(*stream, bytes)
-        {
+        if let Some(trouble) = written_to(self.record.as_ref(), bytes) {
             self.trouble.get_or_insert(trouble);
         }
         self.count(length);
@@ -349,11 +390,55 @@ impl Pump {
 
     /// `length` bytes were read that the reader has already.
     fn keep(&mut self, length: usize) {
+        if self.masking.is_some() {
+            return self.take_masked(length, false);
+        }
         let bytes = self.window.fill(length);
         if let Some(log) = &mut self.log {
             log.put(bytes);
         }
+        if let Some(trouble) = written_to(self.record.as_ref(), bytes) {
+            self.trouble.get_or_insert(trouble);
+        }
         self.count(length);
+    }
+
+    /// `length` bytes were read into the masking's own space. `goes_on`: our reader has not got them yet.
+    fn take_masked(&mut self, length: usize, goes_on: bool) {
+        let Some(mut masking) = self.masking.take() else { return };
+        let reader_too = masking.reader_too;
+        let (bytes, masked) = masking.take(length);
+        if let Some(progress) = self.terminal.as_mut().and_then(|terminal| terminal.read(bytes)) {
+            self.progress = Some(progress);
+        }
+        if let Some(reader) = self.reader.as_mut().filter(|_| goes_on && !reader_too) {
+            reader.put(bytes);
+        }
+        self.put_masked(masked, goes_on && reader_too);
+        self.masking = Some(masking);
+        self.count(length);
+    }
+
+    /// Keeps and logs what has been masked.
+    fn put_masked(&mut self, mut bytes: &[u8], to_reader: bool) {
+        if bytes.is_empty() {
+            return;
+        }
+        let reader = self.reader.as_mut().filter(|_| to_reader);
+        reader.into_iter().chain(&mut self.log).for_each(|outlet| outlet.put(bytes));
+        if let Some(trouble) = written_to(self.record.as_ref(), bytes) {
+            self.trouble.get_or_insert(trouble);
+        }
+        while !bytes.is_empty() {
+            let space = space_of(&mut self.window, self.keeper.as_ref());
+            let length = space.len().min(bytes.len());
+            space[..length].copy_from_slice(&bytes[..length]);
+            if let Some(trouble) = self.keeper.as_mut().and_then(|keeper| keeper.take(&self.window, length)) {
+                self.trouble.get_or_insert(trouble);
+            }
+            self.window.fill(length);
+            bytes = &bytes[length..];
+        }
     }
 
     fn count(&mut self, length: usize) {
@@ -363,11 +448,22 @@ impl Pump {
         if self.dropping {
             self.undelivered += length as u64;
         }
-        if !self.wide && self.window.total() >= FAST_WRITER {
+        if !self.wide && self.total() >= FAST_WRITER {
             self.wide = true;
             if let Some(source) = &self.source {
                 descriptors::widen(source.as_fd(), WIDE_PIPE);
             }
         }
     }
+}
+
+/// Keeps bytes on disk, where that is wanted. Gives what went wrong.
+fn written_to(record: Option<&(Arc<OutputRecorder>, Stream)>, bytes: &[u8]) -> Option<String> {
+    let (record, stream) = record?;
+    record.write(*stream, bytes)
+}
+
+/// Space of the window, not in the place of bytes that the keeper still needs.
+fn space_of<'a>(window: &'a mut Window, keeper: Option<&Keeper>) -> &'a mut [u8] {
+    if keeper.is_some_and(Keeper::needs_window_whole) { window.space_aside() } else { window.space() }
 }

@@ -50,7 +50,17 @@ pub struct PlaceOptions {
     /// NAME alone passes on the value that the variable has here.
     #[arg(long, value_name = "K=V", value_parser = OsStringValueParser::new().try_map(parse_variable))]
     pub env: Vec<(OsString, OsString)>,
-    /// Start the job with an empty environment, plus --env
+    /// Set a variable whose value no record shows
+    ///
+    /// NAME takes the value of our own environment, so that it stands on no command line; NAME=VALUE gives it. May be
+    /// repeated, and wins over --env. Wherever runner keeps, logs or reports something, each byte of the value is
+    /// replaced by '*': in answers, events, messages, command lines, logs and all records of a batch. Of a value of several
+    /// lines, each line of 4 bytes or more is masked by itself, too. What runner passes on as it comes stays as the job
+    /// wrote it; the output that a batch shows job by job or line by line, and that retries keep back, is masked.
+    #[arg(long, value_name = "NAME[=VALUE]", hide_short_help = true,
+        value_parser = OsStringValueParser::new().try_map(parse_secret))]
+    pub secret_env: Vec<(OsString, OsString)>,
+    /// Start the job with an empty environment, plus --env and --secret-env
     #[arg(long, hide_short_help = true)]
     pub env_clear: bool,
     /// Standard input: inherit, null, or a file to read [default: inherit]
@@ -196,7 +206,13 @@ impl JobOptions {
 
 impl PlaceOptions {
     pub(crate) fn into_surroundings(self) -> Surroundings {
-        Surroundings { cwd: self.cwd, env: self.env, env_clear: self.env_clear, stdin: self.stdin.unwrap_or_default() }
+        Surroundings {
+            cwd: self.cwd,
+            env: self.env,
+            secrets: self.secret_env,
+            env_clear: self.env_clear,
+            stdin: self.stdin.unwrap_or_default(),
+        }
     }
 }
 
@@ -305,6 +321,20 @@ fn parse_variable(text: OsString) -> std::result::Result<(OsString, OsString), S
                 let name = text.to_string_lossy();
                 Err(format!("'{name}' is not set: give NAME=VALUE, as in {name}=value, or a variable that is set"))
             }
+        },
+    }
+}
+
+/// The value is in no message, whatever is wrong.
+fn parse_secret(text: OsString) -> std::result::Result<(OsString, OsString), String> {
+    use std::os::unix::ffi::OsStrExt;
+    match text.as_bytes().first() {
+        None => Err("the name is empty: give NAME, or NAME=VALUE".to_owned()),
+        Some(b'=') => Err("the value has no name: give NAME=VALUE, or NAME alone".to_owned()),
+        Some(_) if text.as_bytes().contains(&b'=') => parse_variable(text),
+        Some(_) => match std::env::var_os(&text) {
+            Some(value) => Ok((text, value)),
+            None => Err(format!("the variable {} is not set: give one that is, or NAME=VALUE", text.display())),
         },
     }
 }

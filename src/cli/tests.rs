@@ -116,7 +116,7 @@ fn defaults_are_those_of_the_manual() {
 #[test]
 fn every_option_arrives() {
     let words = "-t 1m30s --max-timeout 2m --idle-timeout=10 --grace 0 --signal int --warn-after 1.5 --warn-signal USR1 \
-         --leftovers wait --cwd /tmp --env A=1 --env B=2=3 --env-clear --stdin null --name thing --json --report r \
+         --leftovers wait --cwd /tmp --env A=1 --env B=2=3 --secret-env S=3=4 --env-clear --stdin null --name thing --json --report r \
          --capture-limit 64K --log l --progress none --pty --sd-notify -vv make";
     let words: Vec<_> = words.split_whitespace().collect();
     assert_eq!(exec(&words).answer().report, Some("r".into()));
@@ -130,6 +130,7 @@ fn every_option_arrives() {
     assert_eq!((limits.warn_after, limits.warn_signal), (Some(Duration::from_millis(1500)), Some(Signal::USR1)));
     assert_eq!((job.leftovers, job.capture_limit), (Leftovers::Wait, 65536));
     assert_eq!(job.surroundings.env, [("A".into(), "1".into()), ("B".into(), "2=3".into())]);
+    assert_eq!(job.surroundings.secrets, [("S".into(), "3=4".into())]);
     assert_eq!((job.surroundings.cwd, job.surroundings.stdin), (Some("/tmp".into()), Stdin::Null));
     assert!(job.surroundings.env_clear && answer.json && !answer.quiet);
     assert_eq!((job.name.as_deref(), job.log, answer.report), (Some("thing"), Some("l".into()), Some("r".into())));
@@ -210,6 +211,8 @@ fn every_mistake_is_named_with_its_fix() {
         ("op --env NO_SUCH_VARIABLE sleep 1", "--env", "'NO_SUCH_VARIABLE' is not set", "a variable that is set"),
         ("exec --env= ls", "--env", "the name is empty", "NAME=VALUE"),
         ("exec --env =x ls", "--env", "'=x' has no name", "NAME=VALUE"),
+        ("exec --secret-env NO_SUCH_NAME ls", "--secret-env", "variable NO_SUCH_NAME is not set", "NAME=VALUE"),
+        ("exec --secret-env =x ls", "--secret-env", "the value has no name", "NAME alone"),
         ("exec --signal FOO ls", "--signal", "'FOO' is not a signal", "TERM or SIGINT"),
         ("exec --capture-limit 5x ls", "--capture-limit", "'5x' is not a size", "64K"),
         ("exec -q -v ls", "--quiet", "--quiet and --verbose", "Leave one of them out"),

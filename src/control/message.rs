@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::model::event::STATUS_LIMIT;
 use crate::model::outcome::{OperationFailure, Progress};
 
 /// Values up to this size go in the datagram itself; longer ones through a memory file.
@@ -15,8 +16,8 @@ pub const INLINE_LIMIT: usize = 64 << 10;
 pub const VALUE_LIMIT: usize = 1 << 20;
 /// How deep a value may be nested: readers of JSON have a limit of their own, and in an answer it stands deeper still.
 const DEPTH_LIMIT: usize = 100;
-/// The longest text that is shown; the rest of it is cut off.
-const STATUS_LIMIT: usize = 400;
+/// So much of what makes no sense is repeated.
+const EXCERPT_LIMIT: usize = 40;
 
 const PROGRESS: &str = "X_RUNNER_PROGRESS";
 const PARTIAL: &str = "X_RUNNER_PARTIAL";
@@ -88,7 +89,7 @@ impl Message {
         for line in datagram.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let line = std::str::from_utf8(line).map_err(|_| "a line is not valid UTF-8".to_owned());
             let read = line.and_then(|line| match line.split_once('=') {
-                None => Err(format!("'{}' has no '='", cut(line, 40))),
+                None => Err(format!("'{}' has no '='", excerpt(line))),
                 Some((VALUE_IN_FILE, key)) => {
                     let file = file.take().ok_or_else(|| format!("{VALUE_IN_FILE} stands in it twice"))?;
                     let value =
@@ -123,14 +124,14 @@ fn read_line(key: &str, value: &str) -> Result<Said, String> {
         FAILURE => serde_json::from_str(value).map(Said::Failure).map_err(|error| format!("{FAILURE}: {error}")),
         "STATUS" => Ok(Said::Status(one_line(value))),
         "WATCHDOG" if value == "1" => Ok(Said::Alive),
-        "WATCHDOG" => Err(format!("WATCHDOG={} is not 1", cut(value, 40))),
+        "WATCHDOG" => Err(format!("WATCHDOG={} is not 1", excerpt(value))),
         "EXTEND_TIMEOUT_USEC" => match value.parse() {
             Ok(micros) => Ok(Said::Extend(Duration::from_micros(micros))),
-            Err(_) => Err(format!("EXTEND_TIMEOUT_USEC: '{}' is no number of microseconds", cut(value, 40))),
+            Err(_) => Err(format!("EXTEND_TIMEOUT_USEC: '{}' is no number of microseconds", excerpt(value))),
         },
         "STOPPING" if value == "1" => Ok(Said::Stopping),
         _ if HARMLESS.contains(&key) => Ok(Said::Alive),
-        _ => Err(format!("the key '{}' is not known", cut(key, 40))),
+        _ => Err(format!("the key '{}' is not known", excerpt(key))),
     }
 }
 
@@ -157,6 +158,12 @@ fn is_deeper(value: &Value, limit: usize) -> bool {
 /// Text for one line of a terminal: no control characters, and not endless.
 fn one_line(text: &str) -> String {
     cut(text, STATUS_LIMIT).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The beginning of a text, for a message. Dots say that there is more.
+fn excerpt(text: &str) -> String {
+    let start = cut(text, EXCERPT_LIMIT);
+    format!("{start}{}", if start.len() < text.len() { "..." } else { "" })
 }
 
 /// At most so many bytes from the start, and no broken character.

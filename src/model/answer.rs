@@ -15,6 +15,7 @@ use crate::model::outcome::{
     Cause, End, Extensions, OperationFailure, Outcome, StartStep, StreamRecord, TimeoutReason,
 };
 use crate::model::quantity::Seconds;
+use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 
 /// How much of each stream an answer repeats.
@@ -38,27 +39,26 @@ pub struct RequestInfo {
     pub job_id: Option<String>,
     /// Every attempt, where retries were asked for or the job is one of a batch or queue.
     pub attempts: Vec<Attempt>,
+    /// What the answer may not show.
+    pub secrets: Secrets,
 }
 
 /// The answer for an attempt that came to an end. `command` is the program as the user named it.
 pub fn of_outcome(outcome: &Outcome, command: &str, extent: Extent, request: &RequestInfo) -> Envelope {
-    match error_body(outcome, command, extent) {
-        Some(error) => of_error(error, request),
-        None => Envelope {
-            status: Status::Success,
-            data: Some(CommandData {
-                exit_code: 0,
-                output: OutputRecord { progress: None, ..output_record(outcome, extent) },
-                result: outcome.told.result.clone(),
-                usage: outcome.usage,
-                leftovers: outcome.leftovers.clone(),
-                flaky: request.attempts.len() > 1,
-                attempts: several(&request.attempts),
-            }),
-            error: None,
-            metadata: metadata(request),
-        },
+    if let Some(error) = error_body(outcome, command, extent) {
+        return of_error(error, request);
     }
+    let data = CommandData {
+        exit_code: 0,
+        output: OutputRecord { progress: None, ..output_record(outcome, extent) },
+        result: outcome.told.result.clone(),
+        usage: outcome.usage,
+        leftovers: outcome.leftovers.clone(),
+        flaky: request.attempts.len() > 1,
+        attempts: several(&request.attempts),
+    };
+    let envelope = Envelope { status: Status::Success, data: Some(data), error: None, metadata: metadata(request) };
+    without_secrets(envelope, request)
 }
 
 /// One attempt needs no list of its own.
@@ -71,7 +71,14 @@ pub fn of_error(mut error: ErrorBody, request: &RequestInfo) -> Envelope {
     if error.details.attempts.is_empty() {
         error.details.attempts = several(&request.attempts);
     }
-    Envelope { status: Status::Error, data: None, error: Some(error), metadata: metadata(request) }
+    let envelope = Envelope { status: Status::Error, data: None, error: Some(error), metadata: metadata(request) };
+    without_secrets(envelope, request)
+}
+
+/// Whoever answers goes through here.
+fn without_secrets(mut envelope: Envelope, request: &RequestInfo) -> Envelope {
+    request.secrets.mask_envelope(&mut envelope);
+    envelope
 }
 
 /// What kept a batch from coming to its end; none where it was its own doing. `journalled`: another run can go on with it.

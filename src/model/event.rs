@@ -10,6 +10,9 @@ use crate::model::attempt::Attempt;
 use crate::model::outcome::{Cause, Leftover, Outcome, Progress};
 use crate::model::signal::Signal;
 
+/// What a job says of itself is shown up to so many bytes; the rest of it is cut off.
+pub const STATUS_LIMIT: usize = 400;
+
 /// One thing that happened to one job.
 #[derive(Debug)]
 pub enum Event {

@@ -176,6 +176,8 @@ pub struct Surroundings {
     pub cwd: Option<PathBuf>,
     /// Variables set for the job, later ones winning.
     pub env: Vec<(OsString, OsString)>,
+    /// The same, after those, with values that no record and no log may show. See `Secrets`.
+    pub secrets: Vec<(OsString, OsString)>,
     /// Start from an empty environment.
     pub env_clear: bool,
     pub stdin: Stdin,

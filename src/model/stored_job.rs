@@ -1,7 +1,8 @@
 //! A job as the store keeps it: JSON that a later version of runner still reads.
 //!
 //! Every field has a default, so that what an older version wrote stays complete. Bytes that are not UTF-8 stand in
-//! base64. What can only be known when the job begins, such as the program of a built-in operation, is not kept.
+//! base64. What can only be known when the job begins, such as the program of a built-in operation, is not kept. Nor are
+//! secrets: the store has another place for them, and whoever runs the job adds them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -204,6 +205,7 @@ impl StoredJob {
                 scope: Scope::Tree,
             },
             surroundings: Surroundings {
+                secrets: Vec::new(),
                 cwd: self.cwd.map(|cwd| PathBuf::from(OsString::from(cwd))),
                 env: self.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
                 env_clear: true,
@@ -286,4 +288,19 @@ fn micros(duration: Duration) -> u64 {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StoredJob;
+
+    #[test]
+    fn secrets_are_not_stored() {
+        let mut job = StoredJob::default().into_job(|_, _| Err("it is no operation")).expect("a command");
+        job.surroundings.secrets = vec![("TOKEN".into(), "hunter2".into())];
+        let json = serde_json::to_string(&StoredJob::of(&job)).expect("JSON");
+        assert!(!json.contains("TOKEN") && !json.contains("hunter2"), "{json}");
+        let back: StoredJob = serde_json::from_str(&json).expect("a job");
+        assert!(back.into_job(|_, _| Err("it is no operation")).expect("a command").surroundings.secrets.is_empty());
+    }
 }

@@ -171,7 +171,8 @@ fn in_turn(connection: &Connection, group: &str, most: u32) -> rusqlite::Result<
     find.query_map(params![group, most], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-fn secrets(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<(OsString, OsString)>> {
+/// The variables of a task whose values are shown nowhere.
+pub(super) fn secrets(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<(OsString, OsString)>> {
     let mut find = connection.prepare_cached("SELECT name, value FROM secrets WHERE task = ?1 ORDER BY rowid")?;
     let read =
         |row: &rusqlite::Row<'_>| Ok((OsString::from_vec(row.get(0)?), OsString::from_vec(row.get::<_, Vec<u8>>(1)?)));

@@ -269,6 +269,7 @@ fn envelope_of(error: &ErrorBody, id: &str, name: Option<String>) -> String {
         name,
         job_id: Some(id.to_owned()),
         attempts: Vec::new(),
+        secrets: crate::model::secrets::Secrets::default(),
     };
     serde_json::to_string(&of_error(error.clone(), &info)).unwrap_or_default()
 }

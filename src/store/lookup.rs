@@ -1,5 +1,7 @@
 //! Tasks as they are asked for: one, or a page of many.
 
+use std::ffi::OsString;
+
 use rusqlite::{OptionalExtension, params};
 
 use crate::error::{Error, Result};
@@ -7,7 +9,7 @@ use crate::model::stored_job::StoredJob;
 use crate::model::task::{NoticeRecord, TaskStatus};
 use crate::store::row::{COLUMNS, Row, status_number};
 use crate::store::trouble::store;
-use crate::store::{Store, unknown};
+use crate::store::{Store, claim, unknown};
 
 /// Which tasks are asked for.
 #[derive(Clone, Debug)]
@@ -35,6 +37,11 @@ impl Store {
         let text: String =
             self.connection.query_row(query, [seq], |row| row.get(0)).map_err(store("read the store"))?;
         serde_json::from_str(&text).map_err(|error| Error::Internal(format!("failed to read a task: {error}")))
+    }
+
+    /// The variables of a task whose values are shown nowhere.
+    pub fn secrets(&self, seq: i64) -> Result<Vec<(OsString, OsString)>> {
+        claim::secrets(&self.connection, seq).map_err(store("read the store"))
     }
 
     /// The envelope of a task that is over.

@@ -13,6 +13,7 @@ use crate::capture::stage::Stage;
 use crate::error::{Error, Result};
 use crate::model::job::{Route, Streams};
 use crate::model::outcome::{Progress, StreamRecord};
+use crate::model::secrets::Secrets;
 use crate::platform::descriptors::{self, Kind};
 use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
@@ -58,6 +59,7 @@ impl Output {
     pub(super) fn open(
         streams: Streams,
         limit: usize,
+        secrets: &Secrets,
         places: &Places<'_>,
         tree: &mut TreeSpec,
         doorbell: &Arc<Doorbell>,
@@ -112,6 +114,8 @@ impl Output {
             if let Some(record) = record {
                 pump.record_in(Arc::clone(record), Stream::ALL[index]);
             }
+            // Labelled lines are a log of many jobs; what goes on as it comes is the job's own.
+            pump.hide(secrets, route == Route::Lines);
             pumps[index] = Some(pump);
             tree.descriptors[index + 1] = Some(write_end);
         }

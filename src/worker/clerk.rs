@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::model::outcome::Cause;
+use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 use crate::platform::process;
 use crate::platform::remains::boot_id;
@@ -312,11 +313,12 @@ impl Clerk {
             attempts_before: claimed.attempts_before,
             retried_on_crash: claimed.retried_on_crash,
             unwanted: claimed.unwanted,
+            secrets: Secrets::new(claimed.secrets.iter().map(|(_, value)| value)),
         };
         match claimed.job.and_then(|job| (self.make_job)(job)) {
             Ok(mut job) => {
                 begun.command = job.command.shown();
-                job.surroundings.env.extend(claimed.secrets);
+                job.surroundings.secrets = claimed.secrets;
                 let log = log_files(self.store.folder(), &begun.id);
                 let work = Work::new(tag(seq), job, begun.run.clone(), Some(log), begun.attempts_before);
                 self.running.insert(seq, begun);

@@ -6,6 +6,7 @@ use crate::model::answer::{Extent, RequestInfo, error_code, of_error, of_lost_ta
 use crate::model::envelope::{Envelope, ErrorBody};
 use crate::model::exit_code::{self, Exit, SIGNAL_BASE};
 use crate::model::outcome::{Cause, End as KernelEnd, Outcome, TimeoutReason};
+use crate::model::secrets::Secrets;
 use crate::model::task::TaskStatus;
 use crate::store::{End, Lost};
 use crate::time::clock::rfc3339;
@@ -27,6 +28,8 @@ pub(super) struct Begun {
     pub(super) retried_on_crash: bool,
     /// Somebody cancelled it.
     pub(super) unwanted: bool,
+    /// Values that no answer shows.
+    pub(super) secrets: Secrets,
 }
 
 impl Begun {
@@ -92,6 +95,7 @@ impl Begun {
             name: self.name.clone(),
             job_id: Some(self.id.clone()),
             attempts: Vec::new(),
+            secrets: self.secrets.clone(),
         }
     }
 }

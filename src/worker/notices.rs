@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::answer::{Extent, RequestInfo, of_outcome};
 use crate::model::job::{JobSpec, Stdin};
 use crate::model::retry::Retry;
+use crate::model::secrets::Secrets;
 use crate::model::stored_job::{StoredCommand, StoredJob, Text};
 use crate::platform::state_folder;
 use crate::store::{DueNotice, Store, Target};
@@ -136,6 +137,7 @@ fn what_went_wrong(ended: &Ended) -> Option<String> {
         name: None,
         job_id: None,
         attempts: Vec::new(),
+        secrets: Secrets::default(),
     };
     of_outcome(outcome, "the command", Extent::Last(0), &info).error.map(|error| error.message)
 }

@@ -9,6 +9,7 @@ use crate::backend::local::JOB_ID;
 use crate::capture::output_log::{OutputLog, Stream};
 use crate::error::Result;
 use crate::model::outcome::{End, Outcome, ProcessRow, StreamRecord, Told};
+use crate::model::secrets::Secrets;
 use crate::model::stored_job::{StoredCommand, StoredJob};
 use crate::platform::remains::{Remains, boot_id};
 use crate::store::{Live, Lost, Row, Store};
@@ -61,6 +62,8 @@ fn conclude(store: &Store, row: &Row, survivors: &[ProcessRow]) -> Lost {
         attempts_before: row.attempts,
         retried_on_crash: row.retried_on_crash,
         unwanted: row.unwanted,
+        // What was kept has been masked before.
+        secrets: Secrets::default(),
     };
     begun.conclude_lost(&mut outcome, row.attempts)
 }

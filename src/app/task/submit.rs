@@ -19,6 +19,7 @@ use crate::model::job::{JobSpec, Stdin};
 use crate::model::queue_data::{TaskState, TaskStatesData};
 use crate::model::quoting;
 use crate::model::request::JobList;
+use crate::model::secrets::Secrets;
 use crate::model::stored_job::StoredJob;
 use crate::model::task::TaskStatus;
 use crate::model::task_request::{PassedEnvironment, SubmitRequest, TaskOptions, TaskSource};
@@ -118,9 +119,11 @@ impl Place {
             Stdin::Inherit | Stdin::Null => Stdin::Null,
         };
         job.log = job.log.map(|log| self.directory.join(log));
+        let secrets = Secrets::of(&job.surroundings);
+        job.name = job.name.map(|name| secrets.mask_text(&name).into_owned());
         Ok(NewTask {
             id: uuid::Uuid::now_v7().to_string(),
-            command: called(&job),
+            command: called(&job, &secrets),
             job: StoredJob::of(&job),
             priority: options.priority,
             after: options.after.clone(),
@@ -129,7 +132,7 @@ impl Place {
             owner: self.owner.clone(),
             on_crash: options.on_crash,
             notices: options.notices.clone(),
-            secrets: Vec::new(),
+            secrets: job.surroundings.secrets,
         })
     }
 
@@ -205,10 +208,12 @@ fn refuse_what_is_of_batches(entry: &Entry) -> Result<()> {
 }
 
 /// The command as people read it.
-fn called(job: &JobSpec) -> String {
+fn called(job: &JobSpec, secrets: &Secrets) -> String {
     let text = match &job.command {
-        crate::model::job::Command::Argv(argv) => String::from_utf8_lossy(&quoting::command_line(argv)).into_owned(),
-        other => other.shown(),
+        crate::model::job::Command::Argv(argv) => {
+            String::from_utf8_lossy(&quoting::command_line(&secrets.mask_words(argv))).into_owned()
+        }
+        other => secrets.mask_text(&other.shown()).into_owned(),
     };
     match text.char_indices().nth(COMMAND_LIMIT) {
         Some((end, _)) => format!("{}...", &text[..end]),

@@ -11,6 +11,7 @@ use crate::model::answer::so_far;
 use crate::model::envelope::{ErrorBody, PartialResult};
 use crate::model::outcome::{End, Outcome, Progress, StreamRecord, Told};
 use crate::model::quantity::Seconds;
+use crate::model::secrets::Secrets;
 use crate::model::stored_job::{StoredCommand, StoredJob};
 use crate::model::task::{OnCrash, TaskData, TaskStatus};
 use crate::store::{Live, Row, Store};
@@ -23,7 +24,10 @@ pub(super) fn whole(store: &Store, row: &Row) -> Result<TaskData> {
     let mut data = brief(store, row)?;
     if let StoredCommand::Operation { name, parameters } = &job.command {
         data.operation = Some(name.clone());
-        data.parameters = Some(parameters.clone());
+        let mut parameters = parameters.clone();
+        let secrets = Secrets::new(store.secrets(row.seq)?.into_iter().map(|(_, value)| value));
+        secrets.mask_value(&mut parameters);
+        data.parameters = Some(parameters);
     }
     data.cwd = job.cwd.clone().map(|cwd| std::ffi::OsString::from(cwd).to_string_lossy().into_owned());
     if row.status == TaskStatus::Running {

@@ -12,6 +12,7 @@ use crate::batch::source::{fingerprint, log_name};
 use crate::error::Error;
 use crate::model::batch::Entry;
 use crate::model::job::{Command, Stdin};
+use crate::model::secrets::Secrets;
 use crate::ops::{self, OPERATIONS, child};
 
 /// Names and values in the order in which they stand there.
@@ -59,6 +60,13 @@ pub(super) fn entry(fields: Fields, settings: &Settings, seq: u64, input_is_list
     if input_is_list && job.surroundings.stdin == Stdin::Inherit {
         let problem = "the job cannot inherit standard input, which holds the list";
         return Err(Wrong::new("stdin", problem, "Give stdin null or the name of a file, or the list as a file"));
+    }
+    if let Some(id) = &id
+        && !Secrets::of(&job.surroundings).is_free(id)
+    {
+        // Files and other jobs are named by it, so it cannot be masked.
+        let problem = "the id holds the value of a secret variable of the job, and ids are shown";
+        return Err(Wrong::new("id", problem, "Give it an id that may be seen"));
     }
     if let Some(log) = &job.log {
         job.log = Some(log_name::expanded(log, seq, id.as_deref())?);

@@ -1,9 +1,9 @@
 //! What makes two jobs the same one: their command, working directory, declared environment and id.
 //!
 //! How a job is limited, tried again or named does not count, so that a list whose timeouts were raised is still the same
-//! list to a later run.
+//! list to a later run. Of secrets the names count: a value may be another one each time, and stands in no file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -54,6 +54,10 @@ pub(super) fn of(job: &JobSpec, id: Option<&str>) -> Fingerprint {
         }
     }
     optional(&mut hasher, id.map(str::as_bytes));
+    let secrets: BTreeSet<&OsStr> = surroundings.secrets.iter().map(|(name, _)| name.as_os_str()).collect();
+    if !secrets.is_empty() {
+        words(&mut hasher, secrets.into_iter().map(OsStr::as_bytes).collect::<Vec<_>>().into_iter());
+    }
     let mut half = [0; 16];
     hasher.finalize_xof().fill(&mut half);
     Fingerprint(u128::from_be_bytes(half))

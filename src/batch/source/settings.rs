@@ -33,6 +33,7 @@ const OPTIONS: &[&str] = &[
     "total-timeout",
     "cwd",
     "env",
+    "secret-env",
     "env-clear",
     "stdin",
     "sd-notify",
@@ -63,6 +64,8 @@ const MEANT: &[(&str, &str)] = &[
     ("after", "needs"),
     ("environment", "env"),
     ("vars", "env"),
+    ("secret", "secret-env"),
+    ("secrets", "secret-env"),
     ("dir", "cwd"),
     ("directory", "cwd"),
     ("workdir", "cwd"),
@@ -135,7 +138,11 @@ impl Settings {
             "cwd" => {
                 surroundings.cwd = Some(values::filled_text(name, value, "the name of a folder, as a text")?.into());
             }
-            "env" => declare(&mut surroundings.env, value)?,
+            "env" => declare(&mut surroundings.env, name, value)?,
+            "secret-env" => match value {
+                Value::Object(_) => declare(&mut surroundings.secrets, name, value)?,
+                names => surroundings.secrets.extend(values::own_variables(name, names)?),
+            },
             "env-clear" => surroundings.env_clear = values::flag(name, &value)?,
             "stdin" => surroundings.stdin = values::stdin(name, value)?,
             "sd-notify" => job.sd_notify = values::flag(name, &value)?,
@@ -177,17 +184,13 @@ impl Settings {
 }
 
 /// Adds variables; a later one of a name wins.
-fn declare(env: &mut Vec<(OsString, OsString)>, value: Value) -> Read<()> {
+fn declare(env: &mut Vec<(OsString, OsString)>, field: &str, value: Value) -> Read<()> {
     let wanted = "a table of texts such as {\"LANG\": \"C\"}";
-    let Value::Object(variables) = value else { return Err(values::wrong_kind("env", &value, wanted)) };
+    let Value::Object(variables) = value else { return Err(values::wrong_kind(field, &value, wanted)) };
     env.reserve(variables.len());
     for (name, value) in variables {
-        let field = format!("env.{name}");
-        if name.is_empty() || name.contains(['=', '\0']) {
-            let problem = format!("{name:?} cannot be the name of a variable");
-            return Err(Wrong::new("env", problem, "Give a name without '=', such as LANG"));
-        }
-        let value = values::text(&field, value, "a text; numbers stand in quotes, too")?;
+        values::check_variable(field, &name)?;
+        let value = values::text(&format!("{field}.{name}"), value, "a text; numbers stand in quotes, too")?;
         env.push((name.into(), value.into()));
     }
     Ok(())

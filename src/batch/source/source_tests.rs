@@ -581,6 +581,17 @@ fn a_fingerprint_is_of_what_a_job_does() {
 }
 
 #[test]
+fn a_fingerprint_knows_the_names_of_secrets_and_no_value() {
+    let of =
+        |secrets: &str| jobs("x.jsonl", &format!("{{\"cmd\":[\"a\"],\"secret_env\":{secrets}}}")).remove(0).fingerprint;
+    let plain = of("{\"A\":\"1\",\"PATH\":\"2\"}");
+    assert_eq!(plain, of("{\"PATH\":\"another\",\"A\":\"value\"}"));
+    assert_ne!(plain, of("{\"A\":\"1\"}"));
+    assert_eq!(of("\"PATH\""), of("[\"PATH\"]"));
+    assert_eq!(of("[]"), jobs("x.jsonl", "{\"cmd\":[\"a\"]}").remove(0).fingerprint);
+}
+
+#[test]
 fn a_log_for_all_jobs_names_each() {
     let mut defaults = defaults();
     let list =

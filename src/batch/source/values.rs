@@ -2,6 +2,7 @@
 //! stand on the command line.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -249,6 +250,35 @@ pub(super) fn conditions(field: &str, value: Value) -> Read<Vec<Condition>> {
         conditions.extend(Condition::parse_list(&text).map_err(|error| Wrong::parsed(&field, &error))?);
     }
     Ok(conditions)
+}
+
+/// Variables of our own environment with their values: one name, or a list of them.
+pub(super) fn own_variables(field: &str, value: Value) -> Read<Vec<(OsString, OsString)>> {
+    let mut variables = Vec::new();
+    for (field, value) in one_or_many(field, value) {
+        let wanted = "the name of a variable, or a table of names and values";
+        let name = text(&field, value, wanted)?;
+        check_variable(&field, &name)?;
+        let Some(value) = std::env::var_os(&name) else {
+            let problem = format!("the variable {name} is not set");
+            return Err(Wrong::new(field, problem, "Set it before runner starts, or give a table of names and values"));
+        };
+        variables.push((name.into(), value));
+    }
+    Ok(variables)
+}
+
+/// What no variable can be called is an error.
+pub(super) fn check_variable(field: &str, name: &str) -> Read<()> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        let problem = match name.split_once('=') {
+            // What follows may be a secret.
+            Some((start, _)) => format!("\"{start}=...\" cannot be the name of a variable"),
+            None => format!("{name:?} cannot be the name of a variable"),
+        };
+        return Err(Wrong::new(field, problem, "Give a name without '=', such as LANG"));
+    }
+    Ok(())
 }
 
 /// The elements of a list, each with its place, or the one value that stands for such a list.

@@ -125,6 +125,7 @@ impl Story {
             name: Some(self.title.clone()),
             job_id: None,
             attempts: self.attempts.clone(),
+            secrets: crate::model::secrets::Secrets::default(),
         };
         let envelope = match (&outcome, &self.refusal) {
             (Some(outcome), _) => of_outcome(outcome, &self.command, Extent::Kept, &info),

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::model::event::{Event, Live};
 use crate::model::job::Command;
 use crate::model::outcome::{End, Leftover, ProcessRow};
+use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 use crate::platform::board::Board;
 use crate::platform::cgroup::Home;
@@ -58,6 +59,8 @@ pub(super) struct Job {
     standing: Standing,
     shares_group: bool,
     operation: bool,
+    /// Nobody is told these.
+    secrets: Secrets,
     ended_at: Option<Moment>,
     end: Option<End>,
     started: bool,
@@ -82,17 +85,16 @@ impl Job {
     ) -> Result<Self> {
         let Submission { tag, spec, streams, mut tree, log, inlet, stage, lines, record, pulse } = submission;
         let limit = usize::try_from(spec.capture_limit).unwrap_or(usize::MAX);
-        let first_key = id * KEYS + OUTPUT;
         let places =
             Places { log: log.as_ref(), stage: stage.as_ref(), lines: lines.as_ref(), record: record.as_ref() };
-        let output = Output::open(streams, limit, &places, &mut tree, doorbell, first_key)?;
+        let secrets = Secrets::of(&spec.surroundings);
+        let output = Output::open(streams, limit, &secrets, &places, &mut tree, doorbell, id * KEYS + OUTPUT)?;
         let has_terminal = tree.terminal.is_some();
         let keyboard = Keyboard::open(has_terminal, id * KEYS + KEYBOARD);
         tree.keyboard = keyboard.device().map(descriptors::duplicate).transpose()?;
         let shares_group = !tree.own_group && !has_terminal;
         let operation = matches!(spec.command, Command::Operation { .. });
-        let now = surface.now;
-        let (machine, effects) = Machine::start(Policy::of(&spec.limits, spec.leftovers), now);
+        let (machine, effects) = Machine::start(Policy::of(&spec.limits, spec.leftovers), surface.now);
         let tree = Tree::start(tree, home, inherited, board, id)?;
         let mut job = Self {
             id,
@@ -103,9 +105,10 @@ impl Job {
             keyboard,
             listening: Listening::new(inlet, operation),
             pulse,
-            standing: Standing::new(now),
+            standing: Standing::new(surface.now),
             shares_group,
             operation,
+            secrets,
             ended_at: None,
             end: None,
             started: false,
@@ -275,8 +278,7 @@ impl Job {
         if let Some(growth) = self.standing.growth(self.output.totals(), surface.now, false) {
             self.tell(growth, surface);
         }
-        let live = self.live(surface.now);
-        self.tell(Event::TimePassed(live), surface);
+        self.tell(Event::TimePassed(self.live(surface.now)), surface);
         self.arm_pulse(surface);
     }
 
@@ -286,7 +288,8 @@ impl Job {
         }
     }
 
-    fn tell(&self, event: Event, surface: &mut Surface<'_>) {
+    fn tell(&self, mut event: Event, surface: &mut Surface<'_>) {
+        self.secrets.mask_event(&mut event);
         surface.told.push((self.tag, event));
     }
 
