@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::outcome::TimeoutReason;
+use crate::model::quoting;
 use crate::model::retry::Retry;
 use crate::model::signal::Signal;
 
@@ -45,6 +46,16 @@ impl Command {
         match self {
             Self::Argv(argv) | Self::Operation { argv, .. } => argv.clone(),
             Self::Shell { shell, line } => vec![shell.clone(), "-c".into(), line.clone()],
+        }
+    }
+
+    /// The command as anybody may see it: as a shell would read it, and of an operation the name alone, since parameters
+    /// may hold secrets.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Argv(argv) => String::from_utf8_lossy(&quoting::command_line(argv)).into_owned(),
+            Self::Shell { line, .. } => line.to_string_lossy().into_owned(),
+            Self::Operation { name, .. } => (*name).to_owned(),
         }
     }
 }

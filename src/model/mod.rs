@@ -4,17 +4,22 @@
 
 pub mod answer;
 pub mod attempt;
+pub mod auto_timeout;
 pub mod batch;
 pub mod envelope;
 pub mod event;
 pub mod event_record;
 pub mod exit_code;
+pub mod fingerprint;
+pub mod history_data;
 pub mod job;
 pub mod outcome;
+pub mod percentiles;
 pub mod quantity;
 pub mod quoting;
 pub mod request;
 pub mod retry;
+pub mod sample;
 pub mod signal;
 pub mod stored_job;
 pub mod task;

@@ -16,6 +16,7 @@ use crate::time::clock::unix_time;
 mod claim;
 mod cleaning;
 mod ending;
+mod history;
 mod live;
 mod lookup;
 mod orders;
@@ -27,6 +28,7 @@ mod trouble;
 
 pub use claim::{Claim, Claimed};
 pub use ending::{End, Lost};
+pub use history::KEPT;
 pub use live::Live;
 pub use lookup::Filter;
 pub use orders::{Cancelled, ExtensionOrder, GroupRecord, StopOrder, WorkerRecord};

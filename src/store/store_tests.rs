@@ -32,6 +32,7 @@ fn end(id: &str, status: TaskStatus) -> End {
         cause: "success",
         duration: Some(Duration::from_millis(5)),
         attempts: 1,
+        samples: Vec::new(),
     }
 }
 

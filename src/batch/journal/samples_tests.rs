@@ -88,5 +88,6 @@ pub(in crate::batch) fn attempt(number: u32, code: Option<ErrorCode>) -> Attempt
         elapsed_seconds: 1.0,
         message: None,
         delay_seconds: None,
+        peak_memory: None,
     }
 }

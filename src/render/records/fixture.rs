@@ -166,6 +166,7 @@ pub(crate) fn attempt(number: u32, code: Option<ErrorCode>, elapsed_seconds: f64
         elapsed_seconds,
         message: None,
         delay_seconds: None,
+        peak_memory: None,
     }
 }
 
