@@ -58,6 +58,9 @@ fn carry_out(invocation: Invocation) -> anyhow::Result<Exit> {
             app::op::hide_parameters(options.words_shown());
             return Ok(with_defaults(options.answer(), |config| options.resolve(config), app::exec::run));
         }
+        Invocation::History(options) => {
+            return Ok(with_defaults(options.answer(), |config| options.resolve(config), app::history::run));
+        }
         Invocation::Notify(request) => {
             app::notify::run(&request)?;
             return Ok(Exit::Code(0));

@@ -12,6 +12,7 @@ use etcetera::BaseStrategy;
 
 use crate::app::config_file;
 use crate::error::{Error, Result};
+use crate::model::auto_timeout::{TimeoutBounds, parse_factor};
 use crate::model::quantity::{ByteSize, Seconds};
 use crate::model::request::{Defaults, ErrorFormat, ProgressForm};
 use crate::time::duration;
@@ -19,7 +20,7 @@ use crate::time::duration;
 /// The variables that runner obeys, with what each one means. Every other `RUNNER_*` is ignored, since other programs
 /// set some.
 pub const VARIABLES: &[(&str, &str)] = &[
-    ("RUNNER_TIMEOUT", "wall time of one attempt, a duration or none; stands in for --timeout"),
+    ("RUNNER_TIMEOUT", "wall time of one attempt, a duration, none or auto; stands in for --timeout"),
     ("RUNNER_IDLE_TIMEOUT", "limit of silence, a duration or none; stands in for --idle-timeout"),
     ("RUNNER_MAX_TIMEOUT", "what no attempt may exceed, a duration or none; stands in for --max-timeout"),
     ("RUNNER_GRACE", "time between stop signal and KILL, a duration; stands in for --grace"),
@@ -46,10 +47,42 @@ pub struct Config {
     /// Who set `defaults.timeout` and `defaults.max_timeout`.
     pub timeout_origin: Option<Origin>,
     pub max_timeout_origin: Option<Origin>,
+    /// What is kept of jobs that are over, and what timeouts are made of it.
+    pub history: HistoryDefaults,
     /// Files that were read, the strongest first.
     pub files: Vec<PathBuf>,
     /// Project files that were found and not read, because neither we nor root own them.
     pub skipped: Vec<PathBuf>,
+}
+
+/// The table `[history]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryDefaults {
+    /// Attempts are recorded where the command line does not say otherwise.
+    pub record: Option<bool>,
+    pub timeout_floor: Option<Duration>,
+    pub timeout_cap: Option<Duration>,
+    pub timeout_default: Option<Duration>,
+}
+
+impl HistoryDefaults {
+    /// The bounds of automatic timeouts.
+    pub fn bounds(&self) -> TimeoutBounds {
+        let built_in = TimeoutBounds::default();
+        TimeoutBounds {
+            floor: self.timeout_floor.unwrap_or(built_in.floor),
+            cap: self.timeout_cap.unwrap_or(built_in.cap),
+            fallback: self.timeout_default.unwrap_or(built_in.fallback),
+        }
+    }
+
+    /// Fills in what no stronger file has said.
+    fn add(&mut self, weaker: Self) {
+        self.record = self.record.or(weaker.record);
+        self.timeout_floor = self.timeout_floor.or(weaker.timeout_floor);
+        self.timeout_cap = self.timeout_cap.or(weaker.timeout_cap);
+        self.timeout_default = self.timeout_default.or(weaker.timeout_default);
+    }
 }
 
 /// Who gave a value, for messages.
@@ -75,6 +108,7 @@ pub(crate) struct Layer {
     pub(crate) defaults: Defaults,
     pub(crate) timeout_origin: Option<Origin>,
     pub(crate) max_timeout_origin: Option<Origin>,
+    pub(crate) history: HistoryDefaults,
 }
 
 /// The defaults of this process: its environment, its directory, its user.
@@ -114,10 +148,12 @@ impl Config {
 
     /// Fills in what no stronger layer has said.
     fn add(&mut self, weaker: Layer) {
-        let Layer { defaults: other, timeout_origin, max_timeout_origin } = weaker;
+        let Layer { defaults: other, timeout_origin, max_timeout_origin, history } = weaker;
+        self.history.add(history);
         let own = &mut self.defaults;
         if own.timeout.is_none() {
             own.timeout = other.timeout;
+            own.auto_factor = other.auto_factor;
             self.timeout_origin = timeout_origin;
         }
         if own.max_timeout.is_none() {
@@ -167,8 +203,8 @@ pub fn error_format() -> Option<ErrorFormat> {
 fn environment(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Layer> {
     let mut layer = Layer::default();
     let defaults = &mut layer.defaults;
-    if let Some(timeout) = read(variable, "RUNNER_TIMEOUT", duration::parse_timeout)? {
-        defaults.timeout = Some(timeout);
+    if let Some(timeout) = read(variable, "RUNNER_TIMEOUT", parse_timeout)? {
+        timeout.set(defaults);
         layer.timeout_origin = Some(Origin::Variable("RUNNER_TIMEOUT"));
     }
     if let Some(timeout) = read(variable, "RUNNER_MAX_TIMEOUT", duration::parse_timeout)? {
@@ -205,6 +241,32 @@ pub fn invalid(argument: &str, place: &str, problem: &str, what: &str) -> Error 
         None => (problem, format!("Correct {what}")),
     };
     Error::Invalid { argument: Some(argument.to_owned()), message: format!("{place}: {problem}"), remediation }
+}
+
+/// The timeout of a job, as options and files have it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Timeout {
+    /// None: there is none.
+    Fixed(Option<Duration>),
+    /// So many times what the history says.
+    Auto(f64),
+}
+
+impl Timeout {
+    pub(crate) fn set(self, defaults: &mut Defaults) {
+        (defaults.timeout, defaults.auto_factor) = match self {
+            Self::Fixed(timeout) => (Some(timeout), None),
+            Self::Auto(factor) => (Some(None), Some(factor)),
+        };
+    }
+}
+
+/// Reads the value of `--timeout`: a duration, `none`, or `auto` with or without a factor.
+pub fn parse_timeout(text: &str) -> std::result::Result<Timeout, String> {
+    match parse_factor(text) {
+        Some(factor) => factor.map(Timeout::Auto),
+        None => duration::parse_timeout(text).map(Timeout::Fixed).map_err(|error| error.to_string()),
+    }
 }
 
 /// Reads the value of `--progress`.

@@ -1,17 +1,18 @@
 //! Finds and reads configuration files: `runner.toml` of a project, `config.toml` of a user.
 //!
-//! Called by `config`. Files hold a table `[defaults]` of limits and formats; everything else in one is an error that
+//! Called by `config`. Files hold a table `[defaults]` of limits and formats, and one `[history]`; everything else in one is an error that
 //! names file, line and key. Nothing is looked at twice, and nothing is parsed that does not exist.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::app::config::{Layer, Origin, invalid, parse_progress, parse_size};
+use crate::app::config::{Layer, Origin, invalid, parse_progress, parse_size, parse_timeout};
 use crate::error::{Error, Result};
 use crate::time::duration;
 
@@ -19,6 +20,7 @@ const PROJECT_FILE: &str = "runner.toml";
 /// More than any sensible file has; a larger one is a mistake.
 const LARGEST: u64 = 1 << 20;
 const KEYS: &str = "timeout, idle-timeout, max-timeout, grace, signal, capture-limit, progress";
+const HISTORY_KEYS: &str = "record, timeout-floor, timeout-cap, timeout-default";
 
 /// What the search for a project file came upon.
 #[derive(Default)]
@@ -124,12 +126,17 @@ impl Source<'_> {
                         self.set(&mut layer, key.get_ref(), self.line(key.span().start), value)?;
                     }
                 }
+                ("history", DeValue::Table(table)) => {
+                    for (key, value) in table.iter() {
+                        self.set_history(&mut layer, key.get_ref(), self.line(key.span().start), value)?;
+                    }
+                }
                 ("defaults", _) => {
                     let remedy = format!("Write a table: [defaults], and below it {KEYS}");
                     return Err(self.error(line, "defaults is not a table", &remedy));
                 }
                 (name, DeValue::Table(_)) => {
-                    let remedy = "Remove it; the only table is [defaults]";
+                    let remedy = "Remove it; the tables are [defaults] and [history]";
                     return Err(self.error(line, &format!("unknown table [{name}]"), remedy));
                 }
                 (name, _) => {
@@ -153,7 +160,7 @@ impl Source<'_> {
         let limit = || text().and_then(|text| duration::parse_timeout(&text).map_err(|error| wrong(error.to_string())));
         match key {
             "timeout" => {
-                defaults.timeout = Some(limit()?);
+                text().and_then(|text| parse_timeout(&text).map_err(wrong))?.set(defaults);
                 layer.timeout_origin = origin();
             }
             "max-timeout" => {
@@ -173,6 +180,30 @@ impl Source<'_> {
         Ok(())
     }
 
+    fn set_history(&self, layer: &mut Layer, key: &str, line: usize, value: &Spanned<DeValue<'_>>) -> Result<()> {
+        let wrong = |problem: String| {
+            let place = format!("{} line {line}: {key}", self.path.display());
+            invalid(&self.path.display().to_string(), &place, &problem, key)
+        };
+        let span = || {
+            let text = spelled(value.get_ref()).map_err(wrong)?;
+            duration::parse(&text).map_err(|error| wrong(error.to_string()))
+        };
+        let history = &mut layer.history;
+        match (key, value.get_ref()) {
+            ("record", DeValue::Boolean(record)) => history.record = Some(*record),
+            ("record", _) => return Err(wrong("the value is neither: give true or false, without quotes".to_owned())),
+            ("timeout-floor", _) => history.timeout_floor = Some(span()?),
+            ("timeout-cap", _) => history.timeout_cap = Some(above_zero(span()?).map_err(wrong)?),
+            ("timeout-default", _) => history.timeout_default = Some(above_zero(span()?).map_err(wrong)?),
+            _ => {
+                let remedy = format!("Remove it, or use one of these: {HISTORY_KEYS}");
+                return Err(self.error(line, &format!("unknown key {key} in [history]"), &remedy));
+            }
+        }
+        Ok(())
+    }
+
     fn error(&self, line: usize, problem: &str, remediation: &str) -> Error {
         Error::Invalid {
             argument: Some(self.path.display().to_string()),
@@ -184,6 +215,15 @@ impl Source<'_> {
     /// The line, counted from one, that the byte at `offset` is in.
     fn line(&self, offset: usize) -> usize {
         1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+    }
+}
+
+/// A timeout of nothing would be none.
+fn above_zero(duration: Duration) -> std::result::Result<Duration, String> {
+    if duration.is_zero() {
+        Err("the value is no time at all: give a duration above zero".to_owned())
+    } else {
+        Ok(duration)
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::answer::{self, Report, Request};
 use crate::app::display::{Display, Form};
 use crate::app::input::Input;
 use crate::app::port::{self, Port};
+use crate::app::recorder::Recorder;
 use crate::app::single::{Ended, Single};
-use crate::app::{environment, streams};
+use crate::app::{environment, history, streams};
 use crate::backend::local::{Local, Rungs};
 use crate::backend::queue::queue;
 use crate::backend::{Assignment, Backend};
@@ -17,15 +19,18 @@ use crate::batch::tries::Tries;
 use crate::capture::content;
 use crate::error::{Error, Result, plain};
 use crate::model::answer::{Extent, of_outcome};
+use crate::model::attempt::Attempt;
 use crate::model::event::Event;
 use crate::model::exit_code::{self, Exit};
 use crate::model::job::{Command, JobSpec, Limits, Route, Streams};
 use crate::model::outcome::{End, Outcome};
 use crate::model::request::{AnswerOptions, ExecRequest};
+use crate::model::sample::Subject;
 use crate::model::signal::Signal;
 use crate::platform::descriptors;
 use crate::platform::signals::{self, Inherited};
 use crate::supervise::orders::Manners;
+use crate::time::clock::unix_time;
 
 /// On stderr, after pass-through, at most so much of each stream is repeated.
 const REPEATED: usize = 16 * 1024;
@@ -40,16 +45,31 @@ const CONTAINMENT: &str = "RUNNER_TEST_CONTAINMENT";
 pub fn run(request: ExecRequest) -> Exit {
     let mut begun = Request::begin(request.job.name.clone());
     let options = request.answer.clone();
-    match supervise(request, &mut begun) {
+    let subject = request.record.then(|| Arc::new(Subject::of(&request.job)));
+    let mut ended = Ended::default();
+    let exit = match supervise(request, &mut begun, &mut ended) {
         Ok(exit) => exit,
         Err(error) => {
             answer::deliver_error(&error, &options, &begun);
             Exit::Code(error.exit_code())
         }
+    };
+    if let Some(subject) = subject {
+        record(&subject, &ended.attempts);
+    }
+    exit
+}
+
+/// Everything is answered: what can go wrong now costs nothing but a line.
+fn record(subject: &Arc<Subject>, attempts: &[Attempt]) {
+    let mut recorder = Recorder::default();
+    recorder.note(subject, attempts, unix_time());
+    if let Some(trouble) = recorder.finish() {
+        answer::say(&format!("runner: {trouble}"));
     }
 }
 
-fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
+fn supervise(mut request: ExecRequest, begun: &mut Request, ended: &mut Ended) -> Result<Exit> {
     let inherited = Inherited::read();
     signals::set_own_dispositions();
     signals::unblock_all();
@@ -57,6 +77,12 @@ fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
     let report = options.report.as_deref().map(Report::check).transpose()?;
     if let Some(cwd) = &request.job.surroundings.cwd {
         check_directory(cwd)?;
+    }
+    if let Some(auto) = &request.auto {
+        let resolved = history::resolve(&mut request.job, auto);
+        if options.verbose > 0 {
+            answer::say(&format!("runner: {}", resolved.line()));
+        }
     }
     let limits = &mut request.job.limits;
     limits.parent_timeout = environment::parent_timeout(limits.grace.unwrap_or_default());
@@ -81,9 +107,8 @@ fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
         let (spec, job_id) = (JobSpec { limits, ..spec.clone() }, job_id.clone());
         Ok(Assignment { tag: 0, spec, streams, job_id, attempt, stage: stage.clone(), lines: None, pulse, env })
     };
-    let mut ended = Ended::default();
     let (sender, mut events) = queue();
-    let foreman = Single::new(tries, prepare, move |event| sender.send(event), &mut ended);
+    let foreman = Single::new(tries, prepare, move |event| sender.send(event), ended);
     backend.run(Box::new(foreman), &mut || {
         for event in &mut events {
             display.show(&event);
@@ -95,9 +120,9 @@ fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
         }
     })?;
     if several {
-        begun.note_attempts(ended.attempts);
+        begun.note_attempts(ended.attempts.clone());
     }
-    if let Some(error) = ended.failure {
+    if let Some(error) = ended.failure.take() {
         return Err(error);
     }
     let mut outcome = outcome.ok_or_else(|| Error::Internal("the watchdog gave no outcome".to_owned()))?;

@@ -31,7 +31,8 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 const FILES_REST: &str = "Both hold a table [defaults] with any of the keys timeout, idle-timeout, max-timeout, grace, \
-    signal, capture-limit and progress, with the values of the options of these names. An option is stronger than the \
+    signal, capture-limit and progress, with the values of the options of these names, and a table [history] with record \
+    (true or false), timeout-floor, timeout-cap and timeout-default, see runner-history(1). An option is stronger than the \
     environment, which is stronger than the file of the project, which is stronger than that of the user.";
 
 /// Defines the apostrophe that the parts of a page use.

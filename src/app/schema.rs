@@ -8,10 +8,11 @@ use schemars::generate::SchemaSettings;
 use crate::error::{Error, Result};
 use crate::model::envelope::Envelope;
 use crate::model::event_record::EventRecord;
+use crate::model::history_data::HistoryData;
 use crate::ops::{self, OPERATIONS};
 
 /// The schemas that are no operation's.
-const OWN: &[&str] = &["envelope", "event"];
+const OWN: &[&str] = &["envelope", "event", "history"];
 
 /// A schema as readable JSON, with a newline at the end. Without a name it is that of the envelope, and the definitions in
 /// it hold all others.
@@ -20,6 +21,7 @@ pub fn text(name: Option<&str>) -> Result<String> {
         None => everything(),
         Some("envelope") => schemars::schema_for!(Envelope),
         Some("event") => schemars::schema_for!(EventRecord),
+        Some("history") => schemars::schema_for!(Envelope<HistoryData>),
         Some(name) => ops::by_name(name).ok_or_else(|| unknown(name))?.schema(),
     };
     let mut text = serde_json::to_string_pretty(&schema)
@@ -31,6 +33,7 @@ pub fn text(name: Option<&str>) -> Result<String> {
 fn everything() -> Schema {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     generator.subschema_for::<EventRecord>();
+    generator.subschema_for::<HistoryData>();
     for operation in OPERATIONS {
         operation.define(&mut generator);
     }

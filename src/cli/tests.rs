@@ -145,6 +145,7 @@ fn options_are_stronger_than_defaults() {
     let config = Config {
         defaults: Defaults {
             timeout: Some(Some(second)),
+            auto_factor: None,
             idle_timeout: Some(Some(second * 2)),
             max_timeout: Some(Some(second * 9)),
             grace: Some(second * 3),

@@ -11,6 +11,8 @@ pub const SOME_JOB_FAILED: i32 = 1;
 pub const OPERATION_FAILED: i32 = 1;
 /// Some job of a batch did not succeed.
 pub const SOME_FAILED: i32 = 1;
+/// What was asked for does not exist, or may not be done as things stand.
+pub const REFUSED: i32 = 1;
 /// Stopped for time, also when it took a KILL.
 pub const TIMED_OUT: i32 = 124;
 /// Runner itself failed, or was called wrongly.

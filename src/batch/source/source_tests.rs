@@ -40,7 +40,7 @@ pub(super) fn defaults() -> EntryDefaults {
         log: None,
         sd_notify: false,
     };
-    EntryDefaults { job, timeout_share: None }
+    EntryDefaults { job, timeout_share: None, auto_factor: None }
 }
 
 /// A list in a file of this name.

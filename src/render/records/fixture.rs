@@ -146,6 +146,7 @@ impl Story {
             refusal: self.refusal,
             ended_at: STARTED + self.lasted,
             interrupted_before: false,
+            subject: None,
         };
         (ended, envelope)
     }
