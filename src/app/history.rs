@@ -113,13 +113,13 @@ impl Resolved {
         let timeout = Seconds(timeout);
         match (basis, &self.trouble) {
             (Some(basis), _) => format!(
-                "the timeout is {timeout} s: {successes} successes took up to {} s, and the factor is {}",
+                "the timeout is {timeout} s, made of {successes} successes: their trimmed p95 is {} s, the factor {}",
                 Seconds(basis),
                 self.factor
             ),
             (None, Some(trouble)) => format!("the timeout is {timeout} s, the default: {trouble}"),
             (None, None) => {
-                format!("the timeout is {timeout} s, the default: successes in the history: {successes}")
+                format!("the timeout is {timeout} s, the default: {successes} successes are too few to go by")
             }
         }
     }

@@ -48,6 +48,9 @@ pub fn table(data: &HistoryData, width: Option<usize>) -> String {
     for (name, cells) in &rows {
         line(name, cells.each_ref().map(String::as_str));
     }
+    if data.entries.iter().any(|entry| entry.suggestion_basis.is_none()) {
+        text.push_str("* the default: the successes are too few\n");
+    }
     let more = data.total.saturating_sub(rows.len() as u64);
     if more > 0 {
         text.push_str(&format!("and {more} more: see --limit\n"));
@@ -291,6 +294,7 @@ mod tests {
 job                 runs  ok  failed  timeouts  p50  p95  max  memory  suggested
 build                 10   9       0   1 (10%)  30s  30s  30s    5.0M         1m
 0123456789ab fetch     1   0       1    0 (0%)    -    -    -       -        1h*
+* the default: the successes are too few
 and 5 more: see --limit
 ";
         assert_eq!(table(&data, None), expected);

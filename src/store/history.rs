@@ -14,7 +14,7 @@ use crate::model::auto_timeout::{AutoTimeout, RECENT, Suggestion};
 use crate::model::job::JobSpec;
 use crate::model::sample::{Sample, SampleCause, Subject, shortened};
 use crate::store::trouble::store;
-use crate::store::{FILE, Store, micros, millis, of_micros, of_millis, schema};
+use crate::store::{FILE, Store, micros, millis, of_micros, of_millis, schema, wait_within};
 
 /// So many samples of a subject are kept, and at most `SLACK` more: removing old ones now and then is cheaper.
 pub const KEPT: u32 = 1000;
@@ -30,9 +30,7 @@ const SHORTEST_PREFIX: usize = 4;
 impl Store {
     /// Opens the store for the history alone: with little patience for whoever keeps it locked.
     pub fn open_for_history(folder: &Path) -> Result<Self> {
-        let store = Self::open(folder)?;
-        store.connection.busy_timeout(PATIENCE).map_err(trouble())?;
-        Ok(store)
+        Self::open_waiting(folder, wait_briefly)
     }
 
     /// Opens a store that is there only to read from it. None: there is none.
@@ -42,8 +40,8 @@ impl Store {
             return Ok(None);
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(store("open the store"))?;
-        connection.busy_timeout(PATIENCE).map_err(store("open the store"))?;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(store("open the store"))?;
+        connection.busy_handler(Some(wait_briefly)).map_err(store("open the store"))?;
         // One that somebody is just making holds nothing yet.
         let has_history = schema::check(&connection)?;
         Ok(has_history.then(|| Self { connection, folder: folder.to_owned() }))
@@ -200,6 +198,10 @@ fn forget_subjects(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         .prepare_cached("DELETE FROM history_subjects WHERE (last_at, id) <= (?1, ?2)")?
         .execute([last_at, id])
         .map(drop)
+}
+
+fn wait_briefly(looks: i32) -> bool {
+    wait_within(PATIENCE, looks)
 }
 
 fn trouble() -> impl FnOnce(rusqlite::Error) -> crate::error::Error {
