@@ -31,6 +31,7 @@ complete -c runner -n "__fish_runner_needs_command" -f -a "op" -d 'Run one built
 complete -c runner -n "__fish_runner_needs_command" -f -a "batch" -d 'Run many jobs, so many at a time, under one watchdog'
 complete -c runner -n "__fish_runner_needs_command" -f -a "timeout" -d 'Run a command with a time limit, as timeout(1) does'
 complete -c runner -n "__fish_runner_needs_command" -f -a "notify" -d 'Tell the runner of this job how far it is, and what it has'
+complete -c runner -n "__fish_runner_needs_command" -f -a "history" -d 'Show how long jobs took, how they ended, and which timeout would suit them'
 complete -c runner -n "__fish_runner_needs_command" -f -a "completions" -d 'Print the completions for a shell: bash, zsh or fish'
 complete -c runner -n "__fish_runner_needs_command" -f -a "man" -d 'Print a man page, or write all of them into a directory'
 complete -c runner -n "__fish_runner_needs_command" -f -a "schema" -d 'Print the JSON Schema of the answer, of events, or of an operation'
@@ -40,7 +41,7 @@ complete -c runner -n "__fish_runner_using_subcommand exec" -l cwd -d 'Run in th
 complete -c runner -n "__fish_runner_using_subcommand exec" -l env -d 'Set a variable for the job; may be repeated, later ones win' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l stdin -d 'Standard input: inherit, null, or a file to read [default: inherit]' -r -F
 complete -c runner -n "__fish_runner_using_subcommand exec" -l name -d 'What to call the job in answers' -r
-complete -c runner -n "__fish_runner_using_subcommand exec" -s t -l timeout -d 'Stop the job after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -s t -l timeout -d 'Stop the job after so long; auto: by its history' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l max-timeout -d 'Let nothing extend the job beyond so long' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
@@ -68,6 +69,8 @@ bar\t''
 lines\t''
 json\t''
 none\t''"
+complete -c runner -n "__fish_runner_using_subcommand exec" -l record -d 'Keep in the history how long it took and how it ended' -r -f -a "yes\t''
+no\t''"
 complete -c runner -n "__fish_runner_using_subcommand exec" -l pty -d 'Give the command a pseudo-terminal for its output'
 complete -c runner -n "__fish_runner_using_subcommand exec" -l env-clear -d 'Start the job with an empty environment, plus --env'
 complete -c runner -n "__fish_runner_using_subcommand exec" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
@@ -79,7 +82,7 @@ complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_su
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l env -d 'Set a variable for the job; may be repeated, later ones win' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l stdin -d 'Standard input: inherit, null, or a file to read [default: inherit]' -r -F
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l name -d 'What to call the job in answers' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s t -l timeout -d 'Stop the job after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s t -l timeout -d 'Stop the job after so long; auto: by its history' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l max-timeout -d 'Let nothing extend the job beyond so long' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
@@ -107,6 +110,8 @@ bar\t''
 lines\t''
 json\t''
 none\t''"
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l record -d 'Keep in the history how long it took and how it ended' -r -f -a "yes\t''
+no\t''"
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l env-clear -d 'Start the job with an empty environment, plus --env'
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l json -d 'Print one JSON answer in place of the job\'s output'
@@ -187,6 +192,8 @@ complete -c runner -n "__fish_runner_using_subcommand batch" -l ci -d 'Speak to 
 gitlab\t''
 teamcity\t''
 none\t''"
+complete -c runner -n "__fish_runner_using_subcommand batch" -l record -d 'Keep in the history how long it took and how it ended' -r -f -a "yes\t''
+no\t''"
 complete -c runner -n "__fish_runner_using_subcommand batch" -l fail-fast -d 'Begin no job after a failure; now: stop all' -r -f -a "soft\t''
 now\t''"
 complete -c runner -n "__fish_runner_using_subcommand batch" -l max-failures -d 'Begin no job once so many have failed' -r
@@ -237,6 +244,9 @@ complete -c runner -n "__fish_runner_using_subcommand notify" -l extend -d 'The 
 complete -c runner -n "__fish_runner_using_subcommand notify" -l watchdog -d 'The job is alive: the idle time starts anew'
 complete -c runner -n "__fish_runner_using_subcommand notify" -l stopping -d 'The job is stopping by itself'
 complete -c runner -n "__fish_runner_using_subcommand notify" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand history" -l limit -d 'List so many at most [default: 50]; of one, look at so many runs at most [default: all]' -r
+complete -c runner -n "__fish_runner_using_subcommand history" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c runner -n "__fish_runner_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c runner -n "__fish_runner_using_subcommand man" -l dir -d 'Write all pages into this directory' -r -f -a "(__fish_complete_directories)"
 complete -c runner -n "__fish_runner_using_subcommand man" -s h -l help -d 'Print help'

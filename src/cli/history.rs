@@ -41,7 +41,7 @@ pub struct HistoryOptions {
     #[arg(long)]
     json: bool,
     /// List so many at most [default: 50]; of one, look at so many runs at most [default: all]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = parse_limit, allow_hyphen_values = true)]
     limit: Option<u32>,
 }
 
@@ -61,6 +61,12 @@ impl HistoryOptions {
             auto: AutoTimeout { factor, bounds: config.history.bounds() },
         })
     }
+}
+
+fn parse_limit(text: &str) -> std::result::Result<u32, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| digits && *number > 0);
+    number.ok_or_else(|| format!("'{text}' is no number of them: give a number above zero such as 20"))
 }
 
 /// The verb as the parser needs it.

@@ -144,7 +144,7 @@ mod tests {
         }
         let expected =
             Suggestion { timeout: Duration::from_secs(60), successes: 5, basis: Some(Duration::from_secs(30)) };
-        assert_eq!(auto(2.0).suggest(&vec![Duration::from_secs(30); 5]), expected);
+        assert_eq!(auto(2.0).suggest(&[Duration::from_secs(30); 5]), expected);
     }
 
     #[test]

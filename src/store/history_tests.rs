@@ -7,7 +7,9 @@ use super::{KEPT, SLACK, SUBJECT_SLACK, SUBJECTS};
 use crate::error::Error;
 use crate::model::auto_timeout::RECENT;
 use crate::model::sample::{Sample, SampleCause, Subject};
-use crate::store::Store;
+use crate::model::task::TaskStatus;
+use crate::store::tests::{claim, task};
+use crate::store::{End, Store};
 
 fn named(name: &str) -> Arc<Subject> {
     Arc::new(Subject { key: Subject::key_of_name(name), name: Some(name.to_owned()), command: format!("./{name}") })
@@ -78,6 +80,27 @@ fn subjects_are_found_by_name_command_and_fingerprint() {
     }
     assert_eq!(store.subjects(2).unwrap(), [(*subjects[4]).clone(), (*subjects[3]).clone()]);
     assert_eq!(store.count_subjects().unwrap(), 5);
+}
+
+#[test]
+fn the_end_of_a_task_brings_its_samples_along() {
+    let (_folder, mut store) = scene();
+    let samples = vec![sample(&named("task"), SampleCause::Success, 1)];
+    let end = |id: &str| End {
+        id: id.to_owned(),
+        status: TaskStatus::Completed,
+        envelope: "{}".to_owned(),
+        exit_code: 0,
+        cause: "success",
+        duration: None,
+        attempts: 1,
+        samples: samples.clone(),
+    };
+    store.submit(&[task("one")]).unwrap();
+    store.claim(&claim()).unwrap();
+    // What is no task, or is over already, adds nothing.
+    store.end_and_claim(&[end("one"), end("other"), end("one")], None).unwrap();
+    assert_eq!(store.samples(&samples[0].subject, 10).unwrap(), samples);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::model::batch::Priority;
 use crate::model::stored_job::{StoredCommand, StoredJob, Text};
 use crate::model::task::{Begin, Notices, OnCrash, TaskStatus};
 
-fn task(id: &str) -> NewTask {
+pub(super) fn task(id: &str) -> NewTask {
     NewTask {
         id: id.to_owned(),
         job: StoredJob { command: StoredCommand::Argv(vec![Text::Plain("true".to_owned())]), ..StoredJob::default() },
@@ -36,7 +36,7 @@ fn end(id: &str, status: TaskStatus) -> End {
     }
 }
 
-fn claim() -> Claim {
+pub(super) fn claim() -> Claim {
     Claim { boot: crate::platform::remains::boot_id(), new_run: || uuid::Uuid::now_v7().to_string() }
 }
 
