@@ -142,23 +142,27 @@ fn every_end_of_an_attempt_is_counted() {
         place.exec(&options, &["sh", "-c", line]).assert_code(code);
     }
     place.exec("--record --name job", &["/nonexistent/program"]).assert_code(127);
+    let mut run = place.in_it(exec("--record --name job")).victim("silent").start();
+    run.wait_until_ready();
+    run.signal(libc::SIGTERM);
+    run.finish().assert_code(143).assert_tree_dead();
     let entry = place.entry("job");
     // The folder was looked at before there was an attempt.
     assert_eq!(
         (&entry["runs"], &entry["successes"], &entry["failures"]),
-        (&6.into(), &1.into(), &3.into()),
+        (&7.into(), &1.into(), &3.into()),
         "{entry:#}"
     );
-    assert_eq!((&entry["timeouts"], &entry["cancelled"]), (&2.into(), &0.into()), "{entry:#}");
+    assert_eq!((&entry["timeouts"], &entry["cancelled"]), (&2.into(), &1.into()), "{entry:#}");
     let rate = entry["timeout_rate"].as_f64().expect("a rate");
-    assert!((rate - 1.0 / 3.0).abs() < 1e-9, "{entry:#}");
-    for cause in ["success", "failed", "signal", "timeout", "idle", "not_started"] {
+    assert!((rate - 2.0 / 7.0).abs() < 1e-9, "{entry:#}");
+    for cause in ["success", "failed", "signal", "timeout", "idle", "cancelled", "not_started"] {
         assert_eq!(entry["causes"][cause], 1, "{cause}: {entry:#}");
     }
     assert!(entry["peak_memory_bytes"].as_u64().is_some_and(|bytes| bytes > 100_000), "{entry:#}");
     let seen = entry["histogram"].as_array().expect("buckets").iter();
     let runs: u64 = seen.map(|bucket| bucket["successes"].as_u64().unwrap() + bucket["others"].as_u64().unwrap()).sum();
-    assert_eq!(runs, 5, "one never ran: {entry:#}");
+    assert_eq!(runs, 6, "one never ran: {entry:#}");
 }
 
 #[test]
@@ -279,6 +283,9 @@ fn a_history_that_is_out_of_order_costs_no_job_anything() {
     assert_eq!(done.assert_code(1).json()["error"]["code"], "COMMAND_FAILED");
     let done = place.in_it(batch("--record")).args(["--", "echo", ":::", "1", "2"]).run();
     assert_eq!(done.assert_code(0).stderr_text().matches("not recorded").count(), 1, "{}", done.stderr_text());
+    // Who neither records nor goes by it does not even look.
+    place.exec("-t 600", &["true"]).assert_code(0).assert_silent();
+    place.in_it(batch("-q -t 600")).args(["--", "true", ":::", "1"]).run().assert_code(0).assert_silent();
     let shown = place.history(&["--json"]);
     assert_eq!(shown.status.code(), Some(125));
     let answer = support::parse(std::str::from_utf8(&shown.stdout).expect("text"));

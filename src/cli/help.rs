@@ -169,7 +169,7 @@ Show how long jobs took, how they ended, and which timeout would suit them.
 
 Attempts are recorded by exec, op and batch with --record, or where a configuration file says record = true in its table \
 [history]. Jobs of one name belong together; a job without one is known by its command. Of each, the newest thousand \
-attempts are kept.";
+attempts are kept, in the folder that RUNNER_STATE_DIR names or in ~/.local/state/runner.";
 
 const HISTORY_REST: &str = "\
 Examples:

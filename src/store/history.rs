@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::auto_timeout::{AutoTimeout, RECENT, Suggestion};
 use crate::model::job::JobSpec;
 use crate::model::sample::{Sample, SampleCause, Subject, shortened};
@@ -24,6 +24,7 @@ const SUBJECTS: i64 = 10_000;
 const SUBJECT_SLACK: i64 = 100;
 /// Whoever only looks, or has something to add that is not vital, does not wait longer for others.
 const PATIENCE: Duration = Duration::from_secs(2);
+const FOLDER_HELP: &str = "Check who may enter its folder, or name another one by RUNNER_STATE_DIR";
 /// A fingerprint may be cut to so many digits.
 const SHORTEST_PREFIX: usize = 4;
 
@@ -36,7 +37,8 @@ impl Store {
     /// Opens a store that is there only to read from it. None: there is none.
     pub fn open_to_read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(FILE);
-        if !path.exists() {
+        // Of a folder that may not be entered nobody knows what is in it, and that is not the same as nothing.
+        if !path.try_exists().map_err(Error::path("read", &path, FOLDER_HELP))? {
             return Ok(None);
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -204,7 +206,7 @@ fn wait_briefly(looks: i32) -> bool {
     wait_within(PATIENCE, looks)
 }
 
-fn trouble() -> impl FnOnce(rusqlite::Error) -> crate::error::Error {
+fn trouble() -> impl FnOnce(rusqlite::Error) -> Error {
     store("read the history")
 }
 

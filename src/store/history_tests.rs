@@ -141,6 +141,10 @@ fn a_store_that_may_not_be_read_is_an_error_with_a_way_out() {
     std::fs::write(folder.path().join("queue.db"), "this is no store, and long enough to be looked at").unwrap();
     let error = Store::open_to_read(folder.path()).expect_err("it is damaged");
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+    let (_folder, store) = scene();
+    store.connection.pragma_update(None, "user_version", 99).unwrap();
+    let error = Store::open_to_read(store.folder()).expect_err("it is of a newer version");
+    assert!(matches!(error, Error::Conflict { .. }), "{error:?}");
     std::fs::write(folder.path().join("queue.db"), "").unwrap();
     assert!(Store::open_to_read(folder.path()).unwrap().is_none(), "one that is just being made holds nothing");
 }
