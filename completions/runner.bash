@@ -25,6 +25,9 @@ _runner() {
             runner,exec)
                 cmd="runner__subcmd__exec"
                 ;;
+            runner,history)
+                cmd="runner__subcmd__history"
+                ;;
             runner,man)
                 cmd="runner__subcmd__man"
                 ;;
@@ -128,7 +131,7 @@ _runner() {
 
     case "${cmd}" in
         runner)
-            opts="-h -V --help --version exec op batch task worker timeout notify completions man schema"
+            opts="-h -V --help --version exec op batch task worker timeout notify history completions man schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -142,7 +145,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__batch)
-            opts="-c -a -0 -n -j -t -k -u -q -v -h --each --shell --arg-file --link --null --max-args --dry-run --jobs --max-load --min-free-memory --timeout --timeout-floor --total-timeout --warn-after --warn-signal --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --keep-order --line-buffer --tag --ungroup --quiet --json --report --log --capture-limit --progress --verbose --results --junit --joblog --ci --fail-fast --max-failures --journal --journal-sync --resume --resume-only --secret-env --env-clear --sd-notify --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --stdin --retries --help --name"
+            opts="-c -a -0 -n -j -t -k -u -q -v -h --each --shell --arg-file --link --null --max-args --dry-run --jobs --max-load --min-free-memory --timeout --timeout-floor --total-timeout --warn-after --warn-signal --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --keep-order --line-buffer --tag --ungroup --quiet --json --report --log --capture-limit --progress --verbose --results --junit --joblog --ci --record --fail-fast --max-failures --journal --journal-sync --resume --resume-only --secret-env --env-clear --sd-notify --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --stdin --retries --help --name"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -334,6 +337,10 @@ _runner() {
                     COMPREPLY=($(compgen -W "github gitlab teamcity none" -- "${cur}"))
                     return 0
                     ;;
+                --record)
+                    COMPREPLY=($(compgen -W "yes no" -- "${cur}"))
+                    return 0
+                    ;;
                 --fail-fast)
                     COMPREPLY=($(compgen -W "soft now" -- "${cur}"))
                     return 0
@@ -460,7 +467,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__exec)
-            opts="-c -t -q -v -h --shell --pty --cwd --env --secret-env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --warn-after --warn-signal --leftovers --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --retry-output --json --report --capture-limit --log --progress --quiet --verbose --help"
+            opts="-c -t -q -v -h --shell --pty --cwd --env --secret-env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --warn-after --warn-signal --leftovers --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --retry-output --json --report --capture-limit --log --progress --quiet --verbose --help --record"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -618,6 +625,28 @@ _runner() {
                     COMPREPLY=($(compgen -W "auto bar lines json none" -- "${cur}"))
                     return 0
                     ;;
+                --record)
+                    COMPREPLY=($(compgen -W "yes no" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        runner__subcmd__history)
+            opts="-h --json --limit --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -677,7 +706,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__op)
-            opts="-t -q -v -h --cwd --env --secret-env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --warn-after --warn-signal --leftovers --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --retry-output --json --report --capture-limit --log --progress --quiet --verbose --help --list archive copy extract fetch hash sleep wait-for"
+            opts="-t -q -v -h --cwd --env --secret-env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --warn-after --warn-signal --leftovers --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --retry-output --json --report --capture-limit --log --progress --quiet --verbose --help --record --list archive copy extract fetch hash sleep wait-for"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -825,6 +854,10 @@ _runner() {
                     ;;
                 --progress)
                     COMPREPLY=($(compgen -W "auto bar lines json none" -- "${cur}"))
+                    return 0
+                    ;;
+                --record)
+                    COMPREPLY=($(compgen -W "yes no" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1235,7 +1268,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__task__subcmd__submit)
-            opts="-c -t -h -v -q --shell --from --pty --priority --after --at --delay --group --on-crash --on-done --on-done-timeout --webhook --inherit-env --wait --env-clear --sd-notify --name --timeout --warn-after --warn-signal --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --capture-limit --log --help --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --verbose --stdin --json --report --progress --retry-output --quiet"
+            opts="-c -t -h -v -q --shell --from --pty --priority --after --at --delay --group --on-crash --on-done --on-done-timeout --webhook --inherit-env --wait --secret-env --env-clear --sd-notify --name --timeout --warn-after --warn-signal --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --capture-limit --log --help --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --verbose --stdin --json --report --progress --retry-output --record --quiet"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1297,6 +1330,10 @@ _runner() {
                     return 0
                     ;;
                 --webhook)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-env)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1440,6 +1477,10 @@ _runner() {
                     COMPREPLY=($(compgen -W "last all" -- "${cur}"))
                     return 0
                     ;;
+                --record)
+                    COMPREPLY=($(compgen -W "yes no" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1562,7 +1603,7 @@ _runner() {
             return 0
             ;;
         timeout)
-            opts="-h -V --help --version exec op batch task worker timeout notify completions man schema"
+            opts="-h -V --help --version exec op batch task worker timeout notify history completions man schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -33,6 +33,7 @@ complete -c runner -n "__fish_runner_needs_command" -f -a "task" -d 'Keep jobs i
 complete -c runner -n "__fish_runner_needs_command" -f -a "worker" -d 'Run the tasks of the queue, or see to the process that does'
 complete -c runner -n "__fish_runner_needs_command" -f -a "timeout" -d 'Run a command with a time limit, as timeout(1) does'
 complete -c runner -n "__fish_runner_needs_command" -f -a "notify" -d 'Tell the runner of this job how far it is, and what it has'
+complete -c runner -n "__fish_runner_needs_command" -f -a "history" -d 'Show how long jobs took, how they ended, and which timeout would suit them'
 complete -c runner -n "__fish_runner_needs_command" -f -a "completions" -d 'Print the completions for a shell: bash, zsh or fish'
 complete -c runner -n "__fish_runner_needs_command" -f -a "man" -d 'Print a man page, or write all of them into a directory'
 complete -c runner -n "__fish_runner_needs_command" -f -a "schema" -d 'Print the JSON Schema of the answer, of events, or of an operation'
@@ -43,7 +44,7 @@ complete -c runner -n "__fish_runner_using_subcommand exec" -l env -d 'Set a var
 complete -c runner -n "__fish_runner_using_subcommand exec" -l secret-env -d 'Set a variable whose value no record shows' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l stdin -d 'Standard input: inherit, null, or a file to read [default: inherit]' -r -F
 complete -c runner -n "__fish_runner_using_subcommand exec" -l name -d 'What to call the job in answers' -r
-complete -c runner -n "__fish_runner_using_subcommand exec" -s t -l timeout -d 'Stop the job after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -s t -l timeout -d 'Stop the job after so long; auto: by its history' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l max-timeout -d 'Let nothing extend the job beyond so long' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
@@ -71,6 +72,8 @@ bar\t''
 lines\t''
 json\t''
 none\t''"
+complete -c runner -n "__fish_runner_using_subcommand exec" -l record -d 'Keep in the history how long it took and how it ended' -r -f -a "yes\t''
+no\t''"
 complete -c runner -n "__fish_runner_using_subcommand exec" -l pty -d 'Give the command a pseudo-terminal for its output'
 complete -c runner -n "__fish_runner_using_subcommand exec" -l env-clear -d 'Start the job with an empty environment, plus --env and --secret-env'
 complete -c runner -n "__fish_runner_using_subcommand exec" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
@@ -83,7 +86,7 @@ complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_su
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l secret-env -d 'Set a variable whose value no record shows' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l stdin -d 'Standard input: inherit, null, or a file to read [default: inherit]' -r -F
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l name -d 'What to call the job in answers' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s t -l timeout -d 'Stop the job after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s t -l timeout -d 'Stop the job after so long; auto: by its history' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l max-timeout -d 'Let nothing extend the job beyond so long' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
@@ -111,6 +114,8 @@ bar\t''
 lines\t''
 json\t''
 none\t''"
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l record -d 'Keep in the history how long it took and how it ended' -r -f -a "yes\t''
+no\t''"
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l env-clear -d 'Start the job with an empty environment, plus --env and --secret-env'
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l json -d 'Print one JSON answer in place of the job\'s output'
@@ -191,6 +196,8 @@ complete -c runner -n "__fish_runner_using_subcommand batch" -l ci -d 'Speak to 
 gitlab\t''
 teamcity\t''
 none\t''"
+complete -c runner -n "__fish_runner_using_subcommand batch" -l record -d 'Keep in the history how long it took and how it ended' -r -f -a "yes\t''
+no\t''"
 complete -c runner -n "__fish_runner_using_subcommand batch" -l fail-fast -d 'Begin no job after a failure; now: stop all' -r -f -a "soft\t''
 now\t''"
 complete -c runner -n "__fish_runner_using_subcommand batch" -l max-failures -d 'Begin no job once so many have failed' -r
@@ -258,8 +265,9 @@ retry\t''"
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l on-done -d 'Run this line once it is over' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l on-done-timeout -d 'Stop that line after so long' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l webhook -d 'Post the answer to this URL once it is over' -r -f
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l secret-env -d 'Set a variable whose value no record shows' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l name -d 'What to call the job in answers' -r
-complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -s t -l timeout -d 'Stop the job after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -s t -l timeout -d 'Stop the job after so long; auto: by its history' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l warn-signal -d 'Send this signal to the job with the warning' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l retries -d 'Try a job that failed again, up to N times' -r
@@ -290,10 +298,12 @@ json\t''
 none\t''"
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l retry-output -d 'Whose output appears in a pipe: last (default), all' -r -f -a "last\t''
 all\t''"
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l record -d 'Keep in the history how long it took and how it ended' -r -f -a "yes\t''
+no\t''"
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l pty -d 'Refused with a reason, which is more than an unknown option would tell'
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l inherit-env -d 'Pass on every variable that is set here, not only the harmless ones'
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l wait -d 'Stay until it is over, and leave as exec would'
-complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l env-clear -d 'Start the job with an empty environment, plus --env'
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l env-clear -d 'Start the job with an empty environment, plus --env and --secret-env'
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -s v -l verbose -d 'Say more, such as which configuration files were read'
@@ -405,6 +415,9 @@ complete -c runner -n "__fish_runner_using_subcommand notify" -l extend -d 'The 
 complete -c runner -n "__fish_runner_using_subcommand notify" -l watchdog -d 'The job is alive: the idle time starts anew'
 complete -c runner -n "__fish_runner_using_subcommand notify" -l stopping -d 'The job is stopping by itself'
 complete -c runner -n "__fish_runner_using_subcommand notify" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand history" -l limit -d 'List so many at most [default: 50]; of one, look at so many runs at most [default: all]' -r
+complete -c runner -n "__fish_runner_using_subcommand history" -l json -d 'Print one JSON answer'
+complete -c runner -n "__fish_runner_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c runner -n "__fish_runner_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c runner -n "__fish_runner_using_subcommand man" -l dir -d 'Write all pages into this directory' -r -f -a "(__fish_complete_directories)"
 complete -c runner -n "__fish_runner_using_subcommand man" -s h -l help -d 'Print help'

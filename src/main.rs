@@ -72,6 +72,9 @@ fn carry_out(invocation: Invocation) -> anyhow::Result<Exit> {
             return Ok(with_defaults(options.answer(), |config| options.resolve(config), app::worker::run));
         }
         Invocation::Worker(request) => return Ok(app::worker::run(request)),
+        Invocation::History(options) => {
+            return Ok(with_defaults(options.answer(), |config| options.resolve(config), app::history::run));
+        }
         Invocation::Notify(request) => {
             app::notify::run(&request)?;
             return Ok(Exit::Code(0));

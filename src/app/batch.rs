@@ -2,7 +2,7 @@
 //!
 //! Wires the source, the foreman and everything that shows or keeps results. Called by `main`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::app::answer::{self, Request};
@@ -10,13 +10,15 @@ use crate::app::batch_display::BatchDisplay;
 use crate::app::batch_output::Deliverer;
 use crate::app::environment;
 use crate::app::exec::rungs;
+use crate::app::history::{self, Tally};
 use crate::app::keeper::Keeper;
+use crate::app::recorder::Recorder;
 use crate::app::records::Records;
 use crate::app::results::Results;
 use crate::backend::local::{Local, descriptors_per_job};
 use crate::backend::{Assignment, Backend, Waker};
 use crate::batch::admission::Admission;
-use crate::batch::feeder::Feeder;
+use crate::batch::feeder::{Complete, Feeder};
 use crate::batch::foreman::{BatchForeman, Beginning, Ending, Outflow, Plan, Prepare};
 use crate::batch::journal::Journal;
 use crate::batch::notices::notices;
@@ -25,12 +27,14 @@ use crate::batch::source::{self, EntryDefaults, Source};
 use crate::capture::lines::{LineSink, Lines};
 use crate::capture::stage::Stage;
 use crate::error::{Error, Result};
+use crate::model::auto_timeout::AutoTimeout;
 use crate::model::batch::{Counts, Entry, Notice};
 use crate::model::exit_code::Exit;
 use crate::model::job::{Route, Streams};
 use crate::model::outcome::TimeoutReason;
 use crate::model::quoting;
 use crate::model::request::{AnswerOptions, BatchRequest, Grouping, JournalRequest};
+use crate::model::sample::Subject;
 use crate::model::secrets::Secrets;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::limits;
@@ -63,7 +67,11 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     let inherited = Inherited::read();
     signals::set_own_dispositions();
     signals::unblock_all();
-    let defaults = EntryDefaults { job: request.defaults.clone(), timeout_share: request.timeout_share };
+    let defaults = EntryDefaults {
+        job: request.defaults.clone(),
+        timeout_share: request.timeout_share,
+        auto_factor: request.auto_factor,
+    };
     let source = source::open(&request.list, &defaults)?;
     if request.dry_run {
         return dry_run(source);
@@ -107,7 +115,8 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         earlier,
         outflow: outflow(&deliverer, lines),
     };
-    let feeder = Feeder::start(source, waker.clone())?;
+    let timeouts = Arc::new(Mutex::new(Tally::default()));
+    let feeder = Feeder::start(source, complete(&request, Arc::clone(&timeouts)), waker.clone())?;
     let mut ending = Ending::default();
     let counts = Counts::default();
     let mut keeper = Keeper {
@@ -122,12 +131,35 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         waker: waker.clone(),
         counts,
         troubles: Vec::new(),
+        recorder: request.record.then(Recorder::default),
     };
     let new_job_id = Box::new(|| uuid::Uuid::now_v7().to_string());
     let foreman = BatchForeman::new(feeder, waker, plan, prepare, new_job_id, notices, &mut ending)?;
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let ended = backend.run(Box::new(foreman), &mut || keeper.keep(&reader));
-    Ok(keeper.finish(ending, ended))
+    let exit = keeper.finish(ending, ended);
+    if let (1.., Some(line)) = (request.answer.verbose, timeouts.lock().ok().and_then(|timeouts| timeouts.line())) {
+        answer::say(&format!("runner: {line}"));
+    }
+    Ok(exit)
+}
+
+/// Adds to an entry what the history says of it, and what it needs to get there. Runs on the thread that reads the list.
+fn complete(request: &BatchRequest, timeouts: Arc<Mutex<Tally>>) -> Complete {
+    let (record, bounds) = (request.record, request.auto_bounds);
+    let mut history = None;
+    Box::new(move |entry| {
+        if record {
+            entry.subject = Some(Arc::new(Subject::of(&entry.job)));
+        }
+        if let Some(factor) = entry.auto_factor {
+            let history = history.get_or_insert_with(history::Reader::open);
+            let resolved = history.resolve(&mut entry.job, &AutoTimeout { factor, bounds });
+            if let Ok(mut timeouts) = timeouts.lock() {
+                timeouts.note(&resolved);
+            }
+        }
+    })
 }
 
 /// The time for the whole batch: what was asked for, or what the runner above us allows.

@@ -12,6 +12,7 @@ use etcetera::BaseStrategy;
 
 use crate::app::config_file;
 use crate::error::{Error, Result};
+use crate::model::auto_timeout::{TimeoutBounds, parse_factor};
 use crate::model::quantity::{ByteSize, Seconds};
 use crate::model::request::{Defaults, ErrorFormat, ProgressForm};
 use crate::time::duration;
@@ -19,7 +20,7 @@ use crate::time::duration;
 /// The variables that runner obeys, with what each one means. Every other `RUNNER_*` is ignored, since other programs
 /// set some.
 pub const VARIABLES: &[(&str, &str)] = &[
-    ("RUNNER_TIMEOUT", "wall time of one attempt, a duration or none; stands in for --timeout"),
+    ("RUNNER_TIMEOUT", "wall time of one attempt, a duration, none or auto; stands in for --timeout"),
     ("RUNNER_IDLE_TIMEOUT", "limit of silence, a duration or none; stands in for --idle-timeout"),
     ("RUNNER_MAX_TIMEOUT", "what no attempt may exceed, a duration or none; stands in for --max-timeout"),
     ("RUNNER_GRACE", "time between stop signal and KILL, a duration; stands in for --grace"),
@@ -53,6 +54,8 @@ pub struct Config {
     pub timeout_origin: Option<Origin>,
     pub max_timeout_origin: Option<Origin>,
     pub queue: QueueDefaults,
+    /// What is kept of jobs that are over, and what timeouts are made of it.
+    pub history: HistoryDefaults,
     /// Files that were read, the strongest first.
     pub files: Vec<PathBuf>,
     /// Project files that were found and not read, because neither we nor root own them.
@@ -63,7 +66,7 @@ pub struct Config {
 #[derive(Clone, Debug, Default)]
 pub struct QueueDefaults {
     /// The wall time of one attempt of a task. What the same source says of jobs stands in for it.
-    pub timeout: Option<Option<Duration>>,
+    pub timeout: Option<Timeout>,
     /// Who set it.
     pub timeout_origin: Option<Origin>,
     /// How long finished tasks stay.
@@ -81,6 +84,36 @@ impl QueueDefaults {
     /// How long a worker without work stays. None: for ever.
     pub fn idle_exit(&self) -> Option<Duration> {
         self.idle_exit.unwrap_or(Some(IDLE_EXIT))
+    }
+}
+
+/// The table `[history]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryDefaults {
+    /// Attempts are recorded where the command line does not say otherwise.
+    pub record: Option<bool>,
+    pub timeout_floor: Option<Duration>,
+    pub timeout_cap: Option<Duration>,
+    pub timeout_default: Option<Duration>,
+}
+
+impl HistoryDefaults {
+    /// The bounds of automatic timeouts.
+    pub fn bounds(&self) -> TimeoutBounds {
+        let built_in = TimeoutBounds::default();
+        TimeoutBounds {
+            floor: self.timeout_floor.unwrap_or(built_in.floor),
+            cap: self.timeout_cap.unwrap_or(built_in.cap),
+            fallback: self.timeout_default.unwrap_or(built_in.fallback),
+        }
+    }
+
+    /// Fills in what no stronger file has said.
+    fn add(&mut self, weaker: Self) {
+        self.record = self.record.or(weaker.record);
+        self.timeout_floor = self.timeout_floor.or(weaker.timeout_floor);
+        self.timeout_cap = self.timeout_cap.or(weaker.timeout_cap);
+        self.timeout_default = self.timeout_default.or(weaker.timeout_default);
     }
 }
 
@@ -108,6 +141,7 @@ pub(crate) struct Layer {
     pub(crate) timeout_origin: Option<Origin>,
     pub(crate) max_timeout_origin: Option<Origin>,
     pub(crate) queue: QueueDefaults,
+    pub(crate) history: HistoryDefaults,
 }
 
 /// The defaults of this process: its environment, its directory, its user.
@@ -141,7 +175,10 @@ impl Config {
     /// The same for a task of the queue, whose timeout has defaults of its own.
     pub fn for_tasks(&self) -> Self {
         let mut config = self.clone();
-        config.defaults.timeout = self.queue.timeout;
+        (config.defaults.timeout, config.defaults.auto_factor) = (None, None);
+        if let Some(timeout) = self.queue.timeout {
+            timeout.set(&mut config.defaults);
+        }
         config.timeout_origin.clone_from(&self.queue.timeout_origin);
         config
     }
@@ -155,19 +192,21 @@ impl Config {
 
     /// Fills in what no stronger layer has said.
     fn add(&mut self, weaker: Layer) {
-        let Layer { defaults: other, timeout_origin, max_timeout_origin, queue: others } = weaker;
+        let Layer { defaults: other, timeout_origin, max_timeout_origin, queue: others, history } = weaker;
         let queue = &mut self.queue;
         if queue.timeout.is_none() {
             (queue.timeout, queue.timeout_origin) = match others.timeout {
                 Some(_) => (others.timeout, others.timeout_origin),
-                None => (other.timeout, timeout_origin.clone()),
+                None => (Timeout::of(&other), timeout_origin.clone()),
             };
         }
         queue.max_task_age = queue.max_task_age.or(others.max_task_age);
         queue.idle_exit = queue.idle_exit.or(others.idle_exit);
+        self.history.add(history);
         let own = &mut self.defaults;
         if own.timeout.is_none() {
             own.timeout = other.timeout;
+            own.auto_factor = other.auto_factor;
             self.timeout_origin = timeout_origin;
         }
         if own.max_timeout.is_none() {
@@ -217,8 +256,8 @@ pub fn error_format() -> Option<ErrorFormat> {
 fn environment(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Layer> {
     let mut layer = Layer::default();
     let defaults = &mut layer.defaults;
-    if let Some(timeout) = read(variable, "RUNNER_TIMEOUT", duration::parse_timeout)? {
-        defaults.timeout = Some(timeout);
+    if let Some(timeout) = read(variable, "RUNNER_TIMEOUT", parse_timeout)? {
+        timeout.set(defaults);
         layer.timeout_origin = Some(Origin::Variable("RUNNER_TIMEOUT"));
     }
     if let Some(timeout) = read(variable, "RUNNER_MAX_TIMEOUT", duration::parse_timeout)? {
@@ -255,6 +294,37 @@ pub fn invalid(argument: &str, place: &str, problem: &str, what: &str) -> Error 
         None => (problem, format!("Correct {what}")),
     };
     Error::Invalid { argument: Some(argument.to_owned()), message: format!("{place}: {problem}"), remediation }
+}
+
+/// The timeout of a job, as options and files have it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Timeout {
+    /// None: there is none.
+    Fixed(Option<Duration>),
+    /// So many times what the history says.
+    Auto(f64),
+}
+
+impl Timeout {
+    /// What was said of it.
+    fn of(defaults: &Defaults) -> Option<Self> {
+        defaults.timeout.map(|timeout| defaults.auto_factor.map_or(Self::Fixed(timeout), Self::Auto))
+    }
+
+    pub(crate) fn set(self, defaults: &mut Defaults) {
+        (defaults.timeout, defaults.auto_factor) = match self {
+            Self::Fixed(timeout) => (Some(timeout), None),
+            Self::Auto(factor) => (Some(None), Some(factor)),
+        };
+    }
+}
+
+/// Reads the value of `--timeout`: a duration, `none`, or `auto` with or without a factor.
+pub fn parse_timeout(text: &str) -> std::result::Result<Timeout, String> {
+    match parse_factor(text) {
+        Some(factor) => factor.map(Timeout::Auto),
+        None => duration::parse_timeout(text).map(Timeout::Fixed).map_err(|error| error.to_string()),
+    }
 }
 
 /// Reads the value of `--progress`.

@@ -1,17 +1,19 @@
 //! Finds and reads configuration files: `runner.toml` of a project, `config.toml` of a user.
 //!
-//! Called by `config`. Files hold a table `[defaults]` of limits and formats, and one `[queue]` of what holds for tasks;
-//! everything else in one is an error that names file, line and key. Nothing is looked at twice, and nothing is parsed that does not exist.
+//! Called by `config`. Files hold a table `[defaults]` of limits and formats, one `[queue]` of what holds for tasks, and one
+//! `[history]`; everything else in one is an error that names file, line and key. Nothing is looked at twice, and nothing
+//! is parsed that does not exist.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::app::config::{Layer, Origin, invalid, parse_progress, parse_size};
+use crate::app::config::{Layer, Origin, invalid, parse_progress, parse_size, parse_timeout};
 use crate::error::{Error, Result};
 use crate::time::duration;
 
@@ -19,9 +21,10 @@ const PROJECT_FILE: &str = "runner.toml";
 /// More than any sensible file has; a larger one is a mistake.
 const LARGEST: u64 = 1 << 20;
 /// The tables of a file, each with the keys that may stand in it.
-const TABLES: [(&str, &str); 2] = [
+const TABLES: [(&str, &str); 3] = [
     ("defaults", "timeout, idle-timeout, max-timeout, grace, signal, capture-limit, progress"),
     ("queue", "timeout, max-task-age, idle-exit"),
+    ("history", "record, timeout-floor, timeout-cap, timeout-default"),
 ];
 
 /// What the search for a project file came upon.
@@ -133,7 +136,7 @@ impl Source<'_> {
                     return Err(self.error(line, &format!("{table} is not a table"), &remedy));
                 }
                 (name, DeValue::Table(_)) => {
-                    let remedy = "Remove it; the only tables are [defaults] and [queue]";
+                    let remedy = "Remove it; the tables are [defaults], [queue] and [history]";
                     return Err(self.error(line, &format!("unknown table [{name}]"), remedy));
                 }
                 (name, _) => {
@@ -161,6 +164,7 @@ impl Source<'_> {
         // Words are spelled as on the command line, so that both are read by the same functions.
         let text = || spelled(value.get_ref()).map_err(wrong);
         let limit = || text().and_then(|text| duration::parse_timeout(&text).map_err(|error| wrong(error.to_string())));
+        let timeout = || text().and_then(|text| parse_timeout(&text).map_err(wrong));
         let queue = &mut layer.queue;
         // How long something is kept may be no time at all.
         let age = || match text()?.as_str() {
@@ -168,14 +172,15 @@ impl Source<'_> {
             text => duration::parse(text).map(Some).map_err(|error| wrong(error.to_string())),
         };
         match (table, key) {
+            ("history", _) => return self.set_history(layer, key, line, value),
             ("queue", "timeout") => {
-                queue.timeout = Some(limit()?);
+                queue.timeout = Some(timeout()?);
                 queue.timeout_origin = origin();
             }
             ("queue", "max-task-age") => queue.max_task_age = Some(age()?),
             ("queue", "idle-exit") => queue.idle_exit = Some(age()?),
             ("defaults", "timeout") => {
-                defaults.timeout = Some(limit()?);
+                timeout()?.set(defaults);
                 layer.timeout_origin = origin();
             }
             ("defaults", "max-timeout") => {
@@ -199,6 +204,30 @@ impl Source<'_> {
         Ok(())
     }
 
+    fn set_history(&self, layer: &mut Layer, key: &str, line: usize, value: &Spanned<DeValue<'_>>) -> Result<()> {
+        let wrong = |problem: String| {
+            let place = format!("{} line {line}: {key}", self.path.display());
+            invalid(&self.path.display().to_string(), &place, &problem, key)
+        };
+        let span = || {
+            let text = spelled(value.get_ref()).map_err(wrong)?;
+            duration::parse(&text).map_err(|error| wrong(error.to_string()))
+        };
+        let history = &mut layer.history;
+        match (key, value.get_ref()) {
+            ("record", DeValue::Boolean(record)) => history.record = Some(*record),
+            ("record", _) => return Err(wrong("the value is neither: give true or false, without quotes".to_owned())),
+            ("timeout-floor", _) => history.timeout_floor = Some(span()?),
+            ("timeout-cap", _) => history.timeout_cap = Some(above_zero(span()?).map_err(wrong)?),
+            ("timeout-default", _) => history.timeout_default = Some(above_zero(span()?).map_err(wrong)?),
+            _ => {
+                let remedy = format!("Remove it, or use one of these: {}", keys("history"));
+                return Err(self.error(line, &format!("unknown key {key} in [history]"), &remedy));
+            }
+        }
+        Ok(())
+    }
+
     fn error(&self, line: usize, problem: &str, remediation: &str) -> Error {
         Error::Invalid {
             argument: Some(self.path.display().to_string()),
@@ -216,6 +245,15 @@ impl Source<'_> {
 /// The keys that may stand in a table; none where there is no such table.
 fn keys(table: &str) -> &'static str {
     TABLES.iter().find(|(name, _)| *name == table).map_or("", |(_, keys)| *keys)
+}
+
+/// A timeout of nothing would be none.
+fn above_zero(duration: Duration) -> std::result::Result<Duration, String> {
+    if duration.is_zero() {
+        Err("the value is no time at all: give a duration above zero".to_owned())
+    } else {
+        Ok(duration)
+    }
 }
 
 /// A value as it would stand on the command line.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Config, Origin, Sources, check_maximum, load_from};
+use super::{Config, HistoryDefaults, Origin, Sources, Timeout, check_maximum, load_from};
 use crate::error::{Error, Result};
 use crate::model::envelope::ErrorCode;
 use crate::model::request::{ErrorFormat, ProgressForm};
@@ -133,6 +133,35 @@ fn every_key_is_read_as_text_or_number() {
 }
 
 #[test]
+fn a_timeout_may_be_made_of_the_history() {
+    let world = World::new();
+    world.write("home/.config/runner/config.toml", "[defaults]\ntimeout = \"auto\"\n");
+    let config = world.load(&[]).expect("all is well");
+    assert_eq!((config.defaults.timeout, config.defaults.auto_factor), (Some(None), Some(2.0)));
+    let config = world.load(&[("RUNNER_TIMEOUT", "auto:3")]).expect("all is well");
+    assert_eq!((config.defaults.timeout, config.defaults.auto_factor), (Some(None), Some(3.0)));
+    let config = world.load(&[("RUNNER_TIMEOUT", "7")]).expect("all is well");
+    assert_eq!((config.defaults.timeout, config.defaults.auto_factor), (seconds(7), None));
+    assert!(complaint(world.load(&[("RUNNER_TIMEOUT", "auto:")])).contains("such as auto:3x"));
+}
+
+#[test]
+fn what_the_history_does_is_read_from_both_files() {
+    let world = World::new();
+    assert_eq!(world.load(&[]).expect("all is well").history, HistoryDefaults::default());
+    world.write(
+        "home/.config/runner/config.toml",
+        "[history]\nrecord = true\ntimeout-floor = 1\ntimeout-cap = \"2h\"\n",
+    );
+    world.write("home/work/runner.toml", "[history]\nrecord = false\ntimeout-default = \"10m\"\n");
+    let history = world.load(&[]).expect("all is well").history;
+    assert_eq!(history.record, Some(false));
+    let bounds = history.bounds();
+    let second = Duration::from_secs(1);
+    assert_eq!((bounds.floor, bounds.cap, bounds.fallback), (second, second * 7200, second * 600));
+}
+
+#[test]
 fn a_wrong_file_is_named_with_line_key_and_fix() {
     for (text, parts) in [
         ("[defaults]\n\ntimeout = \"5x\"\n", &["line 3", "timeout: '5x'", "Give timeout seconds such as 60"][..]),
@@ -145,12 +174,16 @@ fn a_wrong_file_is_named_with_line_key_and_fix() {
         ("[defaults]\ncapture-limit = \"5x\"\n", &["line 2", "capture-limit: '5x'", "64K"]),
         ("[defaults]\nprogress = \"bars\"\n", &["line 2", "progress: 'bars'", "json or none"]),
         ("[defaults]\ngrace = 1\ncommand = \"rm\"\n", &["line 3", "unknown key command", "idle-timeout"]),
-        ("[defaults]\ngrace = 1\n[jobs]\n", &["line 3", "unknown table [jobs]", "[defaults] and [queue]"]),
+        ("[defaults]\ngrace = 1\n[jobs]\n", &["line 3", "unknown table [jobs]", "[defaults], [queue] and [history]"]),
         ("[queue]\ngrace = 1\n", &["line 2", "unknown key grace in [queue]", "max-task-age"]),
         ("[queue]\n\ntimeout = 0\n", &["line 3", "timeout: '0'", "the word none"]),
         ("[queue]\nidle-exit = \"soon\"\n", &["line 2", "idle-exit: 'soon'", "Give idle-exit seconds"]),
         ("[queue]\nmax-task-age = true\n", &["line 2", "max-task-age", "true or false"]),
         ("queue = 1\n", &["line 1", "queue is not a table", "max-task-age"]),
+        ("[history]\nrecord = \"yes\"\n", &["line 2", "record", "true or false"]),
+        ("[history]\ntimeout-cap = 0\n", &["line 2", "no time at all", "above zero"]),
+        ("[history]\ntimeout-floor = \"x\"\n", &["line 2", "timeout-floor: 'x'", "60 or 1.5"]),
+        ("[history]\nkeep = 1\n", &["line 2", "unknown key keep in [history]", "timeout-default"]),
         ("timeout = 1\n", &["line 1", "unknown key timeout", "below [defaults]"]),
         ("defaults = 1\n", &["line 1", "not a table"]),
         ("[defaults]\ntimeout = 5x\n", &["line 2", "Correct the TOML"]),
@@ -198,7 +231,10 @@ fn the_timeout_of_a_task_is_that_of_the_queue_before_that_of_jobs_in_each_source
         ("[queue]\ntimeout = \"none\"\n", jobs_only, &[], Some(None), "runner.toml line 2"),
     ] {
         let found = timeout(project, user, variables);
-        assert!(found.0 == expected && found.1.ends_with(origin), "{project:?}, {user:?} gave {found:?}");
+        assert!(
+            found.0 == expected.map(Timeout::Fixed) && found.1.ends_with(origin),
+            "{project:?}, {user:?} gave {found:?}"
+        );
     }
     let world = World::new();
     world.write("home/work/runner.toml", both);

@@ -2,14 +2,16 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::answer::{self, Report, Request};
 use crate::app::display::{Display, Form};
 use crate::app::input::Input;
 use crate::app::port::{self, Port};
+use crate::app::recorder::Recorder;
 use crate::app::single::{Ended, Single};
-use crate::app::{environment, streams};
+use crate::app::{environment, history, streams};
 use crate::backend::local::{Local, Rungs};
 use crate::backend::queue::queue;
 use crate::backend::{Assignment, Backend};
@@ -17,16 +19,19 @@ use crate::batch::tries::Tries;
 use crate::capture::content;
 use crate::error::{Error, Result, plain};
 use crate::model::answer::{Extent, of_outcome};
+use crate::model::attempt::Attempt;
 use crate::model::event::Event;
 use crate::model::exit_code::{self, Exit};
 use crate::model::job::{JobSpec, Limits, Route, Streams};
 use crate::model::outcome::{End, Outcome};
 use crate::model::request::{AnswerOptions, ExecRequest};
+use crate::model::sample::Subject;
 use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 use crate::platform::descriptors;
 use crate::platform::signals::{self, Inherited};
 use crate::supervise::orders::Manners;
+use crate::time::clock::unix_time;
 
 /// On stderr, after pass-through, at most so much of each stream is repeated.
 const REPEATED: usize = 16 * 1024;
@@ -44,16 +49,31 @@ pub fn run(mut request: ExecRequest) -> Exit {
     let mut begun = Request::begin(request.job.name.clone());
     begun.keep_secret(secrets);
     let options = request.answer.clone();
-    match supervise(request, &mut begun) {
+    let subject = request.record.then(|| Arc::new(Subject::of(&request.job)));
+    let mut ended = Ended::default();
+    let exit = match supervise(request, &mut begun, &mut ended) {
         Ok(exit) => exit,
         Err(error) => {
             answer::deliver_error(&error, &options, &begun);
             Exit::Code(error.exit_code())
         }
+    };
+    if let Some(subject) = subject {
+        record(&subject, &ended.attempts);
+    }
+    exit
+}
+
+/// Everything is answered: what can go wrong now costs nothing but a line.
+fn record(subject: &Arc<Subject>, attempts: &[Attempt]) {
+    let mut recorder = Recorder::default();
+    recorder.note(subject, attempts, unix_time());
+    if let Some(trouble) = recorder.finish() {
+        answer::say(&format!("runner: {trouble}"));
     }
 }
 
-fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
+fn supervise(mut request: ExecRequest, begun: &mut Request, ended: &mut Ended) -> Result<Exit> {
     let inherited = Inherited::read();
     signals::set_own_dispositions();
     signals::unblock_all();
@@ -61,6 +81,12 @@ fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
     let report = options.report.as_deref().map(Report::check).transpose()?;
     if let Some(cwd) = &request.job.surroundings.cwd {
         check_directory(cwd)?;
+    }
+    if let Some(auto) = &request.auto {
+        let resolved = history::resolve(&mut request.job, auto);
+        if options.verbose > 0 {
+            answer::say(&format!("runner: {}", resolved.line()));
+        }
     }
     let limits = &mut request.job.limits;
     limits.parent_timeout = environment::parent_timeout(limits.grace.unwrap_or_default());
@@ -98,14 +124,13 @@ fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
             env,
         })
     };
-    let mut ended = Ended::default();
     let (sender, mut events) = queue();
     let listener = move |mut event| {
         // Why an attempt was refused is no event of the job itself.
         secrets.mask_event(&mut event);
         sender.send(event);
     };
-    let foreman = Single::new(tries, prepare, listener, &mut ended);
+    let foreman = Single::new(tries, prepare, listener, ended);
     backend.run(Box::new(foreman), &mut || {
         for event in &mut events {
             display.show(&event);
@@ -117,9 +142,9 @@ fn supervise(mut request: ExecRequest, begun: &mut Request) -> Result<Exit> {
         }
     })?;
     if several {
-        begun.note_attempts(ended.attempts);
+        begun.note_attempts(ended.attempts.clone());
     }
-    if let Some(error) = ended.failure {
+    if let Some(error) = ended.failure.take() {
         return Err(error);
     }
     let mut outcome = outcome.ok_or_else(|| Error::Internal("the watchdog gave no outcome".to_owned()))?;

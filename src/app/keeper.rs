@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::app::answer::{self, Request};
 use crate::app::batch_display::BatchDisplay;
 use crate::app::batch_output::{Deliverer, Delivery};
+use crate::app::recorder::Recorder;
 use crate::app::records::Records;
 use crate::app::results::Results;
 use crate::backend::Waker;
@@ -51,6 +52,8 @@ pub(super) struct Keeper<'a> {
     pub(super) counts: Counts,
     /// What could not be written, each a whole sentence.
     pub(super) troubles: Vec<String>,
+    /// Adds to the history, where that was asked for.
+    pub(super) recorder: Option<Recorder>,
 }
 
 impl Keeper<'_> {
@@ -62,7 +65,11 @@ impl Keeper<'_> {
                     self.display.show(&notice);
                     self.heed(notice);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.flush();
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.display.tick();
@@ -93,6 +100,9 @@ impl Keeper<'_> {
             self.trouble(error.to_string());
         }
         self.report(&ended, &envelope);
+        if let (Some(recorder), Some(subject)) = (&mut self.recorder, &ended.subject) {
+            recorder.note(subject, &ended.attempts, ended.ended_at);
+        }
         let bytes = held_bytes(&ended);
         self.deliver(ended, &envelope);
         self.backlog.written(bytes, &self.waker);
@@ -175,6 +185,9 @@ impl Keeper<'_> {
         }
         if !silent || error.is_some() {
             self.explain(&ending.cause, error.as_ref(), elapsed);
+        }
+        if let Some(trouble) = self.recorder.take().and_then(Recorder::finish) {
+            answer::say(&format!("runner: {trouble}"));
         }
         match (ending.cause, error) {
             (_, Some(error)) => Exit::Code(error.exit_code()),

@@ -31,9 +31,10 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 const FILES_REST: &str = "Both hold a table [defaults] with any of the keys timeout, idle-timeout, max-timeout, grace, \
-    signal, capture-limit and progress, with the values of the options of these names; and a table [queue] for tasks, with \
+    signal, capture-limit and progress, with the values of the options of these names; a table [queue] for tasks, with \
     timeout, max-task-age (how long finished tasks are kept, 7d) and idle-exit (how long a worker stays without work, 5m), \
-    each a duration or none. An option is stronger than the \
+    each a duration or none; and a table [history] with record (true or false), timeout-floor, timeout-cap and \
+    timeout-default, see runner-history(1). An option is stronger than the \
     environment, which is stronger than the file of the project, which is stronger than that of the user.";
 
 /// Defines the apostrophe that the parts of a page use.

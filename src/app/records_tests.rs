@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Records, Surroundings};
+use crate::model::auto_timeout::TimeoutBounds;
 use crate::model::batch::{Counts, Ended};
 use crate::model::envelope::Envelope;
 use crate::model::job::{Command, JobSpec, Leftovers, Limits, Scope};
@@ -49,6 +50,9 @@ fn request() -> BatchRequest {
         defaults,
         timeout_share: None,
         timeout_floor: Duration::ZERO,
+        auto_factor: None,
+        auto_bounds: TimeoutBounds::default(),
+        record: false,
         workers: Workers { slots: 1, max_load: None, min_free_memory: None },
         total_timeout: None,
         stopping: StopRule::default(),

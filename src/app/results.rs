@@ -203,6 +203,7 @@ mod tests {
             started_at: None,
             ended_at: std::time::Duration::ZERO,
             interrupted_before: false,
+            subject: None,
         };
         (ended, envelope)
     }

@@ -8,12 +8,13 @@ use schemars::generate::SchemaSettings;
 use crate::error::{Error, Result};
 use crate::model::envelope::Envelope;
 use crate::model::event_record::EventRecord;
+use crate::model::history_data::HistoryData;
 use crate::model::queue_data::{StatsData, TaskListData, WorkerData};
 use crate::model::task::TaskData;
 use crate::ops::{self, OPERATIONS};
 
 /// The schemas that are no operation's.
-const OWN: &[&str] = &["envelope", "event", "task", "task-list", "stats", "worker"];
+const OWN: &[&str] = &["envelope", "event", "task", "task-list", "stats", "worker", "history"];
 
 /// A schema as readable JSON, with a newline at the end. That of a task, of a list and so on is of the whole envelope in
 /// which it is the answer. Without a name it is that of the envelope, and the definitions in
@@ -27,6 +28,7 @@ pub fn text(name: Option<&str>) -> Result<String> {
         Some("task-list") => schemars::schema_for!(Envelope<TaskListData>),
         Some("stats") => schemars::schema_for!(Envelope<StatsData>),
         Some("worker") => schemars::schema_for!(Envelope<WorkerData>),
+        Some("history") => schemars::schema_for!(Envelope<HistoryData>),
         Some(name) => ops::by_name(name).ok_or_else(|| unknown(name))?.schema(),
     };
     let mut text = serde_json::to_string_pretty(&schema)
@@ -42,6 +44,7 @@ fn everything() -> Schema {
     generator.subschema_for::<TaskListData>();
     generator.subschema_for::<StatsData>();
     generator.subschema_for::<WorkerData>();
+    generator.subschema_for::<HistoryData>();
     for operation in OPERATIONS {
         operation.define(&mut generator);
     }

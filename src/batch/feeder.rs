@@ -15,6 +15,9 @@ use crate::model::batch::Entry;
 /// So many jobs are read ahead.
 const AHEAD: usize = 256;
 
+/// Adds to an entry what its list does not say.
+pub type Complete = Box<dyn FnMut(&mut Entry) + Send>;
+
 /// Reads a source on a thread of its own.
 #[derive(Debug)]
 pub struct Feeder {
@@ -34,13 +37,13 @@ pub enum Morsel {
 }
 
 impl Feeder {
-    /// Begins to read.
-    pub fn start(mut source: Source, waker: Waker) -> Result<Self> {
+    /// Begins to read. `complete` adds to each entry what its list does not say; it may take its time.
+    pub fn start(mut source: Source, mut complete: Complete, waker: Waker) -> Result<Self> {
         let (sender, entries) = sync_channel(AHEAD);
         let hungry = Arc::new(AtomicBool::new(false));
         let theirs = Arc::clone(&hungry);
         let read = move || {
-            read_all(&mut source, &sender, &theirs, &waker);
+            read_all(&mut source, &mut complete, &sender, &theirs, &waker);
             drop(sender);
             // The end is news, too.
             waker.wake();
@@ -69,10 +72,19 @@ impl Feeder {
     }
 }
 
-fn read_all(source: &mut Source, sender: &SyncSender<Result<Box<Entry>>>, hungry: &AtomicBool, waker: &Waker) {
+fn read_all(
+    source: &mut Source,
+    complete: &mut Complete,
+    sender: &SyncSender<Result<Box<Entry>>>,
+    hungry: &AtomicBool,
+    waker: &Waker,
+) {
     loop {
         let (entry, last) = match source.next() {
-            Ok(Some(entry)) => (Ok(Box::new(entry)), false),
+            Ok(Some(mut entry)) => {
+                complete(&mut entry);
+                (Ok(Box::new(entry)), false)
+            }
             Ok(None) => return,
             Err(error) => (Err(error), true),
         };

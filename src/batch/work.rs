@@ -90,6 +90,7 @@ impl Work {
             started_at: self.started_at,
             ended_at: unix_time(),
             interrupted_before: self.interrupted_before,
+            subject: self.entry.subject,
         }
     }
 }

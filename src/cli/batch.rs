@@ -11,12 +11,14 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Command as Definition, ValueHint};
 
-use crate::app::config::{self, Config};
+use crate::app::config::{self, Config, Timeout};
 use crate::cli::batch_values::{self, BatchTimeout, Ci, Jobs, Load};
 use crate::cli::exec;
+use crate::cli::history::RecordOption;
 use crate::cli::job_options::{self, Limit, OtherLimitOptions, PlaceOptions, ProgressParser};
 use crate::cli::retry_options::RetryOptions;
 use crate::error::{Error, Result};
+use crate::model::auto_timeout::TimeoutBounds;
 use crate::model::job::{Command, JobSpec, Stdin, Surroundings};
 use crate::model::request::{
     AnswerOptions, BatchRequest, FailFast, Grouping, ItemInput, JobList, JournalRequest, MaxFailures, OutputForm,
@@ -140,11 +142,14 @@ pub struct TimeOptions {
     ///
     /// A duration is a number of seconds such as 60 or 1.5, or has units from large to small, each at most once: 90s,
     /// 500ms, 2m, 1h30m, 1d. A share such as 300% is one of the median of the successes so far, and holds from three of
-    /// them on. The word none takes a default of the environment or of a configuration file back. What the list says of
-    /// a job is stronger.
+    /// them on. The word auto stands for twice what each job usually takes, as far as runner-history(1) knows; auto:3x for
+    /// three times. The word none takes a default of the environment or of a configuration file back. What the list says
+    /// of a job is stronger.
     #[arg(short, long, value_name = "DUR|N%|none", value_parser = batch_values::timeout, allow_hyphen_values = true)]
     pub(crate) timeout: Option<BatchTimeout>,
     /// Let no timeout that is a share of the median be shorter [default: 1s]
+    ///
+    /// Nor one that is made of the history, which is 10 seconds at least where nothing is said.
     #[arg(long, value_name = "DUR", value_parser = duration::parse, allow_hyphen_values = true, hide_short_help = true)]
     pub(crate) timeout_floor: Option<Duration>,
     /// Stop the whole batch after so long
@@ -241,6 +246,8 @@ pub struct RecordOptions {
     #[arg(long, value_name = "SYSTEM", hide_short_help = true, hide_possible_values = true,
         value_parser = PossibleValuesParser::new(["github", "gitlab", "teamcity", "none"]).map(batch_values::ci))]
     pub(crate) ci: Option<Ci>,
+    #[command(flatten)]
+    pub(crate) record: RecordOption,
 }
 
 /// When a batch ends early, and how it is gone on with.
@@ -348,11 +355,13 @@ impl BatchOptions {
     pub(crate) fn resolve_on(self, machine: &Machine, config: &Config) -> Result<BatchRequest> {
         let (timeout, timeout_share) = match self.time.timeout {
             // Until the median is known there is no limit but the maximum; a default is taken back.
-            Some(BatchTimeout::Share(share)) => (Some(Limit(None)), Some(share)),
-            Some(BatchTimeout::Fixed(limit)) => (Some(limit), None),
+            Some(BatchTimeout::Share(share)) => (Some(Timeout::Fixed(None)), Some(share)),
+            Some(BatchTimeout::Plain(timeout)) => (Some(timeout), None),
             None => (None, None),
         };
         let limits = self.time.other.resolve(timeout, config)?;
+        let bounds = config.history.bounds();
+        let auto_bounds = TimeoutBounds { floor: self.time.timeout_floor.unwrap_or(bounds.floor), ..bounds };
         let timeout_floor = self.time.timeout_floor.unwrap_or(TIMEOUT_FLOOR);
         let answer = AnswerOptions {
             // Of each job, with its number or id put in.
@@ -384,6 +393,9 @@ impl BatchOptions {
             defaults,
             timeout_share,
             timeout_floor,
+            auto_factor: job_options::auto_factor(timeout, config),
+            auto_bounds,
+            record: self.records.record.resolve(config),
             workers: Workers {
                 slots: self.workers.jobs.unwrap_or(Jobs::Share(1.0)).slots(machine.cpus),
                 max_load: self.workers.max_load.map(|load| load.of(machine.cpus)),

@@ -5,6 +5,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use crate::app::config::Timeout;
 use crate::cli::batch::BatchOptions;
 use crate::cli::batch_values::BatchTimeout;
 use crate::error::{Error, Result};
@@ -103,7 +104,7 @@ fn items(options: &BatchOptions) -> Result<()> {
         );
     }
     // A list may give its jobs shares of the median, and so a floor is of use without one here.
-    let share = matches!(options.time.timeout, Some(BatchTimeout::Share(_)));
+    let share = matches!(options.time.timeout, Some(BatchTimeout::Share(_) | BatchTimeout::Plain(Timeout::Auto(_))));
     if options.time.timeout_floor.is_some() && !share {
         return refuse(
             "--timeout-floor",

@@ -406,6 +406,7 @@ fn what_makes_no_sense_together_is_refused_with_its_fix() {
         ("-n 0 --each x", "--max-args", "'0' is not a number of items", "above zero such as 10"),
         ("-t 50%", "--timeout", "'50%' of the median would stop every second job", "more than 100%"),
         ("-t x%", "--timeout", "'x%' is not a share of the median", "Give --timeout more than 100%"),
+        ("-t auto:0", "--timeout", "'auto:0' would stop jobs", "such as auto:3x"),
         ("-t 0", "--timeout", "the word none", "above zero"),
         ("--total-timeout 5%", "--total-timeout", "'5%' is not a duration", "60 or 1.5"),
         ("--max-load -1", "--max-load", "'-1' is not a load", "such as 4.5"),
@@ -428,10 +429,22 @@ fn what_makes_no_sense_together_is_refused_with_its_fix() {
 }
 
 #[test]
+fn a_timeout_may_be_made_of_the_history() {
+    let request = resolved("-t auto:3x --timeout-floor 30 --record jobs.jsonl");
+    assert_eq!((request.auto_factor, request.timeout_share, request.defaults.limits.timeout), (Some(3.0), None, None));
+    assert_eq!((request.auto_bounds.floor, request.auto_bounds.cap), (seconds(30), seconds(86_400)));
+    assert!(request.record);
+    let request = resolved("-t 300% jobs.jsonl");
+    assert_eq!((request.auto_factor, request.auto_bounds.floor), (None, seconds(10)));
+    assert!(!request.record);
+}
+
+#[test]
 fn pairs_that_make_sense_are_let_through() {
     for line in [
         "--shell bash jobs.jsonl",
         "--timeout-floor 5 jobs.jsonl",
+        "--timeout auto --timeout-floor 5 --each x",
         "--stdin inherit jobs.jsonl",
         "--stdin inherit -a names x",
         "-n 2 x ::: a b ::: c d",

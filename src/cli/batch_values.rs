@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::cli::job_options::{self, Limit};
+use crate::app::config::{self, Timeout};
 use crate::model::quantity::Share;
 use crate::model::request::{CiSystem, FailFast, ItemInput, MaxFailures, ResumeRule};
 
@@ -38,7 +38,8 @@ impl Jobs {
 /// The default timeout of a batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum BatchTimeout {
-    Fixed(Limit),
+    /// That of a single job, too.
+    Plain(Timeout),
     /// Of the median of the successes so far: 3.0 is 300 %.
     Share(f64),
 }
@@ -87,7 +88,7 @@ pub(crate) fn jobs(text: &str) -> Result<Jobs, String> {
 
 pub(crate) fn timeout(text: &str) -> Result<BatchTimeout, String> {
     if !text.ends_with('%') {
-        return job_options::parse_limit(text).map(BatchTimeout::Fixed).map_err(|error| error.to_string());
+        return config::parse_timeout(text).map(BatchTimeout::Plain);
     }
     match text.parse() {
         Ok(Share(share)) if share > 1.0 => Ok(BatchTimeout::Share(share)),

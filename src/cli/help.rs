@@ -165,6 +165,35 @@ Exit codes:
   any other      the command's own
 ";
 
+const HISTORY_ABOUT: &str = "\
+Show how long jobs took, how they ended, and which timeout would suit them.
+
+Attempts are recorded by exec, op and batch with --record, or where a configuration file says record = true in its table \
+[history]. Jobs of one name belong together; a job without one is known by its command. Of each, the newest thousand \
+attempts are kept, in the folder that RUNNER_STATE_DIR names or in ~/.local/state/runner.";
+
+const HISTORY_REST: &str = "\
+Examples:
+  runner exec --record --name build -- make
+  runner exec --timeout auto --record --name build -- make
+  runner history
+  runner history build
+  runner history --json 'make test'
+
+The suggested timeout:
+  It is what --timeout auto would be: twice the trimmed 95th percentile of the
+  newest 200 successes, and never less than 10 seconds nor more than a day.
+  Trimmed means that successes which took more than three times the median are
+  left out, up to one in twenty. Below five successes it is one hour, with a
+  star in the table. --timeout auto:3x takes another factor; the bounds are
+  timeout-floor, timeout-cap and timeout-default in the table [history].
+
+Exit codes:
+  0              it was printed
+  1              there is no history of that name
+  125            runner itself failed, or was called wrongly
+";
+
 /// `runner` with all its verbs, documented, for help, man pages and completions.
 pub fn command() -> Command {
     let runner = verbs::definition().mut_subcommands(|verb| match verb.get_name() {
@@ -172,6 +201,7 @@ pub fn command() -> Command {
         "op" => documented_op(verb),
         "batch" => documented_batch(verb),
         "notify" => documented_notify(verb),
+        "history" => documented_history(verb),
         "timeout" => documented_timeout(verb),
         "task" => queue_help::task(verb),
         "worker" => queue_help::worker(verb),
@@ -276,6 +306,10 @@ fn documented_batch(verb: Command) -> Command {
 
 fn documented_notify(verb: Command) -> Command {
     verb.long_about(NOTIFY_ABOUT).after_long_help(NOTIFY_REST)
+}
+
+fn documented_history(verb: Command) -> Command {
+    verb.long_about(HISTORY_ABOUT).after_long_help(HISTORY_REST)
 }
 
 fn documented_timeout(verb: Command) -> Command {

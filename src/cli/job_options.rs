@@ -10,9 +10,11 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, ValueHint};
 
-use crate::app::config::{self, Config, Origin};
+use crate::app::config::{self, Config, Origin, Timeout};
+use crate::cli::history::RecordOption;
 use crate::cli::retry_options::{AttemptOptions, RetryOptions};
 use crate::error::{Error, Result};
+use crate::model::auto_timeout::AutoTimeout;
 use crate::model::job::{Command, JobSpec, Leftovers, Limits, Scope, Stdin, Surroundings};
 use crate::model::request::{AnswerOptions, ExecRequest, ProgressForm};
 use crate::model::retry::Retry;
@@ -36,6 +38,8 @@ pub struct JobOptions {
     pub attempts: AttemptOptions,
     #[command(flatten)]
     pub output: OutputOptions,
+    #[command(flatten)]
+    pub record: RecordOption,
 }
 
 /// Where the job runs and what it inherits.
@@ -82,12 +86,13 @@ pub struct PlaceOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitOptions {
-    /// Stop the job after so long
+    /// Stop the job after so long; auto: by its history
     ///
     /// A duration is a number of seconds such as 60 or 1.5, or has units from large to small, each at most once: 90s,
-    /// 500ms, 2m, 1h30m, 1d. The word none takes a default of the environment or of a configuration file back.
-    #[arg(short, long, value_name = "DUR|none", value_parser = parse_limit, allow_hyphen_values = true)]
-    pub timeout: Option<Limit>,
+    /// 500ms, 2m, 1h30m, 1d. The word none takes a default of the environment or of a configuration file back. The word
+    /// auto stands for twice what the job usually takes, as far as runner-history(1) knows; auto:3x for three times.
+    #[arg(short, long, value_name = "DUR|none", value_parser = config::parse_timeout, allow_hyphen_values = true)]
+    pub timeout: Option<Timeout>,
     #[command(flatten)]
     pub other: OtherLimitOptions,
 }
@@ -186,7 +191,8 @@ impl JobOptions {
     }
 
     fn with_retry(self, retry: Retry, command: Command, config: &Config) -> Result<ExecRequest> {
-        let limits = self.limits.resolve(config)?;
+        let (limits, auto) = self.limits.resolve(config)?;
+        let record = self.record.resolve(config);
         let answer = self.output.resolve(config);
         let capture_limit = self.output.capture_limit(config);
         let job = JobSpec {
@@ -200,7 +206,7 @@ impl JobOptions {
             sd_notify: self.place.sd_notify,
             surroundings: self.place.into_surroundings(),
         };
-        Ok(ExecRequest { job, pty: false, every_attempt: self.attempts.shows_every_attempt(), answer })
+        Ok(ExecRequest { job, pty: false, every_attempt: self.attempts.shows_every_attempt(), auto, record, answer })
     }
 }
 
@@ -217,16 +223,22 @@ impl PlaceOptions {
 }
 
 impl LimitOptions {
-    /// The limits that hold, options before defaults.
-    pub(crate) fn resolve(&self, config: &Config) -> Result<Limits> {
-        self.other.resolve(self.timeout, config)
+    /// The limits that hold, options before defaults; and how the timeout is made of the history, where it is to be.
+    pub(crate) fn resolve(&self, config: &Config) -> Result<(Limits, Option<AutoTimeout>)> {
+        let limits = self.other.resolve(self.timeout, config)?;
+        let factor = auto_factor(self.timeout, config);
+        Ok((limits, factor.map(|factor| AutoTimeout { factor, bounds: config.history.bounds() })))
     }
 }
 
 impl OtherLimitOptions {
-    /// The limits that hold with this timeout, options before defaults.
-    pub(crate) fn resolve(&self, timeout: Option<Limit>, config: &Config) -> Result<Limits> {
+    /// The limits that hold with this timeout, options before defaults. One that is made of the history is none as yet.
+    pub(crate) fn resolve(&self, timeout: Option<Timeout>, config: &Config) -> Result<Limits> {
         let defaults = &config.defaults;
+        let timeout = timeout.map(|timeout| match timeout {
+            Timeout::Fixed(limit) => Limit(limit),
+            Timeout::Auto(_) => Limit(None),
+        });
         let (timeout, timeout_origin) =
             stronger(timeout, "--timeout", defaults.timeout, config.timeout_origin.as_ref());
         let (max_timeout, max_origin) =
@@ -284,6 +296,15 @@ impl OutputOptions {
 /// What is kept of each stream, the option before defaults.
 pub(crate) fn capture_limit(option: Option<u64>, config: &Config) -> u64 {
     option.or(config.defaults.capture_limit).unwrap_or(CAPTURE_LIMIT)
+}
+
+/// How many times what the history says the timeout is, where it is to be made of that.
+pub(crate) fn auto_factor(option: Option<Timeout>, config: &Config) -> Option<f64> {
+    match option {
+        Some(Timeout::Auto(factor)) => Some(factor),
+        Some(Timeout::Fixed(_)) => None,
+        None => config.defaults.auto_factor,
+    }
 }
 
 /// An option before a default, with who gave it.

@@ -9,6 +9,7 @@ pub mod batch_values;
 mod batch_words;
 pub mod exec;
 mod help;
+pub mod history;
 pub mod job_options;
 mod notify;
 mod op;
@@ -37,6 +38,7 @@ use crate::ops::child;
 pub use batch::BatchOptions;
 pub use exec::ExecOptions;
 pub use help::command;
+pub use history::HistoryOptions;
 pub use op::OpOptions;
 pub use task::WaitOptions;
 pub use task::submit::SubmitOptions;
@@ -81,6 +83,8 @@ pub enum Invocation {
     Worker(WorkerRequest),
     /// The child of an operation, called by runner itself.
     OperationChild(Vec<OsString>),
+    /// Still to be resolved with the defaults.
+    History(Box<HistoryOptions>),
     Completions {
         shell: Shell,
     },

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::app::config::{Config, Origin, QueueDefaults};
+use crate::app::config::{Config, Origin, QueueDefaults, Timeout};
 use crate::cli::{Invocation, Parsed, SubmitOptions, parse};
 use crate::error::Error;
 use crate::model::batch::Priority;
@@ -230,7 +230,7 @@ fn the_timeout_of_a_task_has_defaults_of_its_own() {
             ..Defaults::default()
         },
         queue: QueueDefaults {
-            timeout: Some(Some(seconds(9))),
+            timeout: Some(Timeout::Fixed(Some(seconds(9)))),
             timeout_origin: Some(Origin::Variable("QUEUE")),
             ..QueueDefaults::default()
         },

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{ExecOptions, Invocation, Parsed, command, parse};
 use crate::app::completions::Shell;
-use crate::app::config::{Config, Origin};
+use crate::app::config::{Config, HistoryDefaults, Origin};
 use crate::error::Error;
 use crate::model::envelope::ErrorCode;
 use crate::model::job::{Command, Leftovers, Scope, Stdin};
@@ -153,6 +153,7 @@ fn options_are_stronger_than_defaults() {
     let config = Config {
         defaults: Defaults {
             timeout: Some(Some(second)),
+            auto_factor: None,
             idle_timeout: Some(Some(second * 2)),
             max_timeout: Some(Some(second * 9)),
             grace: Some(second * 3),
@@ -186,6 +187,48 @@ fn options_are_stronger_than_defaults() {
 }
 
 #[test]
+fn a_timeout_may_be_made_of_the_history() {
+    let auto = |words: &[&str]| {
+        let request = resolved(words);
+        (request.job.limits.timeout, request.auto.map(|auto| auto.factor))
+    };
+    assert_eq!(auto(&["-t", "auto", "ls"]), (None, Some(2.0)));
+    assert_eq!(auto(&["-t", "auto:1.5x", "--max-timeout", "1", "ls"]), (None, Some(1.5)));
+    assert_eq!(auto(&["-t", "auto", "-t", "5", "ls"]), (Some(Duration::from_secs(5)), None));
+    let config = Config {
+        defaults: Defaults { timeout: Some(None), auto_factor: Some(4.0), ..Defaults::default() },
+        history: HistoryDefaults {
+            record: Some(true),
+            timeout_cap: Some(Duration::from_secs(7)),
+            ..Default::default()
+        },
+        ..Config::default()
+    };
+    let request = exec(&["ls"]).resolve(&config).expect("it is right");
+    let auto = request.auto.expect("the default");
+    assert!(request.record);
+    assert_eq!(
+        (auto.factor, auto.bounds.cap, auto.bounds.floor),
+        (4.0, Duration::from_secs(7), Duration::from_secs(10))
+    );
+    let request = exec(&["-t", "none", "--record=no", "ls"]).resolve(&config).expect("it is right");
+    assert!(request.auto.is_none() && !request.record && request.job.limits.timeout.is_none());
+    assert!(resolved(&["--record", "ls"]).record && !resolved(&["ls"]).record);
+}
+
+#[test]
+fn history_has_its_options() {
+    let history = |words: &[&str]| match run(words) {
+        Parsed::Run(Invocation::History(options)) => options.resolve(&Config::default()).expect("it is right"),
+        other => panic!("{words:?} gave {other:?}"),
+    };
+    let request = history(&["history"]);
+    assert!(request.of.is_none() && request.limit.is_none() && !request.answer.json);
+    let request = history(&["history", "--json", "--limit", "3", "make test"]);
+    assert_eq!((request.of.as_deref(), request.limit, request.answer.json), (Some("make test"), Some(3), true));
+}
+
+#[test]
 fn every_mistake_is_named_with_its_fix() {
     for (words, argument, message, remediation) in [
         ("exec", "COMMAND", "no command to run", "runner exec --timeout 60 -- make test"),
@@ -196,6 +239,10 @@ fn every_mistake_is_named_with_its_fix() {
         ("exec -x ls", "-x", "'-x'", "runner exec --help"),
         ("exec -t 5x ls", "--timeout", "'5x' is not a duration", "60 or 1.5"),
         ("exec -t -5 ls", "--timeout", "'-5' is negative", "60 or 1.5"),
+        ("exec -t auto:x ls", "--timeout", "'auto:x' is no automatic timeout", "such as auto:3x"),
+        ("exec --idle-timeout auto ls", "--idle-timeout", "'auto' is not a duration", "60 or 1.5"),
+        ("exec --record=maybe ls", "--record", "'maybe' is not one of yes, no", "yes, no"),
+        ("history --limit 0", "--limit", "'0' is no number of them", "above zero such as 20"),
         ("exec --idle-timeout 0 ls", "--idle-timeout", "the word none", "above zero"),
         ("exec --grace none ls", "--grace", "'none' is not a duration", "60 or 1.5"),
         ("exec -t", "--timeout", "--timeout needs a value", "--timeout <DUR|none>"),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
 use crate::app::completions::Shell;
+use crate::cli::history::{self, HistoryOptions};
 use crate::cli::{Invocation, batch, exec, notify, op, task, timeout, worker};
 
 #[derive(Args)]
@@ -28,7 +29,7 @@ struct ManOptions {
 
 #[derive(Args)]
 struct SchemaOptions {
-    /// envelope, event, task, task-list, stats, worker, or the name of an operation [default: envelope, with all others defined in it]
+    /// envelope, event, task, task-list, stats, worker, history, or the name of an operation [default: envelope, with all others defined in it]
     #[arg(value_name = "NAME")]
     name: Option<String>,
 }
@@ -55,6 +56,7 @@ pub(crate) fn definition() -> Command {
             worker::definition(),
             timeout::definition(),
             notify::definition(),
+            history::definition(),
             CompletionsOptions::augment_args(completions),
             ManOptions::augment_args(man),
             SchemaOptions::augment_args(schema),
@@ -68,6 +70,7 @@ pub(crate) fn invocation(name: &str, matches: &ArgMatches) -> Result<Invocation,
             let options = CompletionsOptions::from_arg_matches(matches)?;
             Ok(Invocation::Completions { shell: options.shell })
         }
+        "history" => Ok(Invocation::History(Box::new(HistoryOptions::from_arg_matches(matches)?))),
         "man" => {
             let options = ManOptions::from_arg_matches(matches)?;
             Ok(Invocation::Man { dir: options.dir, page: options.page })

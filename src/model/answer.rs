@@ -61,6 +61,13 @@ pub fn of_outcome(outcome: &Outcome, command: &str, extent: Extent, request: &Re
     without_secrets(envelope, request)
 }
 
+impl<D> Envelope<D> {
+    /// The answer of a verb that did what it was asked to.
+    pub fn success(data: D, request: &RequestInfo) -> Self {
+        Self { status: Status::Success, data: Some(data), error: None, metadata: metadata(request) }
+    }
+}
+
 /// One attempt needs no list of its own.
 fn several(attempts: &[Attempt]) -> Vec<Attempt> {
     if attempts.len() > 1 { attempts.to_vec() } else { Vec::new() }

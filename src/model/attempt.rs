@@ -38,6 +38,9 @@ pub struct Attempt {
     /// The wait before the next attempt, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay_seconds: Option<Seconds>,
+    /// The largest resident size of a single process, in bytes. Known to whoever ran it, and in no answer.
+    #[serde(skip)]
+    pub peak_memory: Option<u64>,
 }
 
 impl Attempt {
@@ -63,6 +66,7 @@ impl Attempt {
             elapsed_seconds: rounded(outcome.elapsed).as_secs_f64(),
             message: code.map(|_| what_went_wrong(outcome)),
             delay_seconds: None,
+            peak_memory: Some(outcome.usage.max_rss_bytes).filter(|bytes| *bytes > 0),
         }
     }
 
@@ -78,6 +82,7 @@ impl Attempt {
             elapsed_seconds: 0.0,
             message: Some(format!("could not be begun: {message}")),
             delay_seconds: None,
+            peak_memory: None,
         }
     }
 

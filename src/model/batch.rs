@@ -10,6 +10,7 @@ use crate::model::envelope::ErrorBody;
 use crate::model::event::{Event, Place};
 use crate::model::job::JobSpec;
 use crate::model::outcome::Outcome;
+use crate::model::sample::Subject;
 
 /// One job of a list.
 #[derive(Clone, Debug)]
@@ -26,6 +27,10 @@ pub struct Entry {
     pub job: JobSpec,
     /// Its timeout is this share of the median of the successes so far, where that is known: 3.0 is 300 %.
     pub timeout_share: Option<f64>,
+    /// Its timeout is so many times what the history says of it.
+    pub auto_factor: Option<f64>,
+    /// Whose attempts its own are in the history, where they are to be recorded.
+    pub subject: Option<Arc<Subject>>,
     /// What stands before its lines with `--tag`: its item, its id or its number.
     pub label: String,
     /// Says whether two jobs are the same one: made of the command, the working directory, the declared environment and
@@ -145,6 +150,8 @@ pub struct Ended {
     pub ended_at: Duration,
     /// It had been running when an earlier run of the batch was killed, and so a part of it may have run twice.
     pub interrupted_before: bool,
+    /// Whose attempts its own are in the history, where they are to be recorded.
+    pub subject: Option<Arc<Subject>>,
 }
 
 impl Ended {

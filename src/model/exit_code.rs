@@ -11,7 +11,7 @@ pub const SOME_JOB_FAILED: i32 = 1;
 pub const OPERATION_FAILED: i32 = 1;
 /// Some job of a batch did not succeed.
 pub const SOME_FAILED: i32 = 1;
-/// A verb of the queue was refused: there is no such task, or it does not stand as it must.
+/// What was asked for does not exist, or may not be done as things stand.
 pub const REFUSED: i32 = 1;
 /// A task is not over yet.
 pub const PENDING: i32 = 75;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::outcome::TimeoutReason;
+use crate::model::quoting;
 use crate::model::retry::Retry;
 use crate::model::signal::Signal;
 
@@ -94,6 +95,15 @@ impl Command {
             Self::Argv(argv) => argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default(),
             Self::Operation { name, .. } => (*name).to_owned(),
             Self::Shell { line, .. } => line.to_string_lossy().into_owned(),
+        }
+    }
+
+    /// The command as anybody may see it: as a shell would read it, and of an operation the name alone, since parameters
+    /// may hold secrets.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Argv(argv) => String::from_utf8_lossy(&quoting::command_line(argv)).into_owned(),
+            other => other.shown(),
         }
     }
 }

@@ -4,11 +4,14 @@
 
 pub mod answer;
 pub mod attempt;
+pub mod auto_timeout;
 pub mod batch;
 pub mod envelope;
 pub mod event;
 pub mod event_record;
 pub mod exit_code;
+pub mod fingerprint;
+pub mod history_data;
 pub mod job;
 pub mod masking;
 pub mod matcher;
@@ -19,6 +22,7 @@ pub mod queue_data;
 pub mod quoting;
 pub mod request;
 pub mod retry;
+pub mod sample;
 pub mod secrets;
 pub mod signal;
 pub mod stored_job;

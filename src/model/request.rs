@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::model::auto_timeout::{AutoTimeout, TimeoutBounds};
 use crate::model::job::{Command, JobSpec};
 use crate::model::outcome::Progress;
 use crate::model::signal::Signal;
@@ -19,6 +20,10 @@ pub struct ExecRequest {
     pub pty: bool,
     /// Of a job that is tried again, every attempt's output appears, and not the last one's alone.
     pub every_attempt: bool,
+    /// The timeout is made of the history when the job is made ready.
+    pub auto: Option<AutoTimeout>,
+    /// Its attempts go into the history.
+    pub record: bool,
     pub answer: AnswerOptions,
 }
 
@@ -91,6 +96,18 @@ pub enum PartialSource {
     Stdin,
 }
 
+/// `runner history`, complete.
+#[derive(Clone, Debug)]
+pub struct HistoryRequest {
+    /// A name, a command, or the beginning of a fingerprint. None: everything that there is.
+    pub of: Option<String>,
+    /// Of everything, at most so many names and commands; of one, only so many of its newest attempts.
+    pub limit: Option<u32>,
+    /// How timeouts are suggested.
+    pub auto: AutoTimeout,
+    pub answer: AnswerOptions,
+}
+
 /// `runner timeout`, complete: the words of timeout(1).
 #[derive(Clone, Debug)]
 pub struct TimeoutRequest {
@@ -110,6 +127,8 @@ pub struct TimeoutRequest {
 pub struct Defaults {
     /// `Some(None)` is the word `none`.
     pub timeout: Option<Option<Duration>>,
+    /// The timeout is so many times what the history says; then `timeout` is none.
+    pub auto_factor: Option<f64>,
     pub idle_timeout: Option<Option<Duration>>,
     pub max_timeout: Option<Option<Duration>>,
     pub grace: Option<Duration>,
@@ -129,6 +148,12 @@ pub struct BatchRequest {
     pub timeout_share: Option<f64>,
     /// No timeout that comes of a share is shorter.
     pub timeout_floor: Duration,
+    /// The default timeout as so many times what the history says of each job.
+    pub auto_factor: Option<f64>,
+    /// What holds for timeouts that are made of the history.
+    pub auto_bounds: TimeoutBounds,
+    /// All attempts go into the history.
+    pub record: bool,
     pub workers: Workers,
     pub total_timeout: Option<Duration>,
     pub stopping: StopRule,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::auto_timeout::{AutoTimeout, TimeoutBounds};
 use crate::model::batch::Priority;
 use crate::model::job::JobSpec;
 use crate::model::request::AnswerOptions;
@@ -71,6 +72,10 @@ pub enum TaskVerb {
 pub struct SubmitRequest {
     pub source: TaskSource,
     pub options: TaskOptions,
+    /// The timeout is made of the history: of the one job, and of each of a list that does not say otherwise.
+    pub auto: Option<AutoTimeout>,
+    /// What bounds a timeout that is made so.
+    pub auto_bounds: TimeoutBounds,
     /// Stay until it is over, and leave as `exec` would.
     pub wait: bool,
 }

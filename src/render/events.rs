@@ -240,6 +240,7 @@ mod tests {
             started_at: None,
             ended_at: Duration::from_secs(1),
             interrupted_before: false,
+            subject: None,
         }))
     }
 

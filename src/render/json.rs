@@ -1,5 +1,7 @@
 //! The envelope as JSON: one line for programs, indented at a terminal.
 
+use serde::Serialize;
+
 use crate::model::envelope::Envelope;
 use crate::render::{Format, Style};
 
@@ -13,11 +15,16 @@ impl Format for Json {
     }
 
     fn render(&self, envelope: &Envelope, style: Style) -> String {
-        let rendered =
-            if style.terminal { serde_json::to_string_pretty(envelope) } else { serde_json::to_string(envelope) };
-        // Every type in an envelope has a JSON form.
-        let mut line = rendered.expect("an envelope is always valid JSON");
-        line.push('\n');
-        line
+        text(envelope, style)
     }
+}
+
+/// An envelope of any verb, with a newline at its end.
+pub fn text<D: Serialize>(envelope: &Envelope<D>, style: Style) -> String {
+    let rendered =
+        if style.terminal { serde_json::to_string_pretty(envelope) } else { serde_json::to_string(envelope) };
+    // Every type in an envelope has a JSON form.
+    let mut line = rendered.expect("an envelope is always valid JSON");
+    line.push('\n');
+    line
 }

@@ -10,6 +10,7 @@ pub mod batch_bar;
 pub mod batch_progress;
 pub mod batch_summary;
 pub mod events;
+pub mod history;
 pub mod json;
 pub mod lines;
 mod paint;

@@ -10,10 +10,11 @@ use crate::error::Result;
 use crate::model::answer::{RequestInfo, of_error};
 use crate::model::envelope::{Details, ErrorBody, ErrorCode};
 use crate::model::exit_code;
+use crate::model::sample::Sample;
 use crate::model::task::{Notices, TaskStatus};
 use crate::store::row::{COLUMNS, Row, status_number};
 use crate::store::trouble::store;
-use crate::store::{Claim, Claimed, Store, claim, micros, now};
+use crate::store::{Claim, Claimed, Store, claim, history, micros, now};
 use crate::time::clock::{rfc3339, unix_time};
 
 /// The end of a task that ran, or could not be begun.
@@ -30,6 +31,8 @@ pub struct End {
     pub duration: Option<Duration>,
     /// All its attempts, those of earlier runs included.
     pub attempts: u32,
+    /// What the history keeps of the attempts of this run.
+    pub samples: Vec<Sample>,
 }
 
 /// A task that was running when its worker died.
@@ -119,6 +122,7 @@ impl Store {
                         attempts: Some(end.attempts),
                     },
                 )?;
+                history::put(transaction, &end.samples)?;
             }
             claim.map_or(Ok(Vec::new()), |claim| claim::claim(transaction, claim))
         })

@@ -19,6 +19,7 @@ use crate::time::clock::unix_time;
 mod claim;
 mod cleaning;
 mod ending;
+mod history;
 mod live;
 mod lookup;
 mod orders;
@@ -31,6 +32,7 @@ mod trouble;
 
 pub use claim::{Claim, Claimed};
 pub use ending::{End, Lost};
+pub use history::KEPT;
 pub use live::Live;
 pub use lookup::Filter;
 pub use orders::{Cancelled, ExtensionOrder, GroupRecord, StopOrder, WorkerRecord};
@@ -62,6 +64,11 @@ pub struct Store {
 impl Store {
     /// Opens the store in this folder, and makes what is missing: the folder, the file, the present version of it.
     pub fn open(folder: &Path) -> Result<Self> {
+        Self::open_waiting(folder, wait_for_others)
+    }
+
+    /// The same. `wait` is asked, with the number of looks so far, whether to look once more at a store that is locked.
+    fn open_waiting(folder: &Path, wait: fn(i32) -> bool) -> Result<Self> {
         let path = folder.join(FILE);
         if !path.exists() {
             state_folder::make(folder)?;
@@ -69,7 +76,7 @@ impl Store {
             state_folder::make_file(&path)?;
             state_folder::make_file(&Self::news_file(folder))?;
         }
-        let mut store = Self { connection: connect(&path)?, folder: folder.to_owned(), news: OnceCell::new() };
+        let mut store = Self { connection: connect(&path, wait)?, folder: folder.to_owned(), news: OnceCell::new() };
         if store.is_new()? {
             // A write-ahead log needs memory that all who use it share.
             store.set_journal_mode(if filesystem::is_network(folder) { "DELETE" } else { "WAL" })?;
@@ -154,11 +161,11 @@ impl Store {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection> {
+fn connect(path: &Path, wait: fn(i32) -> bool) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
         let mut connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_handler(Some(wait_for_others))?;
+        connection.busy_handler(Some(wait))?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.set_prepared_statement_cache_capacity(64);
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -169,8 +176,12 @@ fn connect(path: &Path) -> Result<Connection> {
 
 /// Another process holds the store: looks again soon, for long enough.
 fn wait_for_others(looks: i32) -> bool {
+    wait_within(PATIENCE, looks)
+}
+
+fn wait_within(patience: Duration, looks: i32) -> bool {
     process::nap(PAUSE);
-    Duration::from_millis(looks.unsigned_abs().into()) < PATIENCE
+    Duration::from_millis(looks.unsigned_abs().into()) < patience
 }
 
 /// Milliseconds since the Unix epoch.

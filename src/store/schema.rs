@@ -31,6 +31,15 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     transaction.commit().map_err(store("bring the store to this version"))
 }
 
+/// False where the store has no version yet, and so nothing in it. A newer one than ours is refused.
+pub(super) fn check(connection: &Connection) -> Result<bool> {
+    match version(connection)? {
+        0 => Ok(false),
+        found if found <= CURRENT => Ok(true),
+        found => Err(newer(found)),
+    }
+}
+
 fn version(connection: &Connection) -> Result<u32> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(store("read the store"))
 }

@@ -7,7 +7,7 @@ use crate::model::batch::Priority;
 use crate::model::stored_job::{StoredCommand, StoredJob, Text};
 use crate::model::task::{Begin, Notices, OnCrash, TaskStatus};
 
-fn task(id: &str) -> NewTask {
+pub(super) fn task(id: &str) -> NewTask {
     NewTask {
         id: id.to_owned(),
         job: StoredJob { command: StoredCommand::Argv(vec![Text::Plain("true".to_owned())]), ..StoredJob::default() },
@@ -32,10 +32,11 @@ fn end(id: &str, status: TaskStatus) -> End {
         cause: "success",
         duration: Some(Duration::from_millis(5)),
         attempts: 1,
+        samples: Vec::new(),
     }
 }
 
-fn claim() -> Claim {
+pub(super) fn claim() -> Claim {
     Claim { boot: crate::platform::remains::boot_id(), new_run: || uuid::Uuid::now_v7().to_string() }
 }
 

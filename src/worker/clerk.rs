@@ -4,11 +4,13 @@
 //! due; an idle worker does not wake up at all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::model::outcome::Cause;
+use crate::model::sample::Subject;
 use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 use crate::platform::process;
@@ -314,11 +316,13 @@ impl Clerk {
             retried_on_crash: claimed.retried_on_crash,
             unwanted: claimed.unwanted,
             secrets: Secrets::new(claimed.secrets.iter().map(|(_, value)| value)),
+            subject: None,
         };
         match claimed.job.and_then(|job| (self.make_job)(job)) {
             Ok(mut job) => {
                 begun.command = job.command.shown();
                 job.surroundings.secrets = claimed.secrets;
+                begun.subject = Some(Arc::new(Subject::of(&job)));
                 let log = log_files(self.store.folder(), &begun.id);
                 let work = Work::new(tag(seq), job, begun.run.clone(), Some(log), begun.attempts_before);
                 self.running.insert(seq, begun);

@@ -1,15 +1,18 @@
 //! What a task came to, as the store keeps it: status, envelope, exit code, and why in a word.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::answer::{Extent, RequestInfo, error_code, of_error, of_lost_task, of_outcome};
+use crate::model::attempt::Attempt;
 use crate::model::envelope::{Envelope, ErrorBody};
 use crate::model::exit_code::{self, Exit, SIGNAL_BASE};
 use crate::model::outcome::{Cause, End as KernelEnd, Outcome, TimeoutReason};
+use crate::model::sample::{Sample, Subject};
 use crate::model::secrets::Secrets;
 use crate::model::task::TaskStatus;
 use crate::store::{End, Lost};
-use crate::time::clock::rfc3339;
+use crate::time::clock::{rfc3339, unix_time};
 use crate::worker::post::Ended;
 
 /// A task that the worker has begun.
@@ -30,6 +33,8 @@ pub(super) struct Begun {
     pub(super) unwanted: bool,
     /// Values that no answer shows.
     pub(super) secrets: Secrets,
+    /// What the history keeps its attempts under. None: it keeps nothing of them.
+    pub(super) subject: Option<Arc<Subject>>,
 }
 
 impl Begun {
@@ -37,6 +42,7 @@ impl Begun {
     pub(super) fn conclude(&self, ended: Ended) -> Lost {
         let Ended { attempts, outcome, refusal, duration, .. } = ended;
         let count = self.attempts_before + attempts.last().map_or(0, |last| last.attempt);
+        let samples = self.samples(&attempts);
         let info = RequestInfo { attempts, ..self.info(duration) };
         let (status, envelope, exit_code, cause) = match (&outcome, refusal) {
             (Some(outcome), _) => {
@@ -50,7 +56,8 @@ impl Begun {
             (None, Some(refusal)) => refused(refusal, &info),
             (None, None) => (TaskStatus::Failed, of_error(nobody_knows(), &info), exit_code::RUNNER_FAILED, "failed"),
         };
-        self.end(status, &envelope, exit_code, cause, Some(duration), count.max(self.attempts_before + 1))
+        let count = count.max(self.attempts_before + 1);
+        self.end(status, &envelope, (exit_code, cause), Some(duration), count, samples)
     }
 
     /// What becomes of a task whose worker died. `outcome` holds what is left of it.
@@ -59,32 +66,41 @@ impl Begun {
             outcome.cause = Some(Cause::Cancelled { signal: crate::model::signal::Signal::TERM });
             let envelope = of_outcome(outcome, &self.command, Extent::Kept, &self.info(Duration::ZERO));
             let code = code_of(exit_code::of_outcome(outcome));
-            return self.end(TaskStatus::Cancelled, &envelope, code, "cancelled", None, attempts);
+            return self.end(TaskStatus::Cancelled, &envelope, (code, "cancelled"), None, attempts, Vec::new());
         }
         if self.retried_on_crash {
             return Lost::Queued { id: self.id.clone() };
         }
         let envelope = of_error(of_lost_task(outcome), &self.info(Duration::ZERO));
-        self.end(TaskStatus::Failed, &envelope, exit_code::RUNNER_FAILED, "worker_lost", None, attempts)
+        let why = (exit_code::RUNNER_FAILED, "worker_lost");
+        self.end(TaskStatus::Failed, &envelope, why, None, attempts, Vec::new())
     }
 
     /// What becomes of a task that could not even be made a job of.
     pub(super) fn conclude_unmade(&self, refusal: ErrorBody) -> Lost {
         let (status, envelope, code, cause) = refused(refusal, &self.info(Duration::ZERO));
-        self.end(status, &envelope, code, cause, None, self.attempts_before + 1)
+        self.end(status, &envelope, (code, cause), None, self.attempts_before + 1, Vec::new())
     }
 
     fn end(
         &self,
         status: TaskStatus,
         envelope: &Envelope,
-        exit_code: i32,
-        cause: &'static str,
+        (exit_code, cause): (i32, &'static str),
         duration: Option<Duration>,
         attempts: u32,
+        samples: Vec<Sample>,
     ) -> Lost {
         let envelope = serde_json::to_string(envelope).expect("an envelope is always valid JSON");
-        Lost::Failed(Box::new(End { id: self.id.clone(), status, envelope, exit_code, cause, duration, attempts }))
+        let id = self.id.clone();
+        Lost::Failed(Box::new(End { id, status, envelope, exit_code, cause, duration, attempts, samples }))
+    }
+
+    fn samples(&self, attempts: &[Attempt]) -> Vec<Sample> {
+        match &self.subject {
+            Some(subject) => Sample::of_attempts(subject, attempts, unix_time()),
+            None => Vec::new(),
+        }
     }
 
     fn info(&self, duration: Duration) -> RequestInfo {

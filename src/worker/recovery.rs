@@ -64,6 +64,7 @@ fn conclude(store: &Store, row: &Row, survivors: &[ProcessRow]) -> Lost {
         unwanted: row.unwanted,
         // What was kept has been masked before.
         secrets: Secrets::default(),
+        subject: None,
     };
     begun.conclude_lost(&mut outcome, row.attempts)
 }

@@ -12,6 +12,7 @@ use crate::app::task::{Call, view};
 use crate::app::worker::presence;
 use crate::batch::source::{self, EntryDefaults};
 use crate::error::{Error, Result};
+use crate::model::auto_timeout::AutoTimeout;
 use crate::model::batch::{Entry, Priority};
 use crate::model::envelope::Status;
 use crate::model::exit_code::Exit;
@@ -44,8 +45,24 @@ impl Call {
         };
         let one = matches!(request.source, TaskSource::One(_));
         let tasks = match request.source {
-            TaskSource::One(job) => vec![place.task(*job, &options)?],
-            TaskSource::List { list, defaults } => place.tasks(&list, *defaults, &options)?,
+            TaskSource::One(mut job) => {
+                if let Some(auto) = &request.auto {
+                    store.resolve_timeout(&mut job, auto)?;
+                }
+                vec![place.task(*job, &options)?]
+            }
+            TaskSource::List { list, defaults } => {
+                let auto_factor = request.auto.map(|auto| auto.factor);
+                let defaults = EntryDefaults { job: *defaults, timeout_share: None, auto_factor };
+                let resolve = |entry: &mut Entry| match entry.auto_factor {
+                    Some(factor) => {
+                        let auto = AutoTimeout { factor, bounds: request.auto_bounds };
+                        store.resolve_timeout(&mut entry.job, &auto).map(drop)
+                    }
+                    None => Ok(()),
+                };
+                place.tasks(&list, &defaults, &options, resolve)?
+            }
         };
         let submitted = store.submit(&tasks)?;
         let summoned = if submitted.is_empty() { Ok(()) } else { presence::summon(&folder) };
@@ -137,12 +154,19 @@ impl Place {
     }
 
     /// The tasks of a job list. What a job needs is a task before it.
-    fn tasks(&self, list: &Path, defaults: JobSpec, options: &TaskOptions) -> Result<Vec<NewTask>> {
+    fn tasks(
+        &self,
+        list: &Path,
+        defaults: &EntryDefaults,
+        options: &TaskOptions,
+        complete: impl Fn(&mut Entry) -> Result<()>,
+    ) -> Result<Vec<NewTask>> {
         let list = if list == Path::new("-") { JobList::Stdin } else { JobList::File(list.to_owned()) };
-        let mut source = source::open(&list, &EntryDefaults { job: defaults, timeout_share: None })?;
+        let mut source = source::open(&list, defaults)?;
         let (mut tasks, mut ids, mut needs) = (Vec::new(), HashMap::new(), Vec::new());
-        while let Some(entry) = source.next()? {
+        while let Some(mut entry) = source.next()? {
             refuse_what_is_of_batches(&entry)?;
+            complete(&mut entry)?;
             let Entry { seq, id, needs: needed, priority, job, .. } = entry;
             let task = self.task(job, options)?;
             if let Some(id) = id {

@@ -193,6 +193,7 @@ fn ended(row: &Row) -> Ended {
         command: row.command.clone(),
         label: String::new(),
         fingerprint: Fingerprint(0),
+        subject: None,
         job_id: row.id.clone(),
         verdict: match (row.status, row.cause.as_deref()) {
             (TaskStatus::Completed, _) => Verdict::Succeeded,

@@ -53,6 +53,8 @@ pub(in crate::batch) fn entry(seq: u64, id: Option<&str>, fingerprint: u128) -> 
         priority: Priority::Normal,
         job,
         timeout_share: None,
+        auto_factor: None,
+        subject: None,
         label: String::new(),
         fingerprint: Fingerprint(fingerprint),
     }
@@ -74,6 +76,7 @@ pub(in crate::batch) fn ended(entry: &Entry, job_id: &str, verdict: Verdict) -> 
         started_at: Some(EPOCH.saturating_sub(Duration::from_millis(1_500))),
         ended_at: EPOCH,
         interrupted_before: false,
+        subject: None,
     }
 }
 
@@ -88,5 +91,6 @@ pub(in crate::batch) fn attempt(number: u32, code: Option<ErrorCode>) -> Attempt
         elapsed_seconds: 1.0,
         message: None,
         delay_seconds: None,
+        peak_memory: None,
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct Each {
     items: Items,
     job: JobSpec,
     timeout_share: Option<f64>,
+    auto_factor: Option<f64>,
     seq: u64,
     /// Those of the job at hand.
     current: Vec<OsString>,
@@ -43,8 +44,8 @@ impl Each {
         let most = template.inputs.len().saturating_mul(template.items_per_job.max(1));
         let expander = Expander::new(&template.command, most)?;
         let items = Items::open(template)?;
-        let (job, timeout_share) = (settings.job, settings.timeout_share);
-        Ok(Self { expander, items, job, timeout_share, seq: 0, current: Vec::new() })
+        let Settings { job, timeout_share, auto_factor, .. } = settings;
+        Ok(Self { expander, items, job, timeout_share, auto_factor, seq: 0, current: Vec::new() })
     }
 
     pub(super) fn count(&self) -> Option<u64> {
@@ -69,6 +70,8 @@ impl Each {
             locks: Vec::new(),
             priority: Priority::default(),
             timeout_share: self.timeout_share,
+            auto_factor: self.auto_factor,
+            subject: None,
             label: label(&self.current),
             fingerprint: fingerprint::of(&job, None),
             job,

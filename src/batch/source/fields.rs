@@ -55,7 +55,7 @@ pub(super) fn entry(fields: Fields, settings: &Settings, seq: u64, input_is_list
         seen.push(name);
     }
     own.check(|name| seen.iter().any(|own| own == name))?;
-    let Settings { mut job, timeout_share, shell, locks, priority } = own;
+    let Settings { mut job, timeout_share, auto_factor, shell, locks, priority } = own;
     job.command = work.command(shell)?;
     if input_is_list && job.surroundings.stdin == Stdin::Inherit {
         let problem = "the job cannot inherit standard input, which holds the list";
@@ -73,7 +73,8 @@ pub(super) fn entry(fields: Fields, settings: &Settings, seq: u64, input_is_list
     }
     let label = id.clone().unwrap_or_else(|| seq.to_string());
     let fingerprint = fingerprint::of(&job, id.as_deref());
-    Ok(Entry { seq, id, needs, locks, priority, job, timeout_share, label, fingerprint })
+    let subject = None;
+    Ok(Entry { seq, id, needs, locks, priority, job, timeout_share, auto_factor, subject, label, fingerprint })
 }
 
 /// Takes what holds for every job of the list.

@@ -37,6 +37,8 @@ pub struct EntryDefaults {
     pub job: JobSpec,
     /// The timeout as a share of the median of the successes so far: 3.0 is 300 %.
     pub timeout_share: Option<f64>,
+    /// The timeout as so many times what the history says of a job.
+    pub auto_factor: Option<f64>,
 }
 
 /// The jobs of a batch, one after the other.

@@ -90,6 +90,7 @@ pub(super) struct Settings {
     /// Without a command.
     pub(super) job: JobSpec,
     pub(super) timeout_share: Option<f64>,
+    pub(super) auto_factor: Option<f64>,
     pub(super) shell: OsString,
     pub(super) locks: Vec<Lock>,
     pub(super) priority: Priority,
@@ -106,18 +107,20 @@ impl Settings {
             Command::Argv(_) | Command::Operation { .. } => "sh".into(),
         };
         let priority = Priority::default();
-        Ok(Self { job, timeout_share: defaults.timeout_share, shell, locks: Vec::new(), priority })
+        let EntryDefaults { timeout_share, auto_factor, .. } = *defaults;
+        Ok(Self { job, timeout_share, auto_factor, shell, locks: Vec::new(), priority })
     }
 
     /// Takes one option. Gives the value back where there is no option of this name.
     pub(super) fn set(&mut self, name: &str, value: Value) -> Read<Option<Value>> {
-        let Self { job, timeout_share, shell, locks, priority } = self;
+        let Self { job, timeout_share, auto_factor, shell, locks, priority } = self;
         let (limits, retry, surroundings) = (&mut job.limits, &mut job.retry, &mut job.surroundings);
         match name {
             "timeout" => {
-                (limits.timeout, *timeout_share) = match values::timeout(name, &value)? {
-                    Timeout::Fixed(timeout) => (timeout, None),
-                    Timeout::Share(share) => (None, Some(share)),
+                (limits.timeout, *timeout_share, *auto_factor) = match values::timeout(name, &value)? {
+                    Timeout::Fixed(timeout) => (timeout, None, None),
+                    Timeout::Share(share) => (None, Some(share), None),
+                    Timeout::Auto(factor) => (None, None, Some(factor)),
                 }
             }
             "max-timeout" => limits.max_timeout = values::limit(name, &value)?,

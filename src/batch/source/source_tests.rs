@@ -40,7 +40,7 @@ pub(super) fn defaults() -> EntryDefaults {
         log: None,
         sd_notify: false,
     };
-    EntryDefaults { job, timeout_share: None }
+    EntryDefaults { job, timeout_share: None, auto_factor: None }
 }
 
 /// A list in a file of this name.
@@ -361,6 +361,23 @@ fn a_timeout_may_be_none_or_a_share() {
         let told = wrong(&format!("{{\"cmd\":[\"a\"],\"timeout\":\"{text}\"}}"));
         assert_eq!(told.0, format!("jobs.jsonl line 1: timeout: '{text}' is no percentage above zero"));
     }
+}
+
+#[test]
+fn a_timeout_may_be_made_of_the_history() {
+    let mut defaults = defaults();
+    defaults.auto_factor = Some(2.0);
+    let text = "{\"cmd\":[\"a\"],\"timeout\":\"auto:3x\"}\n{\"cmd\":[\"a\"],\"timeout\":\"250%\"}\n\
+                {\"cmd\":[\"a\"],\"timeout\":9}\n{\"cmd\":[\"a\"]}";
+    let list = ListFile::new("jobs.jsonl", text);
+    let entries = all(list.open_with(&defaults).expect("a list"));
+    let told: Vec<_> =
+        entries.iter().map(|entry| (entry.job.limits.timeout, entry.timeout_share, entry.auto_factor)).collect();
+    let nine = Some(Duration::from_secs(9));
+    assert_eq!(told, [(None, None, Some(3.0)), (None, Some(2.5), None), (nine, None, None), (None, None, Some(2.0))]);
+    let (message, remedy) = wrong("{\"cmd\":[\"a\"],\"timeout\":\"auto:0.5\"}");
+    assert_eq!(message, "jobs.jsonl line 1: timeout: 'auto:0.5' would stop jobs that take as long as ever");
+    assert!(remedy.contains("auto:3x"), "{remedy}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::batch::source::fault::Wrong;
+use crate::model::auto_timeout::parse_factor;
 use crate::model::batch::{Lock, Priority};
 use crate::model::job::{Leftovers, Stdin};
 use crate::model::quantity::ByteSize;
@@ -23,6 +24,8 @@ pub(super) enum Timeout {
     Fixed(Option<Duration>),
     /// Of the median of the successes.
     Share(f64),
+    /// So many times what the history says.
+    Auto(f64),
 }
 
 /// What a value is, for messages.
@@ -93,8 +96,11 @@ pub(super) fn limit(field: &str, value: &Value) -> Read<Option<Duration>> {
     duration::parse_timeout(&text).map_err(|error| Wrong::parsed(field, &error.to_string()))
 }
 
-/// A limit, or a percentage such as `300%`.
+/// A limit, a percentage such as `300%`, or `auto`.
 pub(super) fn timeout(field: &str, value: &Value) -> Read<Timeout> {
+    if let Some(factor) = value.as_str().and_then(parse_factor) {
+        return factor.map(Timeout::Auto).map_err(|error| Wrong::parsed(field, &error));
+    }
     if let Value::String(text) = value
         && let Some(number) = text.strip_suffix('%')
     {

@@ -154,12 +154,13 @@ impl SubmitOptions {
         // Nobody is there to type.
         job.place.stdin.get_or_insert(Stdin::Null);
         let shell = shell.unwrap_or_else(|| "sh".into());
-        let (source, answer) = match from {
+        let auto_bounds = config.history.bounds();
+        let (source, answer, auto) = match from {
             Some(list) => {
                 // Each entry brings its own command; a line of the list takes the shell.
                 let nothing = Command::Shell { shell, line: OsString::new() };
                 let resolved = job.resolve_for_list(nothing, &config)?;
-                (TaskSource::List { list, defaults: Box::new(resolved.job) }, resolved.answer)
+                (TaskSource::List { list, defaults: Box::new(resolved.job) }, resolved.answer, resolved.auto)
             }
             None => {
                 let command = match (operation, line) {
@@ -168,11 +169,12 @@ impl SubmitOptions {
                     (None, None) => Command::Argv(command),
                 };
                 let resolved = job.resolve(command, &config)?;
-                (TaskSource::One(Box::new(resolved.job)), resolved.answer)
+                (TaskSource::One(Box::new(resolved.job)), resolved.answer, resolved.auto)
             }
         };
         let wait = queue.wait;
-        let verb = TaskVerb::Submit(Box::new(SubmitRequest { source, options: queue.options(), wait }));
+        let options = queue.options();
+        let verb = TaskVerb::Submit(Box::new(SubmitRequest { source, options, auto, auto_bounds, wait }));
         Ok(TaskRequest { verb, answer })
     }
 }
@@ -225,6 +227,8 @@ pub(crate) fn definition() -> Definition {
             arg.help("With --wait, how progress is shown: auto, bar, lines, json, none [default: auto]").long_help(None)
         })
         .mut_arg("retry_output", |arg| arg.hide(true))
+        // Every attempt of a task is recorded.
+        .mut_arg("record", |arg| arg.hide(true))
         .mut_arg("quiet", |arg| arg.help("Print the id and nothing else"))
         .long_about(None)
 }

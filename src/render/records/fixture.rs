@@ -147,6 +147,7 @@ impl Story {
             refusal: self.refusal,
             ended_at: STARTED + self.lasted,
             interrupted_before: false,
+            subject: None,
         };
         (ended, envelope)
     }
@@ -167,6 +168,7 @@ pub(crate) fn attempt(number: u32, code: Option<ErrorCode>, elapsed_seconds: f64
         elapsed_seconds,
         message: None,
         delay_seconds: None,
+        peak_memory: None,
     }
 }
 

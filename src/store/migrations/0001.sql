@@ -157,19 +157,29 @@ CREATE TABLE lifetime (
 INSERT INTO lifetime (name, tasks)
   VALUES ('submitted', 0), ('completed', 0), ('failed', 0), ('cancelled', 0), ('timed_out', 0), ('worker_lost', 0);
 
--- finished attempts of jobs, of the queue and of others that were asked to be kept
-CREATE TABLE history (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  key TEXT NOT NULL,
+-- what a history is of: jobs of a name, or of a command where they have none; command is what ran last, as it is shown;
+-- runs is how many samples there ever were
+CREATE TABLE history_subjects (
+  id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL UNIQUE,
   name TEXT,
-  command TEXT,
+  command TEXT NOT NULL,
+  last_at INTEGER NOT NULL,
+  runs INTEGER NOT NULL
+);
+
+CREATE INDEX history_subjects_by_end ON history_subjects (last_at, id);
+
+-- finished attempts of jobs, of the queue and of others that were asked to be kept; seq counts those of a subject
+CREATE TABLE history (
+  subject INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
   ended_at INTEGER NOT NULL,
   duration INTEGER NOT NULL,
   -- success, failed, signal, timeout, idle, cancelled, not_started
   cause TEXT NOT NULL,
   exit_code INTEGER,
   attempt INTEGER NOT NULL,
-  peak_memory INTEGER
-);
-
-CREATE INDEX history_by_key ON history (key, seq);
+  peak_memory INTEGER,
+  PRIMARY KEY (subject, seq)
+) WITHOUT ROWID;
