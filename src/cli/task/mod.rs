@@ -281,7 +281,10 @@ pub(crate) fn definition() -> Definition {
         .subcommands(VERBS.iter().map(|(_, define)| define()))
 }
 
-const VERBS: &[(&str, fn() -> Definition)] = &[
+/// The name of a verb, and what makes its definition.
+type Verb = (&'static str, fn() -> Definition);
+
+const VERBS: &[Verb] = &[
     ("submit", submit::definition),
     ("list", || small::<ListOptions>("list", "[OPTIONS]", "List tasks, the newest first")),
     ("status", || small::<OneTask>("status", "[OPTIONS] ID", "Tell all about a task")),
