@@ -14,6 +14,7 @@ pub mod json;
 pub mod lines;
 mod paint;
 pub mod progress_lines;
+pub mod queue;
 pub mod records;
 pub mod taskbar;
 pub mod text;
