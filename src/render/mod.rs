@@ -14,10 +14,11 @@ pub mod json;
 pub mod lines;
 mod paint;
 pub mod progress_lines;
-pub mod queue;
 pub mod records;
 pub mod taskbar;
+pub mod tasks;
 pub mod text;
+pub mod worker;
 
 /// How a format may dress its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

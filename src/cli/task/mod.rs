@@ -311,5 +311,5 @@ fn small<T: Args>(name: &'static str, usage: &str, about: &'static str) -> Defin
 }
 
 #[cfg(test)]
-#[path = "../task_tests.rs"]
+#[path = "task_tests.rs"]
 mod tests;

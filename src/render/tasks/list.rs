@@ -1,33 +1,36 @@
 //! Tasks as a table: one line each, as wide as the terminal.
 
+use std::time::Duration;
+
 use crate::model::queue_data::TaskListData;
 use crate::model::task::{TaskData, TaskStatus};
-use crate::render::queue::{View, dressed, exact, exact_seconds, rough, table};
+use crate::render::paint::Paint;
 use crate::render::records::story;
+use crate::render::tasks::{dressed, exact, exact_seconds, rough, since, table, until};
 
 /// The least of an id that is shown: a UUID of version 7 begins with the time, and so much of it tells milliseconds.
 const LEAST_ID: usize = 13;
 /// So much of a task's name is always shown.
 const LEAST_TITLE: usize = 20;
 
-/// The tasks, or that there are none.
-pub fn list(data: &TaskListData, view: &View) -> String {
+/// The tasks, or that there are none. `now` is since the Unix epoch; `width` is that of the terminal, where it is one.
+pub fn list(data: &TaskListData, now: Duration, width: Option<u16>, colour: bool) -> String {
     if data.tasks.is_empty() {
         return "no tasks\n".to_owned();
     }
-    let paint = view.paint();
+    let paint = Paint { on: colour };
     let id_width = id_width(&data.tasks);
     let has_groups = data.tasks.iter().any(|task| task.group.is_some());
     let head = ["ID", "STATUS", "PRIORITY", "AGE", "TIME"].into_iter().chain(has_groups.then_some("GROUP"));
     let mut rows: Vec<Vec<String>> = vec![head.map(str::to_owned).collect()];
-    rows.extend(data.tasks.iter().map(|task| facts(task, id_width, has_groups, view)));
-    // The title is not aligned with anything, and so no part of the table. Its head is.
+    rows.extend(data.tasks.iter().map(|task| facts(task, id_width, has_groups, now)));
+    // The title takes what is left of the line, and so stands outside of the table.
     let mut text = String::new();
     let titles = std::iter::once("TASK".to_owned()).chain(data.tasks.iter().map(title));
     let statuses = std::iter::once(None).chain(data.tasks.iter().map(|task| Some(task.status)));
     for ((mut row, title), status) in table(&rows, &[3, 4]).into_iter().zip(titles).zip(statuses) {
         let before = row.iter().map(|cell| console::measure_text_width(cell) + 2).sum::<usize>();
-        let room = view.width.map(|width| width.saturating_sub(before).max(LEAST_TITLE));
+        let room = width.map(|width| usize::from(width).saturating_sub(before).max(LEAST_TITLE));
         let title = room.map_or(title.clone(), |room| console::truncate_str(&title, room, "...").into_owned());
         if let Some(status) = status {
             row[1] = dressed(status, &row[1], &paint);
@@ -39,13 +42,13 @@ pub fn list(data: &TaskListData, view: &View) -> String {
     text
 }
 
-fn facts(task: &TaskData, id_width: usize, has_groups: bool, view: &View) -> Vec<String> {
+fn facts(task: &TaskData, id_width: usize, has_groups: bool, now: Duration) -> Vec<String> {
     let mut facts = vec![
         task.task_id.chars().take(id_width).collect(),
         task.status.to_string(),
         task.priority.word().to_owned(),
-        view.since(&task.created_at).map_or_else(|| "-".to_owned(), rough),
-        time(task, view),
+        since(&task.created_at, now).map_or_else(|| "-".to_owned(), rough),
+        time(task, now),
     ];
     if has_groups {
         facts.push(story::harmless(task.group.as_deref().unwrap_or("-")));
@@ -54,9 +57,9 @@ fn facts(task: &TaskData, id_width: usize, has_groups: bool, view: &View) -> Vec
 }
 
 /// How long it runs or ran, and how far it is; or when it begins.
-fn time(task: &TaskData, view: &View) -> String {
+fn time(task: &TaskData, now: Duration) -> String {
     let elapsed = task.elapsed_seconds.map(exact_seconds);
-    let not_before = task.not_before.as_deref().and_then(|time| view.until(time));
+    let not_before = task.not_before.as_deref().and_then(|time| until(time, now));
     match (task.status, elapsed, not_before) {
         (TaskStatus::Pending, _, Some(left)) => format!("in {}", exact(left)),
         (TaskStatus::Running, Some(elapsed), _) if task.progress > 0.0 => {
@@ -87,9 +90,7 @@ mod tests {
     use crate::model::batch::Priority;
     use crate::model::queue_data::TaskListData;
     use crate::model::task::{TaskData, TaskStatus};
-    use crate::render::Style;
-    use crate::render::queue::View;
-    use crate::render::queue::fixture::{NOW, task};
+    use crate::render::tasks::fixture::{NOW, task};
 
     fn tasks() -> Vec<TaskData> {
         vec![
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn every_task_has_a_line_and_every_column_its_width() {
-        let text = list(&TaskListData { tasks: tasks() }, &View { now: NOW, ..View::default() });
+        let text = list(&TaskListData { tasks: tasks() }, NOW, None, false);
         let expected = "\
 ID             STATUS     PRIORITY  AGE      TIME  TASK
 0198c2aa-0005  pending    NORMAL     1m  in 5m00s  make -j4 all
@@ -121,10 +122,9 @@ ID             STATUS     PRIORITY  AGE      TIME  TASK
         tasks[1].name = Some("x".repeat(300));
         tasks[2].group = Some("net".to_owned());
         for width in [80, 90, 120] {
-            let view = View { now: NOW, width: Some(width), ..View::default() };
-            let text = list(&TaskListData { tasks: tasks.clone() }, &view);
+            let text = list(&TaskListData { tasks: tasks.clone() }, NOW, Some(width), false);
             for line in text.lines() {
-                assert!(line.len() <= width && line == line.trim_end(), "{line}");
+                assert!(line.len() <= usize::from(width) && line == line.trim_end(), "{line}");
             }
             assert!(text.contains("x...") && text.contains("GROUP") && text.contains("  net"), "{text}");
         }
@@ -135,7 +135,7 @@ ID             STATUS     PRIORITY  AGE      TIME  TASK
         let mut tasks = vec![task("1", TaskStatus::Pending), task("2", TaskStatus::Pending)];
         tasks[0].task_id = "0198c2aa-0001-7000-8000-000000000001".to_owned();
         tasks[1].task_id = "0198c2aa-0001-7000-8000-000000000011".to_owned();
-        let text = list(&TaskListData { tasks }, &View { now: NOW, ..View::default() });
+        let text = list(&TaskListData { tasks }, NOW, None, false);
         assert!(text.contains("0198c2aa-0001-7000-8000-00000000000  "), "{text}");
         assert!(text.contains("0198c2aa-0001-7000-8000-00000000001  "), "{text}");
     }
@@ -143,15 +143,13 @@ ID             STATUS     PRIORITY  AGE      TIME  TASK
     #[test]
     fn colours_change_no_column() {
         let data = TaskListData { tasks: tasks() };
-        let plain = View { now: NOW, width: Some(80), ..View::default() };
-        let coloured = View { style: Style { colour: true, terminal: true }, ..plain };
-        let text = list(&data, &coloured);
+        let text = list(&data, NOW, Some(80), true);
         assert!(text.contains("\x1b[32mcompleted\x1b[0m") && text.contains("\x1b[1;31mfailed   \x1b[0m"), "{text:?}");
-        assert_eq!(console::strip_ansi_codes(&text), list(&data, &plain));
+        assert_eq!(console::strip_ansi_codes(&text), list(&data, NOW, Some(80), false));
     }
 
     #[test]
     fn nothing_is_said_to_be_nothing() {
-        assert_eq!(list(&TaskListData::default(), &View::default()), "no tasks\n");
+        assert_eq!(list(&TaskListData::default(), NOW, None, false), "no tasks\n");
     }
 }

@@ -1,23 +1,24 @@
 //! All about one task: a line for each thing that is known of it, with a label before it.
 
+use std::time::Duration;
+
 use crate::model::envelope::{CommandData, OutputRecord, PartialResult};
 use crate::model::task::{ExtensionRecord, NoticeRecord, OnCrash, TaskData, TaskStatus};
-use crate::render::queue::{View, dressed, exact, exact_seconds, rough};
+use crate::render::paint::Paint;
 use crate::render::records::story;
+use crate::render::tasks::{LABEL, dressed, exact, exact_seconds, rough, since, until};
 use crate::render::text;
 
-/// The width of the labels.
-const LABEL: usize = 11;
-
 /// Lines with labels.
-struct Lines<'a> {
+struct Lines {
     text: String,
-    view: &'a View,
+    now: Duration,
+    paint: Paint,
 }
 
-/// All about a task.
-pub fn status(task: &TaskData, view: &View) -> String {
-    let mut lines = Lines { text: String::new(), view };
+/// All about a task. `now` is since the Unix epoch.
+pub fn task(task: &TaskData, now: Duration, colour: bool) -> String {
+    let mut lines = Lines { text: String::new(), now, paint: Paint { on: colour } };
     lines.put("task", &task.task_id);
     lines.put_if("name", task.name.as_deref());
     lines.put_standing(task);
@@ -42,7 +43,7 @@ pub fn status(task: &TaskData, view: &View) -> String {
     lines.text
 }
 
-impl Lines<'_> {
+impl Lines {
     /// What comes from a job stands on one line, and moves no cursor.
     fn put(&mut self, label: &str, value: &str) {
         self.put_dressed(label, &story::harmless(value));
@@ -56,14 +57,13 @@ impl Lines<'_> {
 
     /// The value is harmless, and may have colours.
     fn put_dressed(&mut self, label: &str, value: &str) {
-        let label = self.view.paint().dim(&format!("{label:LABEL$}"));
+        let label = self.paint.dim(&format!("{label:LABEL$}"));
         self.text.push_str(&format!("{label} {value}\n"));
     }
 
     /// How it stands, and why.
     fn put_standing(&mut self, task: &TaskData) {
-        let paint = self.view.paint();
-        let status = dressed(task.status, task.status.word(), &paint);
+        let status = dressed(task.status, task.status.word(), &self.paint);
         match &task.error {
             Some(error) => {
                 let code = story::code_name(error.code);
@@ -89,8 +89,9 @@ impl Lines<'_> {
     }
 
     fn put_times(&mut self, task: &TaskData) {
-        let since = |time: &str| self.view.since(time).map(|ago| format!(" ({} ago)", rough(ago))).unwrap_or_default();
-        let until = |time: &str| self.view.until(time).map(|left| format!(" (in {})", exact(left))).unwrap_or_default();
+        let now = self.now;
+        let since = |time: &str| since(time, now).map(|ago| format!(" ({} ago)", rough(ago))).unwrap_or_default();
+        let until = |time: &str| until(time, now).map(|left| format!(" (in {})", exact(left))).unwrap_or_default();
         let submitted = format!("{}{} by {}", task.created_at, since(&task.created_at), task.created_by);
         let not_before = task.not_before.as_deref().map(|time| format!("{time}{}", until(time)));
         let started = task.started_at.as_deref().map(|time| format!("{time}{}", since(time)));
@@ -176,18 +177,16 @@ mod tests {
 
     use serde_json::json;
 
-    use super::status;
+    use super::task as all_about;
     use crate::error::Error;
     use crate::model::attempt::Attempt;
     use crate::model::envelope::{ErrorCode, OutputRecord, PartialResult};
     use crate::model::quantity::Seconds;
     use crate::model::task::{ExtensionRecord, NoticeRecord, OnCrash, TaskData, TaskStatus};
-    use crate::render::Style;
-    use crate::render::queue::View;
-    use crate::render::queue::fixture::{NOW, task};
+    use crate::render::tasks::fixture::{NOW, task};
 
     fn shown(task: &TaskData) -> String {
-        status(task, &View { now: NOW, ..View::default() })
+        all_about(task, NOW, false)
     }
 
     #[test]
@@ -327,8 +326,7 @@ notice      webhook https://i/, to come
         assert!(text.contains("\nresult      {\"files\":2}\noutput      3 bytes on stdout, 0 on stderr\n"), "{text}");
         let odd = TaskData { result: Some(json!("odd")), ..completed.clone() };
         assert!(!shown(&odd).contains("result"), "what is not known is not shown");
-        let view = View { now: NOW, style: Style { colour: true, terminal: true }, width: None };
-        let coloured = status(&completed, &view);
+        let coloured = all_about(&completed, NOW, true);
         assert!(coloured.contains("\x1b[32mcompleted\x1b[0m"), "{coloured:?}");
         assert_eq!(console::strip_ansi_codes(&coloured), text);
     }

@@ -1,19 +1,18 @@
-//! Figures about the queue, and the worker.
+//! Figures about the queue: how many tasks stand how, how long they wait and run.
 
 use std::fmt::Write as _;
 
 use crate::model::percentiles::Percentiles;
-use crate::model::queue_data::{GroupData, StatsData, WorkerData};
-use crate::render::queue::{View, exact_seconds, rough, table_text};
+use crate::model::queue_data::{GroupData, StatsData};
 use crate::render::records::story;
+use crate::render::tasks::{LABEL, exact_seconds, table_text};
 
 /// Figures about the queue.
-pub fn stats(data: &StatsData, view: &View) -> String {
-    let paint = view.paint();
+pub fn stats(data: &StatsData) -> String {
     let mut text = String::new();
     let (statuses, priorities, ever) = (&data.by_status, &data.by_priority, &data.lifetime);
     let mut put = |label: &str, value: &str| {
-        let _ = writeln!(text, "{} {value}", paint.dim(&format!("{label:11}")));
+        let _ = writeln!(text, "{label:LABEL$} {value}");
     };
     put(
         "tasks",
@@ -59,43 +58,11 @@ fn row(label: &str, spread: &Percentiles) -> Vec<String> {
     let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), exact_seconds);
     let values = [spread.p50, spread.p90, spread.p95, spread.p99, spread.max].map(shown);
     // As wide as the labels above it.
-    [format!("{label:11}")].into_iter().chain(values).chain([spread.count.to_string()]).collect()
-}
-
-/// The worker, or that there is none.
-pub fn worker(data: &WorkerData, view: &View) -> String {
-    let paint = view.paint();
-    let mut text = String::new();
-    let mut put = |label: &str, value: &str| {
-        let _ = writeln!(text, "{} {value}", paint.dim(&format!("{label:11}")));
-    };
-    if data.running {
-        let mut standing = paint.good("running");
-        if data.stopping {
-            standing = paint.warn("stopping");
-        }
-        if let Some(pid) = data.pid {
-            standing.push_str(&format!(", process {pid}"));
-        }
-        if let Some(since) = &data.since {
-            let ago = view.since(since).map(|ago| format!(" ({})", rough(ago))).unwrap_or_default();
-            standing.push_str(&format!(", since {since}{ago}"));
-        }
-        put("worker", &standing);
-        put("tasks", &format!("{} running, in {} slots", data.busy, data.slots));
-    } else {
-        put("worker", "none runs; one starts by itself once a task waits");
-        put("slots", &data.slots.to_string());
-    }
-    if data.paused {
-        put("paused", &paint.warn("nothing is begun until 'runner task resume'"));
-    }
-    text.push_str(&groups(&data.groups));
-    text
+    [format!("{label:LABEL$}")].into_iter().chain(values).chain([spread.count.to_string()]).collect()
 }
 
 /// A table of groups, where there are any.
-fn groups(groups: &[GroupData]) -> String {
+pub(in crate::render) fn groups(groups: &[GroupData]) -> String {
     if groups.is_empty() {
         return String::new();
     }
@@ -110,13 +77,9 @@ fn groups(groups: &[GroupData]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{stats, worker};
+    use super::stats;
     use crate::model::percentiles::Percentiles;
-    use crate::model::queue_data::{GroupData, LifetimeCounts, PriorityCounts, StatsData, StatusCounts, WorkerData};
-    use crate::render::queue::View;
-    use crate::render::queue::fixture::NOW;
-
-    const VIEW: View = View { now: NOW, width: None, style: crate::render::Style { colour: false, terminal: false } };
+    use crate::model::queue_data::{GroupData, LifetimeCounts, PriorityCounts, StatsData, StatusCounts};
 
     fn groups() -> Vec<GroupData> {
         vec![
@@ -169,7 +132,7 @@ GROUP    RUNNING   SLOTS
 net            1       2
 nightly        0  shared  paused
 ";
-        assert_eq!(stats(&data, &VIEW), expected);
+        assert_eq!(stats(&data), expected);
     }
 
     #[test]
@@ -181,37 +144,6 @@ ready       0 that wait for nothing but a slot
 worker      no worker runs
 ever        0 submitted, 0 completed, 0 failed (0 for time, 0 with their worker), 0 cancelled
 ";
-        assert_eq!(stats(&StatsData::default(), &VIEW), expected);
-    }
-
-    #[test]
-    fn a_worker_that_runs_and_one_that_does_not() {
-        let running = WorkerData {
-            running: true,
-            pid: Some(1234),
-            since: Some("2026-03-26T19:55:00.000Z".to_owned()),
-            slots: 4,
-            busy: 3,
-            paused: false,
-            stopping: false,
-            groups: groups(),
-        };
-        let expected = "\
-worker      running, process 1234, since 2026-03-26T19:55:00.000Z (5m)
-tasks       3 running, in 4 slots
-GROUP    RUNNING   SLOTS
-net            1       2
-nightly        0  shared  paused
-";
-        assert_eq!(worker(&running, &VIEW), expected);
-        let stopping = worker(&WorkerData { stopping: true, ..running }, &VIEW);
-        assert!(stopping.starts_with("worker      stopping, process 1234"), "{stopping}");
-        let expected = "\
-worker      none runs; one starts by itself once a task waits
-slots       4
-paused      nothing is begun until 'runner task resume'
-";
-        let none = WorkerData { slots: 4, paused: true, ..WorkerData::default() };
-        assert_eq!(worker(&none, &VIEW), expected);
+        assert_eq!(stats(&StatsData::default()), expected);
     }
 }
