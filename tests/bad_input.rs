@@ -219,6 +219,63 @@ fn a_command_that_cannot_run_leaves_no_log_behind_unsaid() {
     assert!(done.answer()["error"]["message"].as_str().is_some_and(|text| text.contains('/')));
 }
 
+/// Runs runner with these words and variables, and gives the error.
+#[track_caller]
+fn refused_words(line: &str, variables: &[(&str, &str)], names: &str) -> Value {
+    let output = runner().args(line.split(' ')).envs(variables.iter().copied()).output().expect("runner runs");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(125), 0), "{line}: {output:?}");
+    let answer = support::parse(std::str::from_utf8(&output.stderr).expect("text").trim_end());
+    assert_named(&answer, "VALIDATION_ERROR", names);
+    answer
+}
+
+#[test]
+fn verbs_of_the_queue_that_were_called_wrongly() {
+    for (line, names) in [
+        ("task", "no verb"),
+        ("task frob", "frob"),
+        ("task submit", "no command"),
+        ("task submit --stdin inherit cat", "standard input"),
+        ("task submit --pty top", "terminal"),
+        ("task submit op frob", "frob"),
+        ("task submit op sleep soon", "soon"),
+        ("task submit --env NO_SUCH_VARIABLE env", "NO_SUCH_VARIABLE"),
+        ("task list --status done", "done"),
+        ("task extend 0198 -5m", "-5m"),
+        ("task clean --status running", "running"),
+        ("worker scale 0", "0"),
+        ("worker scale shared", "shared"),
+        ("worker run --idle-exit soon", "soon"),
+    ] {
+        refused_words(line, &[], names);
+    }
+}
+
+#[test]
+fn a_local_time_in_the_past_is_told_by_the_clocks_of_the_place() {
+    let zone = ("TZ", "CET-1CEST,M3.5.0,M10.5.0/3");
+    for (time, was) in [
+        ("2020-07-01T12:00", "2020-07-01 12:00:00 +02:00"),
+        ("2020-01-01T12:00", "2020-01-01 12:00:00 +01:00"),
+        ("2020-01-01T12:00:00Z", "2020-01-01 13:00:00 +01:00"),
+        // Skipped, and shown twice.
+        ("2020-03-29T02:30", "2020-03-29 03:30:00 +02:00"),
+        ("2020-10-25T02:30", "2020-10-25 02:30:00 +02:00"),
+    ] {
+        let answer =
+            refused_words(&format!("task submit --at {time} true"), &[zone], &format!("that was {was}, and now"));
+        assert_eq!(answer["error"]["details"]["argument"], "--at", "{answer:#}");
+    }
+}
+
+#[test]
+fn a_wrong_value_for_the_queue_in_a_config_file() {
+    let place = folder();
+    fs::write(place.path().join("runner.toml"), "[queue]\nidle-exit = \"soon\"\n").expect("a file");
+    let answer = refused(exec_with(in_project(place.path()), ""), "VALIDATION_ERROR", "soon");
+    assert!(answer["error"].to_string().contains("runner.toml line 2"), "{answer:#}");
+}
+
 /// `--json` promises a document on stdout for an error as well.
 #[test]
 fn with_json_the_error_is_on_stdout() {

@@ -92,3 +92,28 @@ fn the_schema_is_json_and_names_the_envelope() {
     assert_eq!(schema["title"], "Envelope");
     assert!(text.ends_with("}\n"));
 }
+
+#[test]
+fn every_answer_of_the_queue_has_a_schema() {
+    let schema = |name: Option<&str>| -> serde_json::Value {
+        let text = app::schema::text(name).expect("the schema can be made");
+        serde_json::from_str(&text).expect("it is JSON")
+    };
+    let all = schema(None);
+    for (name, data, fields) in [
+        ("task", "TaskData", &["task_id", "status", "priority", "timeout_seconds"][..]),
+        ("task-list", "TaskListData", &["tasks"]),
+        ("stats", "StatsData", &["by_status", "queue_length", "timeout_rate", "wait_seconds"]),
+        ("worker", "WorkerData", &["running", "pid", "slots", "busy", "groups"]),
+    ] {
+        let one = schema(Some(name));
+        assert_eq!(one["title"], "Envelope", "{name}");
+        for definitions in [&one["$defs"], &all["$defs"]] {
+            for field in fields {
+                assert!(definitions[data]["properties"].get(*field).is_some(), "{name} lacks {field}");
+            }
+        }
+    }
+    let error = app::schema::text(Some("nope")).expect_err("there is no such schema");
+    assert!(error.remediation().contains("task-list"), "{}", error.remediation());
+}

@@ -33,18 +33,18 @@ that it would have under exec; its output is kept. Every option stands before th
 const SUBMIT_EXAMPLES: &str = "\
 Examples:
   runner task submit -- make test
-  runner task submit -t 10m --retries 2 --priority high -c 'sort big | uniq -c > counts'
-  runner task submit --group net -t 1h op fetch https://example.org/big.iso big.iso
-  runner task submit --after \"$build\" --delay 30s --on-done 'notify-send done' -- ./deploy
+  runner task submit -t 10m --priority high -c 'sort big | uniq -c > counts'
+  runner task submit --group net op fetch https://example.org/a.iso a.iso
+  runner task submit --after \"$build\" --on-done 'mail -s done me' -- ./deploy
   runner task submit --at 22:30 --env API_TOKEN -- ./backup
-  runner task submit --from jobs.jsonl
+  runner task submit --retries 2 --from jobs.jsonl
   runner task submit --wait --json -- ./check
 ";
 
 const SUBMIT_REST: &str = "\
 The environment:
-  A task gets PATH, HOME, LANG, LC_*, TMPDIR and USER as they are here, and
-  what --env sets or passes on. With --inherit-env it gets all that is set
+  A task gets PATH, HOME, LANG, LC_*, TMPDIR, USER and RUNNER_STATE_DIR as
+  they are here, and what --env sets or passes on. With --inherit-env it gets all that is set
   here, and with --env-clear only what --env says.
 ";
 
@@ -80,7 +80,7 @@ pub(super) fn task_verb(verb: Command) -> Command {
                 .after_long_help(format!("{SUBMIT_EXAMPLES}\n{SUBMIT_REST}\n{codes}{waiting}"));
         }
         "wait" => {
-            let examples = examples(&["task wait 0198c2", "task wait --for 10m \"$one\" \"$other\" || echo not yet"]);
+            let examples = examples(&["task wait \"$id\"", "task wait --for 10m \"$one\" \"$other\" || echo not yet"]);
             return verb
                 .long_about(
                     "Wait until tasks are over, and leave as they did.\n\nA bar shows each that runs. With --for the wait \
@@ -94,7 +94,7 @@ pub(super) fn task_verb(verb: Command) -> Command {
         ),
         "status" => (
             "Tell all about a task: how it stands, what it has so far, and what came of it.",
-            &["task status 0198c2", "task status --json \"$id\" | jq .data.progress"],
+            &["task status \"$id\"", "task status --json \"$id\" | jq .data.progress"],
         ),
         "logs" => (
             "Print the output of a task: every byte of both streams, in the order in which they came.\n\nThe output of all \

@@ -141,7 +141,10 @@ pub(crate) fn definition() -> Definition {
         .subcommands(VERBS.iter().map(|(_, define)| define()))
 }
 
-const VERBS: &[(&str, fn() -> Definition)] = &[
+/// The name of a verb, and what makes its definition.
+type Verb = (&'static str, fn() -> Definition);
+
+const VERBS: &[Verb] = &[
     ("run", || small::<RunOptions>("run", "[OPTIONS]", "Be the worker: run the tasks of the queue")),
     ("status", || small::<StatusOptions>("status", "[OPTIONS]", "Tell whether a worker runs, and what it does")),
     ("scale", || small::<ScaleOptions>("scale", "[OPTIONS] SLOTS", "Say how many tasks may run at once")),

@@ -109,7 +109,7 @@ fn facts(details: &Details) -> Vec<String> {
 }
 
 /// What each of several attempts came to; of very many, the last ones.
-fn attempts(attempts: &[Attempt]) -> Vec<String> {
+pub(super) fn attempts(attempts: &[Attempt]) -> Vec<String> {
     let left_out = attempts.len().saturating_sub(ATTEMPT_LIMIT);
     let told = attempts[left_out..].iter().map(|attempt| {
         format!("attempt {} {} after {} s", attempt.attempt, attempt.failure(), attempt.elapsed_seconds)
@@ -119,7 +119,7 @@ fn attempts(attempts: &[Attempt]) -> Vec<String> {
 }
 
 /// A value on one line, not endless.
-fn shortened(value: &serde_json::Value) -> String {
+pub(super) fn shortened(value: &serde_json::Value) -> String {
     let text = value.to_string();
     if text.len() <= VALUE_LIMIT {
         return text;
@@ -127,7 +127,7 @@ fn shortened(value: &serde_json::Value) -> String {
     format!("{} ...", &text[..text.floor_char_boundary(VALUE_LIMIT)])
 }
 
-fn output_line(output: &crate::model::envelope::OutputRecord) -> String {
+pub(super) fn output_line(output: &crate::model::envelope::OutputRecord) -> String {
     if output.captured {
         let merged = if output.merged { " (both streams in one)" } else { "" };
         return format!("output: {} bytes on stdout, {} on stderr{merged}", output.stdout_bytes, output.stderr_bytes);

@@ -1,11 +1,121 @@
-//! placeholder
+//! The worker for people: whether one runs and what it does, and what became of an order to it.
+//!
+//! Pure; called by the verbs of `runner worker` where no JSON was asked for.
+
+use std::fmt::Write as _;
+
 use crate::model::queue_data::{ScaleData, StopData, WorkerData};
+use crate::render::records::story;
+use crate::render::tasks::{LABEL, groups};
+
+/// The worker, or that there is none.
 pub fn status(data: &WorkerData) -> String {
-    serde_json::to_string_pretty(data).unwrap_or_default()
+    let mut text = String::new();
+    let mut put = |label: &str, value: &str| {
+        let _ = writeln!(text, "{label:LABEL$} {value}");
+    };
+    if data.running {
+        let mut standing = if data.stopping { "stopping" } else { "running" }.to_owned();
+        if let Some(pid) = data.pid {
+            standing.push_str(&format!(", process {pid}"));
+        }
+        if let Some(since) = &data.since {
+            standing.push_str(&format!(", since {since}"));
+        }
+        put("worker", &standing);
+    } else {
+        put("worker", "none runs; one starts by itself once a task waits");
+    }
+    put("tasks", &format!("{} running", data.busy));
+    put("slots", &data.slots.to_string());
+    if data.paused {
+        put("paused", "no task begins until 'runner task resume'");
+    }
+    text.push_str(&groups(&data.groups));
+    text
 }
+
+/// How many tasks may run at once now.
 pub fn scaled(data: &ScaleData) -> String {
-    serde_json::to_string_pretty(data).unwrap_or_default()
+    let group = data.group.as_deref().map(story::harmless);
+    match (group, data.slots) {
+        (Some(group), Some(slots)) => format!("the group {group} has {} of its own\n", counted(slots)),
+        (Some(group), None) => format!("the group {group} shares the slots of all others\n"),
+        (None, Some(slots)) => format!("{} for all tasks whose group has none of its own\n", counted(slots)),
+        (None, None) => "nothing was changed\n".to_owned(),
+    }
 }
+
+fn counted(slots: u32) -> String {
+    if slots == 1 { "1 slot".to_owned() } else { format!("{slots} slots") }
+}
+
+/// When the worker leaves.
 pub fn stopped(data: &StopData) -> String {
-    serde_json::to_string_pretty(data).unwrap_or_default()
+    match (data.pid, data.now) {
+        (None, _) => "no worker runs\n".to_owned(),
+        (Some(pid), true) => format!("the worker, process {pid}, stops the tasks that run and leaves\n"),
+        (Some(pid), false) => format!("the worker, process {pid}, leaves once the running tasks are over\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{scaled, status, stopped};
+    use crate::model::queue_data::{GroupData, ScaleData, StopData, WorkerData};
+
+    #[test]
+    fn a_worker_that_runs_and_one_that_does_not() {
+        let running = WorkerData {
+            running: true,
+            pid: Some(1234),
+            since: Some("2026-03-26T19:55:00.000Z".to_owned()),
+            slots: 4,
+            busy: 3,
+            paused: false,
+            stopping: false,
+            groups: vec![
+                GroupData { name: "net".to_owned(), slots: Some(2), paused: false, running: 1 },
+                GroupData { name: "night\x1bly".to_owned(), slots: None, paused: true, running: 0 },
+            ],
+        };
+        let expected = "\
+worker      running, process 1234, since 2026-03-26T19:55:00.000Z
+tasks       3 running
+slots       4
+GROUP     RUNNING   SLOTS
+net             1       2
+night ly        0  shared  paused
+";
+        assert_eq!(status(&running), expected);
+        let stopping = status(&WorkerData { stopping: true, ..running });
+        assert!(stopping.starts_with("worker      stopping, process 1234"), "{stopping}");
+        let expected = "\
+worker      none runs; one starts by itself once a task waits
+tasks       0 running
+slots       4
+paused      no task begins until 'runner task resume'
+";
+        let none = WorkerData { slots: 4, paused: true, ..WorkerData::default() };
+        assert_eq!(status(&none), expected);
+    }
+
+    #[test]
+    fn what_became_of_an_order_is_said_in_a_line() {
+        let scale = |group: Option<&str>, slots| ScaleData { group: group.map(str::to_owned), slots };
+        for (data, text) in [
+            (scale(None, Some(8)), "8 slots for all tasks whose group has none of its own\n"),
+            (scale(Some("net"), Some(1)), "the group net has 1 slot of its own\n"),
+            (scale(Some("net"), None), "the group net shares the slots of all others\n"),
+        ] {
+            assert_eq!(scaled(&data), text);
+        }
+        for (pid, now, text) in [
+            (None, true, "no worker runs\n"),
+            (Some(7), true, "the worker, process 7, stops the tasks that run and leaves\n"),
+            (Some(7), false, "the worker, process 7, leaves once the running tasks are over\n"),
+        ] {
+            assert_eq!(stopped(&StopData { pid, now }), text);
+        }
+    }
 }

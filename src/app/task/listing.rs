@@ -28,7 +28,7 @@ impl Call {
         let store = open_for(id)?;
         let row = store.task(&store.whole_id(id)?)?;
         let data = view::whole(&store, &row)?;
-        succeed(&data, &shown::task(&data, colours()), &self.options, &self.begun)
+        succeed(&data, &shown::task(&data, unix_time(), colours()), &self.options, &self.begun)
     }
 }
 

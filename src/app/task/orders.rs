@@ -17,6 +17,7 @@ use crate::model::queue_data::{PausedData, TaskState, TaskStatesData};
 use crate::model::task::TaskStatus;
 use crate::render::tasks as shown;
 use crate::store::{Cancelled, Store};
+use crate::time::clock::unix_time;
 
 /// A task has its grace to end in, and the worker this much to see to it.
 const CANCEL_MARGIN: Duration = Duration::from_secs(10);
@@ -91,7 +92,7 @@ impl Call {
         match store.extension(request)? {
             Some(true) => {
                 let data = view::whole(&store, &store.task(&id)?)?;
-                succeed(&data, &shown::task(&data, colours()), &self.options, &self.begun)
+                succeed(&data, &shown::task(&data, unix_time(), colours()), &self.options, &self.begun)
             }
             Some(false) => Err(Error::Conflict {
                 message: format!("the deadline of task {id} was not moved"),
@@ -127,7 +128,7 @@ impl Call {
         let id = store.whole_id(id)?;
         store.set_priority(&id, priority)?;
         let data = view::whole(&store, &store.task(&id)?)?;
-        succeed(&data, &shown::task(&data, colours()), &self.options, &self.begun)
+        succeed(&data, &shown::task(&data, unix_time(), colours()), &self.options, &self.begun)
     }
 
     pub(super) fn pause(&self, group: Option<String>) -> Result<Exit> {

@@ -281,7 +281,10 @@ pub(crate) fn definition() -> Definition {
         .subcommands(VERBS.iter().map(|(_, define)| define()))
 }
 
-const VERBS: &[(&str, fn() -> Definition)] = &[
+/// The name of a verb, and what makes its definition.
+type Verb = (&'static str, fn() -> Definition);
+
+const VERBS: &[Verb] = &[
     ("submit", submit::definition),
     ("list", || small::<ListOptions>("list", "[OPTIONS]", "List tasks, the newest first")),
     ("status", || small::<OneTask>("status", "[OPTIONS] ID", "Tell all about a task")),
@@ -308,5 +311,5 @@ fn small<T: Args>(name: &'static str, usage: &str, about: &'static str) -> Defin
 }
 
 #[cfg(test)]
-#[path = "../task_tests.rs"]
+#[path = "task_tests.rs"]
 mod tests;

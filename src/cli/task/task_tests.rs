@@ -482,6 +482,9 @@ fn short_help_fits_a_screen_and_long_help_teaches() {
         }
         let text = said(&format!("help {line}"));
         assert_eq!(text, said(&format!("{line} --help")));
+        let examples =
+            text.split("\nExamples:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
+        assert!(examples.lines().all(|row| row.starts_with("  ") && row.contains("runner ")), "one line each: {text}");
         assert!(text.contains("\nExamples:\n  ") && text.contains("\nExit codes:"), "{line}: {text}");
         assert!(!text.contains("--detached") && !text.contains("--pty"), "{line}: {text}");
     }
