@@ -24,6 +24,7 @@ pub mod request;
 pub mod retry;
 pub mod sample;
 pub mod secrets;
+mod shown_stream;
 pub mod signal;
 pub mod stored_job;
 pub mod task;
