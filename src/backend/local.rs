@@ -282,6 +282,7 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
         own_group,
         terminal: None,
         keyboard: None,
+        umask: surroundings.umask,
         keep_ignored_pipe: manners == Manners::PassOn,
         is_measured: assignment.spec.limits.idle_timeout.is_some(),
     })

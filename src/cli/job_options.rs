@@ -213,6 +213,7 @@ impl JobOptions {
 impl PlaceOptions {
     pub(crate) fn into_surroundings(self) -> Surroundings {
         Surroundings {
+            umask: None,
             cwd: self.cwd,
             env: self.env,
             secrets: self.secret_env,

@@ -9,9 +9,7 @@ use crate::model::envelope::{
     API_VERSION, CommandData, Details, Envelope, ErrorBody, ErrorCode, Metadata, OutputRecord, PartialResult, Reason,
     Status, TaskReason, Termination,
 };
-use crate::model::outcome::{
-    Cause, End, Extensions, OperationFailure, Outcome, StartStep, StreamRecord, TimeoutReason,
-};
+use crate::model::outcome::{Cause, End, Extensions, OperationFailure, Outcome, StartStep, TimeoutReason};
 use crate::model::quantity::Seconds;
 use crate::model::secrets::Secrets;
 use crate::model::shown_stream::Shown;

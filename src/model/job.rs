@@ -191,6 +191,8 @@ pub struct Surroundings {
     /// Start from an empty environment.
     pub env_clear: bool,
     pub stdin: Stdin,
+    /// What its files are made without, see umask(2); ours if none.
+    pub umask: Option<u32>,
 }
 
 /// The job's standard input.

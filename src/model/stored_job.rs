@@ -30,6 +30,9 @@ pub struct StoredJob {
     /// The whole environment, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<(Text, Text)>,
+    /// The mask of the submitter, see umask(2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub umask: Option<u32>,
     /// A file to read; none: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Text>,
@@ -156,6 +159,7 @@ impl StoredJob {
             name: job.name.clone(),
             cwd: job.surroundings.cwd.as_deref().map(|cwd| cwd.as_os_str().into()),
             env: job.surroundings.env.iter().map(|(name, value)| (text(name), text(value))).collect(),
+            umask: job.surroundings.umask,
             stdin: match &job.surroundings.stdin {
                 Stdin::File(path) => Some(path.as_os_str().into()),
                 Stdin::Inherit | Stdin::Null => None,
@@ -209,6 +213,7 @@ impl StoredJob {
                 cwd: self.cwd.map(|cwd| PathBuf::from(OsString::from(cwd))),
                 env: self.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
                 env_clear: true,
+                umask: self.umask,
                 stdin: self.stdin.map_or(Stdin::Null, |path| Stdin::File(PathBuf::from(OsString::from(path)))),
             },
             leftovers: match self.leftovers {

@@ -64,6 +64,10 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
         {
             fail(plan, STEP_CHDIR, errno);
         }
+        // The guard made us without CLONE_FS: folder and mask are our own.
+        if let Some(mask) = plan.umask {
+            let _ = syscall!(Sysno::umask, mask);
+        }
         // Last: until execve(2) this process has copies of all that runner has open, and may have to open one more.
         if let Some(limit) = &plan.descriptor_limit {
             let _ = syscall!(Sysno::prlimit64, 0, libc::RLIMIT_NOFILE, limit.as_ptr(), 0);

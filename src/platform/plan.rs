@@ -120,6 +120,8 @@ pub(super) struct Plan {
     pub(super) shell_argv: *mut *const c_char,
     /// Working directory, or null.
     pub(super) cwd: *const c_char,
+    /// What its files are made without, where that is not ours.
+    pub(super) umask: Option<u32>,
     /// Opened as descriptor 0, or null.
     pub(super) late_input: *const c_char,
     /// To open it may take as long as it likes.

@@ -66,6 +66,13 @@ pub fn hide_arguments(kept: usize) {
     unsafe { std::ptr::with_exposed_provenance_mut::<u8>(start + from).write_bytes(0, end - start - from) };
 }
 
+/// What our files are made without, see umask(2). Only before there is a second thread: it is set for a moment.
+pub fn own_umask() -> u32 {
+    let mask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    rustix::process::umask(mask);
+    mask.bits()
+}
+
 /// The name of the user that we are: of the list of users, or of the environment where that does not know it, or a number.
 pub fn user_name() -> String {
     let own = rustix::process::getuid().as_raw();

@@ -49,6 +49,8 @@ pub struct TreeSpec {
     pub terminal: Option<OwnedFd>,
     /// The user's terminal, whose modes the guard puts back where we cannot.
     pub keyboard: Option<OwnedFd>,
+    /// What its files are made without, see umask(2); ours if none.
+    pub umask: Option<u32>,
     /// An ignored SIGPIPE stays ignored, as timeout(1) leaves it.
     pub keep_ignored_pipe: bool,
     /// Its CPU time will be asked for: it gets a control group that nobody used before.
@@ -127,6 +129,7 @@ impl Tree {
             envp: spec.command.envp(),
             shell_argv: spec.command.shell_argv(),
             cwd: spec.command.cwd(),
+            umask: spec.umask,
             late_input: spec.late_input.as_ref().map_or(std::ptr::null(), |path| path.as_ptr()),
             input_may_wait: spec.late_input.as_deref().is_some_and(|path| path != descriptors::NULL),
             descriptors: [raw(&spec.descriptors[0]), raw(&spec.descriptors[1]), raw(&spec.descriptors[2])],

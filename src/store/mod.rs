@@ -69,17 +69,24 @@ impl Store {
 
     /// The same. `wait` is asked, with the number of looks so far, whether to look once more at a store that is locked.
     fn open_waiting(folder: &Path, wait: fn(i32) -> bool) -> Result<Self> {
+        Self::open_on(filesystem::is_network(folder), folder, wait)
+    }
+
+    /// `network`: other machines may have the folder, too.
+    fn open_on(network: bool, folder: &Path, wait: fn(i32) -> bool) -> Result<Self> {
         let path = folder.join(FILE);
         if !path.exists() {
             state_folder::make(folder)?;
             state_folder::make(&folder.join(LOGS))?;
-            state_folder::make_file(&path)?;
             state_folder::make_file(&Self::news_file(folder))?;
+            state_folder::make_file(&path)?;
         }
         let mut store = Self { connection: connect(&path, wait)?, folder: folder.to_owned(), news: OnceCell::new() };
-        if store.is_new()? {
-            // A write-ahead log needs memory that all who use it share.
-            store.set_journal_mode(if filesystem::is_network(folder) { "DELETE" } else { "WAL" })?;
+        // A write-ahead log needs memory that all who use it share.
+        if network && store.journal_mode()? == "wal" {
+            store.set_journal_mode("DELETE")?;
+        } else if !network && store.is_new()? {
+            store.set_journal_mode("WAL")?;
         }
         schema::migrate(&mut store.connection)?;
         Ok(store)
@@ -130,6 +137,10 @@ impl Store {
         let version: u32 =
             self.connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(store("read the store"))?;
         Ok(version == 0)
+    }
+
+    fn journal_mode(&self) -> Result<String> {
+        self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(store("read the store"))
     }
 
     fn set_journal_mode(&self, mode: &str) -> Result<()> {

@@ -230,3 +230,25 @@ fn a_damaged_store_is_named_and_kept() {
     assert!(error.to_string().contains("damaged"), "{error}");
     assert_eq!(std::fs::read(folder.path().join("queue.db")).unwrap(), vec![b'x'; 8192]);
 }
+
+#[test]
+fn a_folder_that_other_machines_have_gets_no_shared_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let files = || {
+        let entries = std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        entries.filter(|name| name.starts_with("queue.db")).collect::<Vec<_>>()
+    };
+    let mut store = Store::open_on(true, &state, super::wait_for_others).unwrap();
+    store.submit(&[task("a")]).unwrap();
+    assert_eq!((store.journal_mode().unwrap().as_str(), files()), ("delete", vec!["queue.db".to_owned()]));
+    let other = Store::open_on(true, &state, super::wait_for_others).unwrap();
+    assert_eq!(status(&other, "a"), TaskStatus::Pending);
+    drop((store, other));
+    // One that was moved there gives its log up.
+    let local = Store::open_on(false, &folder.path().join("local"), super::wait_for_others).unwrap();
+    assert_eq!(local.journal_mode().unwrap(), "wal");
+    drop(local);
+    let moved = Store::open_on(true, &folder.path().join("local"), super::wait_for_others).unwrap();
+    assert_eq!(moved.journal_mode().unwrap(), "delete");
+}

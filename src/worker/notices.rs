@@ -87,6 +87,7 @@ impl Notices {
         env.push((Text::Plain(TASK_ID.to_owned()), Text::Plain(id)));
         let stored = StoredJob {
             cwd: task.cwd,
+            umask: task.umask,
             env,
             stdin: Some(path.as_os_str().into()),
             capture_limit: CAPTURE_LIMIT,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::app::worker::presence;
 use crate::error::Result;
+use crate::platform::state_folder;
 use crate::platform::watch::Watch;
 use crate::store::Store;
 use crate::time::clock::{Clock, SystemClock};
@@ -32,6 +33,7 @@ impl<'a> Following<'a> {
 
     fn watching(store: &'a Store, others: &[&Path]) -> Result<Self> {
         let news = Store::news_file(store.folder());
+        state_folder::make_file(&news)?;
         let watched: Vec<&Path> = others.iter().copied().chain([news.as_path()]).collect();
         Ok(Self { store, watch: Watch::of(&watched)?, clock: SystemClock::start() })
     }

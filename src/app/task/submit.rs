@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::app::answer;
+use crate::app::answer::{self, Report};
 use crate::app::exec::check_directory;
 use crate::app::queue_answer::answer_with;
 use crate::app::state::{self, STATE_DIR};
@@ -36,6 +36,9 @@ const COMMAND_LIMIT: usize = 400;
 
 impl Call {
     pub(super) fn submit(&mut self, request: SubmitRequest) -> Result<Exit> {
+        if let Some(report) = &self.options.report {
+            Report::check(report)?;
+        }
         let folder = state::folder()?;
         let mut store = Store::open(&folder)?;
         let place = Place::here(&folder, request.options.environment)?;
@@ -101,6 +104,7 @@ struct Place {
     /// Goes along with every task.
     state_dir: OsString,
     owner: String,
+    umask: u32,
 }
 
 impl Place {
@@ -113,7 +117,7 @@ impl Place {
             (PassedEnvironment::Usual, None) => false,
         };
         let env = std::env::vars_os().filter(|(name, _)| goes_along(name)).collect();
-        Ok(Self { directory, env, state_dir: folder.into(), owner: process::user_name() })
+        Ok(Self { directory, env, state_dir: folder.into(), owner: process::user_name(), umask: process::own_umask() })
     }
 
     /// A task that does this.
@@ -131,6 +135,7 @@ impl Place {
             env.push((name, value));
         }
         surroundings.env = env;
+        surroundings.umask = Some(self.umask);
         surroundings.stdin = match std::mem::take(&mut surroundings.stdin) {
             Stdin::File(path) => Stdin::File(self.directory.join(path)),
             Stdin::Inherit | Stdin::Null => Stdin::Null,
@@ -253,8 +258,13 @@ mod tests {
 
     fn tasks(needs: &[&[usize]]) -> Vec<NewTask> {
         let job = crate::model::job::JobSpec::of_argv(&["true"]);
-        let place =
-            Place { directory: "/".into(), env: Vec::new(), state_dir: "/state".into(), owner: "somebody".to_owned() };
+        let place = Place {
+            directory: "/".into(),
+            env: Vec::new(),
+            state_dir: "/state".into(),
+            owner: "somebody".to_owned(),
+            umask: 0o22,
+        };
         let made = needs.iter().enumerate().map(|(at, needs)| {
             let task = place.task(job.clone(), &TaskOptions::default()).unwrap();
             NewTask { id: at.to_string(), after: needs.iter().map(ToString::to_string).collect(), ..task }

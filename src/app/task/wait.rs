@@ -10,7 +10,7 @@ use crate::app::batch_display::BatchDisplay;
 use crate::app::queue_answer::{answer_with, print_json};
 use crate::app::task::following::Following;
 use crate::app::task::{Call, open_for, view};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plain};
 use crate::model::batch::{Ended, Fingerprint, Notice, Verdict};
 use crate::model::envelope::{Envelope, Status};
 use crate::model::event::{Event, Live, Place};
@@ -19,6 +19,7 @@ use crate::model::outcome::Progress;
 use crate::model::queue_data::TaskListData;
 use crate::model::signal::Signal;
 use crate::model::task::{TaskData, TaskStatus};
+use crate::platform::files;
 use crate::platform::signals::{self, Arrivals};
 use crate::store::{Row, Store};
 use crate::time::clock::{Clock, SystemClock, unix_time};
@@ -90,6 +91,7 @@ impl Call {
     fn answer_for_one(&self, store: &Store, row: &Row) -> Result<Exit> {
         let Some(envelope) = store.answer(row.seq)? else { return self.pending(store, row) };
         let exit = Exit::Code(row.exit_code.unwrap_or(RUNNER_FAILED));
+        self.report(&envelope);
         let read: Value = serde_json::from_str(&envelope)
             .map_err(|error| Error::Internal(format!("failed to read the answer of task {}: {error}", row.id)))?;
         if self.options.json {
@@ -100,6 +102,15 @@ impl Call {
             answer::to_stderr(&envelope, self.options.error_format, true, false);
         }
         Ok(exit)
+    }
+
+    /// The answer goes to the report file as well, where one was asked for.
+    fn report(&self, envelope: &str) {
+        if let Some(path) = &self.options.report
+            && let Err(error) = files::replace(path, format!("{envelope}\n").as_bytes())
+        {
+            answer::say(&format!("runner: cannot write the report {}: {}", path.display(), plain(&error)));
+        }
     }
 
     fn pending(&self, store: &Store, row: &Row) -> Result<Exit> {
