@@ -22,7 +22,7 @@ use crate::worker::conclusion::Begun;
 use crate::worker::listener::Listener;
 use crate::worker::notices::{self, Notices};
 use crate::worker::post::{ClerkPost, Ended, Order, Report};
-use crate::worker::{bell_file, log_files, recovery};
+use crate::worker::{TASK_ID, bell_file, log_files, recovery};
 
 /// What jobs tell is stored at most so often.
 const TOLD_PERIOD: Duration = Duration::from_millis(200);
@@ -108,9 +108,20 @@ impl Clerk {
 
     /// Keeps the store until the worker goes.
     pub fn keep(&mut self) {
-        if let Err(error) = self.take_over() {
-            (self.settings.say)(&format!("cannot take the queue over: {error}"));
-            self.leave();
+        while let Err(error) = self.take_over() {
+            // What is not known to be over is not begun again, so nothing else is done before.
+            self.note_failure(&error);
+            match self.post.next(Some(RETRY_PERIOD)) {
+                Ok(Report::Stopped) => {
+                    self.leave();
+                    break;
+                }
+                Ok(Report::Gone) | Err(RecvTimeoutError::Disconnected) => {
+                    self.gone = true;
+                    break;
+                }
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            }
         }
         let mut news = true;
         while !self.gone {
@@ -122,6 +133,13 @@ impl Clerk {
             news = self.listen();
         }
         self.finish();
+    }
+
+    /// The books cannot be kept any more: what runs is ended, and left to the next worker.
+    pub fn abandon(&mut self) {
+        self.lost.clear();
+        self.post.order(Order::StopAll(Cause::Cancelled { signal: Signal::TERM }));
+        self.leave();
     }
 
     /// What the worker before left is seen to first.
@@ -322,6 +340,7 @@ impl Clerk {
             Ok(mut job) => {
                 begun.command = job.command.shown();
                 job.surroundings.secrets = claimed.secrets;
+                job.surroundings.env.push((TASK_ID.into(), begun.id.clone().into()));
                 begun.subject = Some(Arc::new(Subject::of(&job)));
                 let log = log_files(self.store.folder(), &begun.id);
                 let work = Work::new(tag(seq), job, begun.run.clone(), Some(log), begun.attempts_before);

@@ -28,6 +28,9 @@ pub fn lock_file(folder: &Path) -> PathBuf {
     folder.join("worker.lock")
 }
 
+/// The variable that tells a job, and a notice, which task it is of.
+pub const TASK_ID: &str = "RUNNER_TASK_ID";
+
 /// Where every byte of a task's output is.
 pub fn log_files(folder: &Path, id: &str) -> LogFiles {
     let [data, index] = Store::logs(folder, id);

@@ -18,6 +18,7 @@ use crate::model::secrets::Secrets;
 use crate::model::stored_job::{StoredCommand, StoredJob, Text};
 use crate::platform::state_folder;
 use crate::store::{DueNotice, Store, Target};
+use crate::worker::TASK_ID;
 use crate::worker::assignment::{JobMaker, Work};
 use crate::worker::post::Ended;
 
@@ -33,8 +34,6 @@ const POST_RETRIES: u32 = 3;
 const CAPTURE_LIMIT: u64 = 16 << 10;
 /// Tags of notices have this bit, those of tasks have not.
 const NOTICE: u64 = 1 << 62;
-/// The task that is over.
-const TASK_ID: &str = "RUNNER_TASK_ID";
 
 /// The notices that are under way.
 #[derive(Debug, Default)]

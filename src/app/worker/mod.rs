@@ -14,13 +14,15 @@ use crate::model::exit_code::Exit;
 use crate::model::queue_data::{GroupData, ScaleData, StopData, WorkerData};
 use crate::model::request::AnswerOptions;
 use crate::model::task_request::{WorkerRequest, WorkerVerb};
-use crate::platform::process;
+use crate::platform::{limits, process};
 use crate::render::worker as shown;
 use crate::store::{Filter, StopOrder, Store};
 use crate::time::clock::rfc3339;
 
 /// Whoever stops the worker looks so often whether it is gone.
 const LOOK: Duration = Duration::from_millis(10);
+/// A task takes at most so many while it begins: those of any captured job, its input, and its logs.
+const DESCRIPTORS_PER_TASK: u64 = 12;
 /// Tasks that run are counted up to this.
 const MOST: u32 = 1_000_000;
 
@@ -92,6 +94,8 @@ fn running(store: &Store, group: Option<&str>) -> Result<u32> {
 
 fn scale(slots: Option<u32>, group: Option<String>, options: &AnswerOptions, begun: &Request) -> Result<Exit> {
     let folder = state::folder()?;
+    limits::raise_descriptors();
+    limits::check_descriptors(slots.unwrap_or_default().into(), DESCRIPTORS_PER_TASK)?;
     let mut store = Store::open(&folder)?;
     store.set_slots(group.as_deref(), slots)?;
     // Where no worker runs there is nobody to tell; the next one reads it.

@@ -1,6 +1,7 @@
 //! `runner worker run`: this process becomes the worker of the store, until it is told to go or has nothing to do.
 
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -67,10 +68,18 @@ fn work(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: b
     detach::tell_ready();
     let foreman = WorkerForeman::new(foremans, preparer());
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
-    backend.run(Box::new(foreman), &mut || clerk.keep())?;
+    let mut failed = false;
+    let ended = backend.run(Box::new(foreman), &mut || {
+        // The watchdog would wait for orders for ever.
+        if catch_unwind(AssertUnwindSafe(|| clerk.keep())).is_err() {
+            failed = true;
+            clerk.abandon();
+        }
+    });
     drop(clerk);
     lock.release();
-    Ok(Exit::Code(0))
+    ended?;
+    if failed { Err(Error::Internal("the clerk of the queue failed".to_owned())) } else { Ok(Exit::Code(0)) }
 }
 
 /// The lock of the store. None: another worker has it and listens.
