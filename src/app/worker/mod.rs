@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::app::answer::{self, Request};
 use crate::app::queue_answer::{self, refuse};
 use crate::app::state;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::exit_code::Exit;
 use crate::model::queue_data::{GroupData, ScaleData, StopData, WorkerData};
 use crate::model::request::AnswerOptions;
@@ -95,13 +95,21 @@ fn running(store: &Store, group: Option<&str>) -> Result<u32> {
 fn scale(slots: Option<u32>, group: Option<String>, options: &AnswerOptions, begun: &Request) -> Result<Exit> {
     let folder = state::folder()?;
     limits::raise_descriptors();
-    limits::check_descriptors(slots.unwrap_or_default().into(), DESCRIPTORS_PER_TASK)?;
+    limits::check_descriptors(slots.unwrap_or_default().into(), DESCRIPTORS_PER_TASK).map_err(too_many)?;
     let mut store = Store::open(&folder)?;
     store.set_slots(group.as_deref(), slots)?;
     // Where no worker runs there is nobody to tell; the next one reads it.
     presence::ring(&folder)?;
     let data = ScaleData { group, slots };
     queue_answer::succeed(&data, &shown::scaled(&data), options, begun)
+}
+
+fn too_many(error: Error) -> Error {
+    Error::Invalid {
+        argument: Some("N".to_owned()),
+        message: error.to_string(),
+        remediation: "Give fewer slots, or raise the limit on open files (ulimit -Hn)".to_owned(),
+    }
 }
 
 fn stop(now: bool, options: &AnswerOptions, begun: &Request) -> Result<Exit> {
