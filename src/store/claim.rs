@@ -1,6 +1,7 @@
 //! Which tasks run next: as many as there are slots for, the most urgent first and the older of two equals.
 //!
-//! A task that is claimed is running from the moment that the change is on the disk, and nobody else can claim it.
+//! A task that is claimed is running from the moment that the change is on the disk, and nobody else can claim it. What is
+//! read here is read by named indices, since SQLite knows nothing of how many tasks wait, and how many are over.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -67,10 +68,10 @@ impl Store {
     /// How long until the next task that waits for its time may begin. None: no task waits for its time.
     pub fn next_due(&self, boot: Option<&str>) -> Result<Option<Duration>> {
         let read = || -> rusqlite::Result<Option<Duration>> {
-            let query = "SELECT min(not_before) FROM tasks \
+            let query = "SELECT min(not_before) FROM tasks INDEXED BY tasks_to_come \
                          WHERE status = 0 AND ready = 0 AND waits = 0 AND (due_boot IS NULL OR boot IS NOT ?1)";
             let by_clock: Option<i64> = self.connection.prepare_cached(query)?.query_row([boot], |row| row.get(0))?;
-            let query = "SELECT min(due_boot) FROM tasks \
+            let query = "SELECT min(due_boot) FROM tasks INDEXED BY tasks_to_come_by_boot \
                          WHERE status = 0 AND ready = 0 AND waits = 0 AND due_boot IS NOT NULL AND boot IS ?1";
             let by_boot: Option<i64> = self.connection.prepare_cached(query)?.query_row([boot], |row| row.get(0))?;
             let by_clock = by_clock.map(|due| of_millis(due).saturating_sub(unix_time()));
@@ -117,11 +118,16 @@ pub(super) fn claim(connection: &Connection, claim: &Claim) -> rusqlite::Result<
 
 /// Tasks whose time has come are ready.
 fn promote(connection: &Connection, boot: Option<&str>) -> rusqlite::Result<()> {
-    let mut update = connection.prepare_cached(
-        "UPDATE tasks SET ready = 1 WHERE status = 0 AND ready = 0 AND waits = 0 AND not_before IS NOT NULL AND \
-         CASE WHEN due_boot IS NOT NULL AND boot IS ?1 THEN due_boot <= ?2 ELSE not_before <= ?3 END",
+    let mut by_boot = connection.prepare_cached(
+        "UPDATE tasks INDEXED BY tasks_to_come_by_boot SET ready = 1 \
+         WHERE status = 0 AND ready = 0 AND waits = 0 AND due_boot <= ?2 AND boot IS ?1",
     )?;
-    update.execute(params![boot, millis(since_boot()), now()]).map(drop)
+    by_boot.execute(params![boot, millis(since_boot())])?;
+    let mut by_clock = connection.prepare_cached(
+        "UPDATE tasks INDEXED BY tasks_to_come SET ready = 1 \
+         WHERE status = 0 AND ready = 0 AND waits = 0 AND not_before <= ?2 AND (due_boot IS NULL OR boot IS NOT ?1)",
+    )?;
+    by_clock.execute(params![boot, now()]).map(drop)
 }
 
 /// The tasks that come next, by their numbers.
@@ -154,8 +160,8 @@ fn choose(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
 /// The first group behind this one that has a task ready. Each is found by a look into the index, however many tasks wait.
 fn first_group(connection: &Connection, behind: Option<&str>) -> rusqlite::Result<Option<String>> {
     let query = match behind {
-        None => "SELECT min(grp) FROM tasks WHERE status = 0 AND ready = 1 AND grp >= ?1",
-        Some(_) => "SELECT min(grp) FROM tasks WHERE status = 0 AND ready = 1 AND grp > ?1",
+        None => "SELECT min(grp) FROM tasks INDEXED BY tasks_in_turn WHERE status = 0 AND ready = 1 AND grp >= ?1",
+        Some(_) => "SELECT min(grp) FROM tasks INDEXED BY tasks_in_turn WHERE status = 0 AND ready = 1 AND grp > ?1",
     };
     connection.prepare_cached(query)?.query_row([behind.unwrap_or_default()], |row| row.get(0))
 }
@@ -166,7 +172,8 @@ fn in_turn(connection: &Connection, group: &str, most: u32) -> rusqlite::Result<
         return Ok(Vec::new());
     }
     let mut find = connection.prepare_cached(
-        "SELECT priority, seq FROM tasks WHERE status = 0 AND ready = 1 AND grp = ?1 ORDER BY priority, seq LIMIT ?2",
+        "SELECT priority, seq FROM tasks INDEXED BY tasks_in_turn \
+         WHERE status = 0 AND ready = 1 AND grp = ?1 ORDER BY priority, seq LIMIT ?2",
     )?;
     find.query_map(params![group, most], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }

@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use crate::error::Result;
 use crate::model::task::TaskStatus;
-use crate::store::row::status_number;
+use crate::store::row::{FINISHED, status_number};
 use crate::store::trouble::store;
 use crate::store::{Store, millis, now, of_millis};
 
@@ -17,12 +17,17 @@ const AT_ONCE: i64 = 500;
 impl Store {
     /// How long until the oldest of the finished tasks is of this age. None: there is none.
     pub fn next_of_age(&self, age: Duration) -> Result<Option<Duration>> {
-        let query = "SELECT min(finished_at) FROM tasks WHERE status >= 2";
-        let oldest: Option<i64> = self
-            .connection
-            .prepare_cached(query)
-            .and_then(|mut find| find.query_row([], |row| row.get(0)))
-            .map_err(store("read the store"))?;
+        let read = || -> rusqlite::Result<Option<i64>> {
+            let mut find = self.connection.prepare_cached(
+                "SELECT min(finished_at) FROM tasks INDEXED BY tasks_by_end WHERE status >= 2 AND status = ?1",
+            )?;
+            let oldest = FINISHED
+                .into_iter()
+                .map(|status| find.query_row([status], |row| row.get::<_, Option<i64>>(0)))
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok(oldest.into_iter().flatten().min())
+        };
+        let oldest = read().map_err(store("read the store"))?;
         Ok(oldest.map(|oldest| of_millis(oldest).saturating_add(age).saturating_sub(of_millis(now()))))
     }
 
@@ -31,7 +36,7 @@ impl Store {
     pub fn clean(&mut self, older_than: Duration, statuses: &[TaskStatus]) -> Result<u64> {
         let mut wanted: Vec<u8> = statuses.iter().copied().map(status_number).filter(|number| *number >= 2).collect();
         if statuses.is_empty() {
-            wanted = vec![2, 3, 4];
+            wanted = FINISHED.to_vec();
         }
         let before = now().saturating_sub(millis(older_than));
         let mut removed = 0;
@@ -51,7 +56,7 @@ impl Store {
     pub fn clean_some(&mut self, older_than: Duration) -> Result<bool> {
         let before = now().saturating_sub(millis(older_than));
         let mut more = false;
-        for status in [2, 3, 4] {
+        for status in FINISHED {
             more |= self.remove_with_logs(status, before)? == AT_ONCE as usize;
         }
         Ok(more)
@@ -69,7 +74,7 @@ impl Store {
     fn remove(&mut self, status: u8, before: i64) -> Result<Vec<String>> {
         self.change("remove finished tasks", |transaction| {
             let mut find = transaction.prepare_cached(
-                "SELECT seq, id FROM tasks WHERE status = ?1 AND status >= 2 AND finished_at <= ?2 \
+                "SELECT seq, id FROM tasks INDEXED BY tasks_by_end WHERE status = ?1 AND status >= 2 AND finished_at <= ?2 \
                  AND NOT EXISTS (SELECT 1 FROM needs n JOIN tasks t ON t.seq = n.task \
                                  WHERE n.needed = tasks.seq AND t.status IN (0, 1)) \
                  AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.task = tasks.seq AND o.delivered IS NULL) \

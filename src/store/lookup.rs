@@ -87,6 +87,8 @@ impl Store {
         let mut rows = Vec::new();
         // One look for each status finds the newest of it by an index, however many others there are.
         let statuses: Vec<Option<TaskStatus>> = match filter.statuses.as_slice() {
+            // A group's are found by its status; all tasks are in order as they are.
+            [] if filter.group.is_some() => TaskStatus::ALL.into_iter().map(Some).collect(),
             [] => vec![None],
             some => some.iter().copied().map(Some).collect(),
         };
@@ -100,15 +102,20 @@ impl Store {
     }
 
     fn newest(&self, status: Option<TaskStatus>, filter: &Filter) -> rusqlite::Result<Vec<Row>> {
-        let mut query = format!("SELECT {COLUMNS} FROM tasks WHERE 1");
-        if status.is_some() {
-            query.push_str(" AND status = ?1");
-        }
-        if filter.group.is_some() {
-            query.push_str(" AND grp = ?2 AND grp <> ''");
-        }
-        query.push_str(" AND ?1 IS ?1 AND ?2 IS ?2 ORDER BY seq DESC LIMIT ?3");
-        let mut find = self.connection.prepare_cached(&query)?;
+        let mut find = self.connection.prepare_cached(&newest_first(status.is_some(), filter.group.is_some()))?;
         find.query_map(params![status.map(status_number), filter.group, filter.limit], Row::read)?.collect()
     }
+}
+
+/// Asks for the newest tasks: of a status (?1), of a group (?2), at most so many (?3).
+pub(super) fn newest_first(of_status: bool, of_group: bool) -> String {
+    let mut query = format!("SELECT {COLUMNS} FROM tasks WHERE 1");
+    if of_status {
+        query.push_str(" AND status = ?1");
+    }
+    if of_group {
+        query.push_str(" AND grp = ?2 AND grp <> ''");
+    }
+    query.push_str(" AND ?1 IS ?1 AND ?2 IS ?2 ORDER BY seq DESC LIMIT ?3");
+    query
 }

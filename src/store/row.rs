@@ -90,6 +90,9 @@ impl Row {
     }
 }
 
+/// The numbers of the statuses of tasks that are over.
+pub(super) const FINISHED: [u8; 3] = [2, 3, 4];
+
 pub(super) fn status_number(status: TaskStatus) -> u8 {
     status as u8
 }

@@ -251,4 +251,66 @@ fn a_folder_that_other_machines_have_gets_no_shared_memory() {
     drop(local);
     let moved = Store::open_on(true, &folder.path().join("local"), super::wait_for_others).unwrap();
     assert_eq!(moved.journal_mode().unwrap(), "delete");
+
+/// Statements as they stand in the sources of the store.
+fn statements() -> Vec<String> {
+    let sources = [
+        include_str!("claim.rs"),
+        include_str!("cleaning.rs"),
+        include_str!("ending.rs"),
+        include_str!("live.rs"),
+        include_str!("lookup.rs"),
+        include_str!("orders.rs"),
+        include_str!("outbox.rs"),
+        include_str!("stats.rs"),
+        include_str!("submission.rs"),
+    ];
+    let continued = regex_lite::Regex::new(r"\\\n\s*").unwrap();
+    let statement = regex_lite::Regex::new(r#""((?:SELECT|INSERT|UPDATE|DELETE) [^"]+)""#).unwrap();
+    let mut found = Vec::new();
+    for source in sources {
+        let source = continued.replace_all(source, "").replace("{COLUMNS}", super::row::COLUMNS);
+        found.extend(statement.captures_iter(&source).map(|captures| captures[1].to_owned()));
+    }
+    found
+}
+
+/// How SQLite would carry a statement out.
+fn plan(store: &Store, statement: &str) -> Vec<String> {
+    let mut explained = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+    let mut rows = explained.raw_query();
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        steps.push(row.get(3).unwrap());
+    }
+    steps
+}
+
+#[test]
+fn no_statement_takes_longer_for_the_tasks_that_are_over() {
+    let Scene { _folder, store } = scene(&[]);
+    let statements: Vec<String> =
+        statements().into_iter().filter(|statement| !statement.ends_with("FROM tasks WHERE 1")).collect();
+    assert!(statements.len() > 50, "{statements:#?}");
+    for statement in statements {
+        let few = ["status = 1", "status IN (0, 1)"].iter().any(|few| statement.contains(few));
+        for step in plan(&store, &statement) {
+            let reads_all = ["SCAN tasks", "SCAN answers", "SCAN history"].iter().any(|all| step.starts_with(all));
+            let reads_waiting = step.contains("USING COVERING INDEX tasks_in_turn");
+            assert!(!reads_all || reads_waiting, "{statement}: {step}");
+            assert!(!step.contains("tasks_by_status") || few, "{statement}: {step}");
+        }
+    }
+}
+
+#[test]
+fn a_list_reads_no_more_than_it_shows() {
+    let Scene { _folder, store } = scene(&[]);
+    for (status, group, way) in [
+        (false, false, "SCAN tasks"),
+        (true, false, "SEARCH tasks USING INDEX tasks_by_status (status=?)"),
+        (true, true, "SEARCH tasks USING INDEX tasks_by_group (grp=? AND status=?)"),
+    ] {
+        assert_eq!(plan(&store, &super::lookup::newest_first(status, group)), [way]);
+    }
 }

@@ -45,10 +45,12 @@ CREATE TABLE tasks (
 );
 
 CREATE INDEX tasks_by_status ON tasks (status, seq);
-CREATE INDEX tasks_by_group ON tasks (grp, seq) WHERE grp <> '';
+CREATE INDEX tasks_by_group ON tasks (grp, status, seq) WHERE grp <> '';
 CREATE INDEX tasks_in_turn ON tasks (grp, priority, seq) WHERE status = 0 AND ready = 1;
 CREATE INDEX tasks_to_come ON tasks (not_before) WHERE status = 0 AND ready = 0 AND waits = 0;
-CREATE INDEX tasks_by_end ON tasks (finished_at) WHERE status >= 2;
+CREATE INDEX tasks_to_come_by_boot ON tasks (due_boot)
+  WHERE status = 0 AND ready = 0 AND waits = 0 AND due_boot IS NOT NULL;
+CREATE INDEX tasks_by_end ON tasks (status, finished_at) WHERE status >= 2;
 
 -- task may begin once needed has completed
 CREATE TABLE needs (
