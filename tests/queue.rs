@@ -51,7 +51,10 @@ fn a_submit_answers_in_json_that_the_task_is_pending() {
     let answer = done.json();
     assert_eq!(answer["status"], "pending");
     let data = &answer["data"];
-    assert_eq!((&data["status"], &data["priority"], &data["name"]), (&json!("pending"), &json!("HIGH"), &json!("build")));
+    assert_eq!(
+        (&data["status"], &data["priority"], &data["name"]),
+        (&json!("pending"), &json!("HIGH"), &json!("build"))
+    );
     assert_eq!((&data["progress"], &data["attempts"]), (&json!(0.0), &json!(0)));
     assert!(data["task_id"].is_string() && data["created_at"].is_string() && data.get("started_at").is_none());
 }
@@ -172,7 +175,8 @@ fn who_asks_for_a_running_task_sees_how_far_it_is() {
 fn what_an_operation_has_until_now_is_its_partial_result() {
     let queue = Queue::new();
     let id = id_of(queue.runner("task submit", "op sleep 1000").run().assert_code(0));
-    let task = queue.await_task(&id, "tells", |task| task["progress"].as_f64() > Some(0.0) || task["partial_result"].is_object());
+    let task = queue
+        .await_task(&id, "tells", |task| task["progress"].as_f64() > Some(0.0) || task["partial_result"].is_object());
     assert_eq!((&task["status"], &task["operation"]), (&json!("running"), &json!("sleep")));
     queue.task("cancel", &[&id]).run().assert_code(0);
 }
@@ -181,7 +185,8 @@ fn what_an_operation_has_until_now_is_its_partial_result() {
 fn the_log_of_a_task_is_whole_however_long() {
     let queue = Queue::new();
     let victim = support::victim_path();
-    let done = queue.runner("task submit", "--capture-limit 1K").job([victim.to_str().expect("a path"), "flood", "3000000"]);
+    let done =
+        queue.runner("task submit", "--capture-limit 1K").job([victim.to_str().expect("a path"), "flood", "3000000"]);
     let id = id_of(done.run().assert_code(0));
     queue.complete(&[&id]);
     let done = queue.task("logs", &[&id]).run();
@@ -457,7 +462,8 @@ fn the_figures_count_every_task() {
     assert_eq!(stats["by_priority"], json!({"CRITICAL": 1, "HIGH": 1, "NORMAL": 4, "LOW": 1}));
     assert_eq!((&stats["queue_length"], &stats["workers"], &stats["slots"]), (&json!(1), &json!(1), &json!(1)));
     assert_eq!(stats["timeout_rate"], 0.25);
-    let lifetime = json!({"submitted": 7, "completed": 2, "failed": 2, "cancelled": 0, "timed_out": 1, "worker_lost": 0});
+    let lifetime =
+        json!({"submitted": 7, "completed": 2, "failed": 2, "cancelled": 0, "timed_out": 1, "worker_lost": 0});
     assert_eq!(stats["lifetime"], lifetime);
     assert!(stats["run_seconds"]["max"].as_f64() >= Some(0.3), "{stats:#}");
     assert!(stats["run_seconds"]["p50"].as_f64() < stats["run_seconds"]["max"].as_f64(), "{stats:#}");
@@ -514,7 +520,8 @@ fn a_list_with_a_mistake_stores_nothing() {
 #[test]
 fn who_is_to_be_told_gets_the_whole_answer() {
     let queue = Queue::new();
-    let done = queue.runner("task submit", "--on-done").args(["cat >told.new; mv told.new told", "-c", "echo out; exit 3"]);
+    let done =
+        queue.runner("task submit", "--on-done").args(["cat >told.new; mv told.new told", "-c", "echo out; exit 3"]);
     let id = id_of(done.run().assert_code(0));
     wait_until(SOON, "the notice", || queue.path("told").exists());
     let told = parse(queue.read("told").trim_end());

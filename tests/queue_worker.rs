@@ -267,11 +267,14 @@ fn an_idle_worker_uses_no_cpu_and_does_not_wake_up() {
     let switches = || {
         let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process").flatten();
         let statuses = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok());
-        statuses.flat_map(|status| {
-            let of = |line: &str| line.split_once("ctxt_switches:").and_then(|(_, count)| count.trim().parse::<u64>().ok());
-            status.lines().filter_map(of).collect::<Vec<_>>()
-        })
-        .sum::<u64>()
+        statuses
+            .flat_map(|status| {
+                let of = |line: &str| {
+                    line.split_once("ctxt_switches:").and_then(|(_, count)| count.trim().parse::<u64>().ok())
+                };
+                status.lines().filter_map(of).collect::<Vec<_>>()
+            })
+            .sum::<u64>()
     };
     // It comes to rest, and then nothing wakes it while a pause of the test's own passes.
     let mut before = switches();

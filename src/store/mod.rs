@@ -66,8 +66,9 @@ impl Store {
         if !path.exists() {
             state_folder::make(folder)?;
             state_folder::make(&folder.join(LOGS))?;
-            state_folder::make_file(&path)?;
+            // The store's own comes last: where it is, everything is.
             state_folder::make_file(&Self::news_file(folder))?;
+            state_folder::make_file(&path)?;
         }
         let mut store = Self { connection: connect(&path)?, folder: folder.to_owned(), news: OnceCell::new() };
         if store.is_new()? {

@@ -165,7 +165,8 @@ impl Clerk {
         }
         let told = (!self.told.is_empty()).then(|| self.told_at + TOLD_PERIOD - now);
         let idle = self.idle_since.zip(self.settings.idle_exit).map(|(since, limit)| since + limit - now);
-        let due = self.store.next_due(self.claim.boot.as_deref()).ok().flatten();
+        let due =
+            if self.stop.is_some() { None } else { self.store.next_due(self.claim.boot.as_deref()).ok().flatten() };
         let old = self.settings.max_task_age.and_then(|age| self.store.next_of_age(age).ok().flatten());
         let old = old.map(|old| old.max(self.clean_at - now) + CLEANING_SLACK);
         // A moment later is due for sure, and not due by half a tick.
@@ -292,7 +293,10 @@ impl Clerk {
                 self.moving.insert(order.seq, order);
             }
         }
-        if let (None, Some(order)) = (self.stop, self.store.stop_order()?) {
+        // Whoever is told to drain may still be told to hurry.
+        if self.stop != Some(StopOrder::Now)
+            && let Some(order) = self.store.stop_order()?.filter(|order| Some(*order) != self.stop)
+        {
             self.stop = Some(order);
             if order == StopOrder::Now {
                 self.post.order(Order::StopAll(Cause::Cancelled { signal: Signal::TERM }));
@@ -370,6 +374,8 @@ impl Clerk {
             if self.store.has_work()? {
                 self.listener = Some(Listener::open(&bell_file(self.store.folder()), self.post.sender())?);
                 self.idle_since = None;
+                // Their ring was heard by the listener that is closed.
+                self.post.remind();
             } else {
                 self.leave();
             }

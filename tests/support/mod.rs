@@ -16,8 +16,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -814,7 +814,9 @@ pub(crate) fn assert_valid(envelope: &Value) {
     assert!(metadata["duration_ms"].as_f64().is_some_and(|time| time >= 0.0), "{metadata}");
     assert_eq!(metadata["api_version"], "v1");
     match envelope["status"].as_str() {
-        Some("success" | "pending") => assert!(envelope["data"].is_object() && envelope.get("error").is_none(), "{envelope:#}"),
+        Some("success" | "pending") => {
+            assert!(envelope["data"].is_object() && envelope.get("error").is_none(), "{envelope:#}")
+        }
         Some("error") => {
             assert!(envelope["error"].is_object() && envelope.get("data").is_none(), "{envelope:#}");
             for field in ["code", "message", "remediation"] {
