@@ -667,8 +667,14 @@ impl Running {
 
     /// Waits for the end of runner and of its output.
     #[track_caller]
-    pub(crate) fn finish(mut self) -> Finished {
-        let end = Instant::now() + LIMIT;
+    pub(crate) fn finish(self) -> Finished {
+        self.finish_within(LIMIT)
+    }
+
+    /// The same for a run that has much to do.
+    #[track_caller]
+    pub(crate) fn finish_within(mut self, limit: Duration) -> Finished {
+        let end = Instant::now() + limit;
         while self.try_status().is_none() {
             assert!(Instant::now() < end, "runner does not end: {}", self.so_far());
             self.pump(Duration::from_millis(5));
