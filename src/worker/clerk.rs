@@ -62,6 +62,8 @@ pub struct Clerk {
     clean_at: Moment,
     /// Moves of deadlines that are under way.
     moving: BTreeMap<i64, ExtensionOrder>,
+    /// Those that were made, or could not be, and are not answered yet.
+    moved: BTreeMap<i64, Option<Duration>>,
     cancelled: BTreeSet<i64>,
     stop: Option<StopOrder>,
     /// The foreman knows that nothing more comes.
@@ -93,6 +95,7 @@ impl Clerk {
             told_at: Moment::default(),
             clean_at: Moment::default(),
             moving: BTreeMap::new(),
+            moved: BTreeMap::new(),
             cancelled: BTreeSet::new(),
             stop: None,
             left: false,
@@ -188,19 +191,13 @@ impl Clerk {
                 false
             }
             Report::Ended(ended) if notices::is_notice(ended.tag) => {
-                if let Err(error) = self.notices.end(&mut self.store, &ended) {
-                    self.note_failure(&error);
-                }
+                self.notices.end(&ended);
                 true
             }
             Report::Ended(ended) => self.ended(*ended),
             Report::Moved { order, deadline_at } => {
-                if let Some(order) = self.moving.remove(&order)
-                    && let Err(error) = self.store.answer_extension(&order, deadline_at.is_some(), deadline_at)
-                {
-                    self.note_failure(&error);
-                }
-                false
+                self.moved.insert(order, deadline_at);
+                true
             }
             Report::Stopped => {
                 self.stop = Some(StopOrder::Now);
@@ -255,9 +252,8 @@ impl Clerk {
         for claimed in claimed {
             self.begin(claimed);
         }
-        for work in self.notices.begin(&mut self.store, &self.make_job, self.settings.new_run)? {
-            self.post.order(Order::Begin(Box::new(work)));
-        }
+        let begin = |work| self.post.order(Order::Begin(Box::new(work)));
+        self.notices.settle(&mut self.store, &self.make_job, self.settings.new_run, begin)?;
         self.clean(now)
     }
 
@@ -284,6 +280,14 @@ impl Clerk {
                 begun.unwanted = true;
                 self.post.order(Order::Cancel { tag: tag(seq) });
             }
+        }
+        while let Some((&seq, &deadline_at)) = self.moved.first_key_value() {
+            if let Some(order) = self.moving.get(&seq) {
+                self.store.answer_extension(order, deadline_at.is_some(), deadline_at)?;
+            }
+            // Only now: one that is still open in the store would be made once more.
+            self.moving.remove(&seq);
+            self.moved.remove(&seq);
         }
         for order in self.store.open_extensions()? {
             if !self.running.contains_key(&order.task) {
