@@ -64,6 +64,8 @@ pub struct Clerk {
     clean_at: Moment,
     /// Moves of deadlines that are under way.
     moving: BTreeMap<i64, ExtensionOrder>,
+    /// Those that were made, or could not be, and are not answered yet.
+    moved: BTreeMap<i64, Option<Duration>>,
     cancelled: BTreeSet<i64>,
     stop: Option<StopOrder>,
     /// The foreman knows that nothing more comes.
@@ -95,6 +97,7 @@ impl Clerk {
             told_at: Moment::default(),
             clean_at: Moment::default(),
             moving: BTreeMap::new(),
+            moved: BTreeMap::new(),
             cancelled: BTreeSet::new(),
             stop: None,
             left: false,
@@ -185,7 +188,8 @@ impl Clerk {
         }
         let told = (!self.told.is_empty()).then(|| self.told_at + TOLD_PERIOD - now);
         let idle = self.idle_since.zip(self.settings.idle_exit).map(|(since, limit)| since + limit - now);
-        let due = self.store.next_due(self.claim.boot.as_deref()).ok().flatten();
+        let due =
+            if self.stop.is_some() { None } else { self.store.next_due(self.claim.boot.as_deref()).ok().flatten() };
         let old = self.settings.max_task_age.and_then(|age| self.store.next_of_age(age).ok().flatten());
         let old = old.map(|old| old.max(self.clean_at - now) + CLEANING_SLACK);
         // A moment later is due for sure, and not due by half a tick.
@@ -207,19 +211,13 @@ impl Clerk {
                 false
             }
             Report::Ended(ended) if notices::is_notice(ended.tag) => {
-                if let Err(error) = self.notices.end(&mut self.store, &ended) {
-                    self.note_failure(&error);
-                }
+                self.notices.end(&ended);
                 true
             }
             Report::Ended(ended) => self.ended(*ended),
             Report::Moved { order, deadline_at } => {
-                if let Some(order) = self.moving.remove(&order)
-                    && let Err(error) = self.store.answer_extension(&order, deadline_at.is_some(), deadline_at)
-                {
-                    self.note_failure(&error);
-                }
-                false
+                self.moved.insert(order, deadline_at);
+                true
             }
             Report::Stopped => {
                 self.stop = Some(StopOrder::Now);
@@ -274,9 +272,8 @@ impl Clerk {
         for claimed in claimed {
             self.begin(claimed);
         }
-        for work in self.notices.begin(&mut self.store, &self.make_job, self.settings.new_run)? {
-            self.post.order(Order::Begin(Box::new(work)));
-        }
+        let begin = |work| self.post.order(Order::Begin(Box::new(work)));
+        self.notices.settle(&mut self.store, &self.make_job, self.settings.new_run, begin)?;
         self.clean(now)
     }
 
@@ -304,6 +301,14 @@ impl Clerk {
                 self.post.order(Order::Cancel { tag: tag(seq) });
             }
         }
+        while let Some((&seq, &deadline_at)) = self.moved.first_key_value() {
+            if let Some(order) = self.moving.get(&seq) {
+                self.store.answer_extension(order, deadline_at.is_some(), deadline_at)?;
+            }
+            // Only now: one that is still open in the store would be made once more.
+            self.moving.remove(&seq);
+            self.moved.remove(&seq);
+        }
         for order in self.store.open_extensions()? {
             if !self.running.contains_key(&order.task) {
                 self.store.answer_extension(&order, false, None)?;
@@ -312,7 +317,10 @@ impl Clerk {
                 self.moving.insert(order.seq, order);
             }
         }
-        if let (None, Some(order)) = (self.stop, self.store.stop_order()?) {
+        // Whoever is told to drain may still be told to hurry.
+        if self.stop != Some(StopOrder::Now)
+            && let Some(order) = self.store.stop_order()?.filter(|order| Some(*order) != self.stop)
+        {
             self.stop = Some(order);
             if order == StopOrder::Now {
                 self.post.order(Order::StopAll(Cause::Cancelled { signal: Signal::TERM }));
@@ -393,6 +401,8 @@ impl Clerk {
             if self.store.has_work()? {
                 self.listener = Some(Listener::open(&bell_file(self.store.folder()), self.post.sender())?);
                 self.idle_since = None;
+                // Their ring was heard by the listener that is closed.
+                self.post.remind();
             } else {
                 self.leave();
             }

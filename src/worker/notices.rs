@@ -39,6 +39,8 @@ const NOTICE: u64 = 1 << 62;
 #[derive(Debug, Default)]
 pub(super) struct Notices {
     under_way: BTreeMap<i64, PathBuf>,
+    /// Those that are over and not noted yet, with what went wrong.
+    ended: BTreeMap<i64, Option<String>>,
 }
 
 /// True where the job of this tag is a notice.
@@ -51,14 +53,15 @@ impl Notices {
         !self.under_way.is_empty()
     }
 
-    /// Those that are due and not under way yet, made ready.
-    pub(super) fn begin(
+    /// Notes those that are over, and begins those that are due and not under way yet.
+    pub(super) fn settle(
         &mut self,
         store: &mut Store,
         make_job: &JobMaker,
         new_run: fn() -> String,
-    ) -> Result<Vec<Work>> {
-        let mut begun = Vec::new();
+        mut begin: impl FnMut(Work),
+    ) -> Result<()> {
+        self.note_ends(store)?;
         for due in store.due_notices(AT_ONCE)? {
             if self.under_way.contains_key(&due.seq) || self.under_way.len() >= AT_ONCE as usize {
                 continue;
@@ -66,11 +69,22 @@ impl Notices {
             let run = new_run();
             store.begin_notice(due.seq, &run)?;
             match self.prepare(store, &due, make_job) {
-                Ok(job) => begun.push(Work::new(NOTICE | due.seq.unsigned_abs(), job, run, None, 0)),
-                Err(error) => store.end_notice(due.seq, Some(&error.to_string()))?,
+                Ok(job) => begin(Work::new(NOTICE | due.seq.unsigned_abs(), job, run, None, 0)),
+                Err(error) => _ = self.ended.insert(due.seq, Some(error.to_string())),
             }
         }
-        Ok(begun)
+        self.note_ends(store)
+    }
+
+    fn note_ends(&mut self, store: &mut Store) -> Result<()> {
+        while let Some((&seq, error)) = self.ended.first_key_value() {
+            store.end_notice(seq, error.as_deref())?;
+            self.ended.remove(&seq);
+            if let Some(path) = self.under_way.remove(&seq) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        Ok(())
     }
 
     fn prepare(&mut self, store: &Store, due: &DueNotice, make_job: &JobMaker) -> Result<JobSpec> {
@@ -115,13 +129,9 @@ impl Notices {
     }
 
     /// A notice is over.
-    pub(super) fn end(&mut self, store: &mut Store, ended: &Ended) -> Result<()> {
+    pub(super) fn end(&mut self, ended: &Ended) {
         let seq = i64::try_from(ended.tag & !NOTICE).unwrap_or_default();
-        store.end_notice(seq, what_went_wrong(ended).as_deref())?;
-        if let Some(path) = self.under_way.remove(&seq) {
-            let _ = std::fs::remove_file(path);
-        }
-        Ok(())
+        self.ended.insert(seq, what_went_wrong(ended));
     }
 }
 

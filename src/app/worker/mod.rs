@@ -114,18 +114,21 @@ fn too_many(error: Error) -> Error {
 
 fn stop(now: bool, options: &AnswerOptions, begun: &Request) -> Result<Exit> {
     let folder = state::folder()?;
-    let mut data = StopData { pid: presence::pid(&folder)?, now };
+    let data = StopData { pid: presence::pid(&folder)?, now };
     if data.pid.is_some()
         && let Some(mut store) = Store::open_existing(&folder)?
     {
-        store.order_stop(if now { StopOrder::Now } else { StopOrder::Drain })?;
-        if presence::ring(&folder)? {
-            while presence::pid(&folder)? == data.pid {
-                process::nap(LOOK);
+        let order = if now { StopOrder::Now } else { StopOrder::Drain };
+        store.order_stop(order)?;
+        presence::ring(&folder)?;
+        while presence::pid(&folder)? == data.pid {
+            process::nap(LOOK);
+            // One that has only just come takes what it finds for an order to the worker before it. And somebody else may
+            // have given a weaker one.
+            if store.stop_order()?.is_none_or(|found| now && found != order) {
+                store.order_stop(order)?;
+                presence::ring(&folder)?;
             }
-        } else {
-            // It has just gone by itself.
-            data.pid = None;
         }
     }
     queue_answer::succeed(&data, &shown::stopped(&data), options, begun)
