@@ -251,6 +251,7 @@ fn a_folder_that_other_machines_have_gets_no_shared_memory() {
     drop(local);
     let moved = Store::open_on(true, &folder.path().join("local"), super::wait_for_others).unwrap();
     assert_eq!(moved.journal_mode().unwrap(), "delete");
+}
 
 /// Statements as they stand in the sources of the store.
 fn statements() -> Vec<String> {
