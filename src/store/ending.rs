@@ -40,8 +40,8 @@ pub struct End {
 pub enum Lost {
     /// It has failed with this.
     Failed(Box<End>),
-    /// It is queued again.
-    Queued { id: String },
+    /// It is queued again. `died`: since its worker died, and not since that was told to stop.
+    Queued { id: String, died: bool },
 }
 
 /// How a task ended, without what only a run knows.
@@ -133,12 +133,12 @@ impl Store {
         let ends: Vec<End> = lost.iter().filter_map(Lost::end).collect();
         self.change("queue a task again", |transaction| {
             for lost in lost {
-                let Lost::Queued { id } = lost else { continue };
+                let Lost::Queued { id, died } = lost else { continue };
                 let mut queue = transaction.prepare_cached(
-                    "UPDATE tasks SET status = 0, ready = 1, started_at = NULL, deadline_at = NULL, updated_at = ?2 \
+                    "UPDATE tasks SET status = 0, ready = 1, started_at = NULL, deadline_at = NULL, updated_at = ?2, losses = losses + ?3 \
                      WHERE id = ?1 AND status = 1",
                 )?;
-                queue.execute(params![id, now()])?;
+                queue.execute(params![id, now(), died])?;
             }
             Ok(())
         })?;

@@ -177,7 +177,7 @@ impl Store {
             transaction.execute(
                 "UPDATE tasks SET status = 0, ready = ?2 = 0, waits = ?2, wish = 0, started_at = NULL, \
                  finished_at = NULL, not_before = NULL, due_boot = NULL, exit_code = NULL, cause = NULL, \
-                 duration = NULL, updated_at = ?3 WHERE seq = ?1",
+                 duration = NULL, losses = 0, updated_at = ?3 WHERE seq = ?1",
                 [seq, waits, now()],
             )?;
             transaction.execute("DELETE FROM answers WHERE task = ?1", [seq])?;

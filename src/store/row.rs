@@ -25,6 +25,8 @@ pub struct Row {
     pub waits: u32,
     /// It is queued again where its worker dies.
     pub retried_on_crash: bool,
+    /// How often that was so.
+    pub losses: u32,
     pub attempts: u32,
     /// `RUNNER_JOB_ID` of its present or last run.
     pub run: Option<String>,
@@ -54,7 +56,7 @@ pub struct Timing {
 /// The columns of a [`Row`].
 pub(super) const COLUMNS: &str = "seq, id, status, priority, grp, name, command, owner, created_at, updated_at, \
                                   started_at, finished_at, not_before, deadline_at, timeout, duration, waits, \
-                                  on_crash, attempts, run, wish, exit_code, cause";
+                                  on_crash, attempts, run, wish, exit_code, cause, losses";
 
 impl Row {
     pub(super) fn read(row: &SqlRow<'_>) -> rusqlite::Result<Self> {
@@ -86,6 +88,7 @@ impl Row {
             unwanted: row.get(20)?,
             exit_code: row.get(21)?,
             cause: row.get(22)?,
+            losses: row.get(23)?,
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::store::trouble::store;
 
 /// From each version to the next, beginning with none.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// The version that this program writes.
 pub(super) const CURRENT: u32 = MIGRATIONS.len() as u32;

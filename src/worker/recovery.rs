@@ -66,7 +66,7 @@ fn conclude(store: &Store, row: &Row, survivors: &[ProcessRow]) -> Lost {
         secrets: Secrets::default(),
         subject: None,
     };
-    begun.conclude_lost(&mut outcome, row.attempts)
+    begun.conclude_lost(&mut outcome, row.attempts, row.losses)
 }
 
 fn what_is_left(store: &Store, row: &Row, job: &StoredJob, live: Live) -> Outcome {
