@@ -162,7 +162,9 @@ fn usage_is_that_of_the_job() {
 
 #[test]
 fn usage_stands_in_a_timeout_too() {
-    let answer = exec("--json --timeout 0.6 --grace 0.2").victim("burn").run().json();
+    // It is silent once it has used its time, however long that takes.
+    let line = "\"$VICTIM\" burn 200; exec \"$VICTIM\" sleep 100000";
+    let answer = exec("--json --idle-timeout 0.5 --grace 0.2").sh(line).run().json();
     let usage = &answer["error"]["details"]["usage"];
     assert!(usage["user_seconds"].as_f64().is_some_and(|time| time > 0.1), "{answer:#}");
 }
