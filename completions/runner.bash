@@ -61,6 +61,9 @@ _runner() {
             runner__subcmd__op,hash)
                 cmd="runner__subcmd__op__subcmd__hash"
                 ;;
+            runner__subcmd__op,post)
+                cmd="runner__subcmd__op__subcmd__post"
+                ;;
             runner__subcmd__op,sleep)
                 cmd="runner__subcmd__op__subcmd__sleep"
                 ;;
@@ -677,7 +680,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__op)
-            opts="-t -q -v -h --cwd --env --secret-env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --warn-after --warn-signal --leftovers --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --retry-output --json --report --capture-limit --log --progress --quiet --verbose --help --list archive copy extract fetch hash sleep wait-for"
+            opts="-t -q -v -h --cwd --env --secret-env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --warn-after --warn-signal --leftovers --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --retry-output --json --report --capture-limit --log --progress --quiet --verbose --help --list archive copy extract fetch hash post sleep wait-for"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -980,6 +983,56 @@ _runner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        runner__subcmd__op__subcmd__post)
+            opts="-b -h --body --content-type --header --method --retries --retry-delay --connect-timeout --stall-timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --body)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --content-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --method)
+                    COMPREPLY=($(compgen -W "POST PUT" -- "${cur}"))
+                    return 0
+                    ;;
+                --retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stall-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         runner__subcmd__op__subcmd__sleep)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1235,7 +1288,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__task__subcmd__submit)
-            opts="-c -t -h -v -q --shell --from --pty --priority --after --at --delay --group --on-crash --on-done --on-done-timeout --webhook --inherit-env --wait --env-clear --sd-notify --name --timeout --warn-after --warn-signal --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --capture-limit --log --help --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --verbose --stdin --json --report --progress --retry-output --quiet"
+            opts="-c -t -h -v -q --shell --from --pty --priority --after --at --delay --group --on-crash --on-done --on-done-timeout --webhook --inherit-env --wait --secret-env --env-clear --sd-notify --name --timeout --warn-after --warn-signal --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --capture-limit --log --help --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --verbose --stdin --json --report --progress --retry-output --quiet"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1297,6 +1350,10 @@ _runner() {
                     return 0
                     ;;
                 --webhook)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-env)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -34,7 +34,7 @@ const SUBMIT_EXAMPLES: &str = "\
 Examples:
   runner task submit -- make test
   runner task submit -t 10m --retries 2 --priority high -c 'sort big | uniq -c > counts'
-  runner task submit --group net -t 1h op fetch https://example.org/big.iso big.iso
+  runner task submit --group net -t 1h op fetch https://example.org/big.iso -o big.iso
   runner task submit --after \"$build\" --delay 30s --on-done 'notify-send done' -- ./deploy
   runner task submit --at 22:30 --env API_TOKEN -- ./backup
   runner task submit --from jobs.jsonl

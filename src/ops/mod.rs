@@ -33,6 +33,8 @@ mod listing;
 mod new_file;
 mod output;
 pub mod parameters;
+#[cfg(feature = "fetch")]
+mod post;
 mod reporting;
 mod shown;
 mod sleep;
@@ -49,6 +51,8 @@ pub const OPERATIONS: &[Entry] = &[
     #[cfg(feature = "fetch")]
     Entry::of::<fetch::Fetch>(),
     Entry::of::<hash::Hash>(),
+    #[cfg(feature = "fetch")]
+    Entry::of::<post::Post>(),
     Entry::of::<sleep::Sleep>(),
     Entry::of::<wait_for::WaitFor>(),
 ];
