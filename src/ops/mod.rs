@@ -179,6 +179,11 @@ pub fn check_url(_: &str) -> std::result::Result<(), String> {
     Err("cannot be used, since this runner was built without HTTP".to_owned())
 }
 
+/// A URL as people get to see it: without name, password and query, which may be secrets.
+pub fn shown_url(url: &str) -> String {
+    address::shown(url)
+}
+
 fn checked<T: Operation>(parameters: T) -> Result<Box<dyn Prepared>> {
     parameters.check()?;
     Ok(Box::new(parameters))
