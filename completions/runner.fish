@@ -267,7 +267,7 @@ complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subc
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l on-crash -d 'Where its worker dies: fail (default), or retry' -r -f -a "fail\t''
 retry\t''"
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l on-done -d 'Run this line once it is over' -r
-complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l on-done-timeout -d 'Stop that line after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l on-done-timeout -d 'Stop that line after so long [default: 60s]' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l webhook -d 'Post the answer to this URL once it is over' -r -f
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l secret-env -d 'Set a variable whose value no record shows' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l name -d 'What to call the job in answers' -r
