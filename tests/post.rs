@@ -1,7 +1,6 @@
 //! `runner op post` sends a body through what servers answer, never as another request than was asked for, and says what
 //! happened without telling secrets.
 #![cfg(feature = "fetch")]
-#![expect(clippy::disallowed_methods, reason = "tests start processes themselves")]
 
 mod http_support;
 mod support;
@@ -135,6 +134,16 @@ fn a_failure_that_may_pass_is_tried_again_where_that_was_asked_for() {
     assert_eq!((&result["attempts"], &result["status"]), (&json!(2), &json!(200)));
     assert!(result["last_error"].as_str().is_some_and(|text| text.contains("503")), "{result:#}");
     assert!(server.requests().iter().all(|request| request.body == b"again"));
+}
+
+#[test]
+fn a_pause_that_ends_too_late_is_not_begun() {
+    let server = server(Reply::new(503, "closed").header("Retry-After", 3600));
+    let run = clean(op("--json -t 1m")).args(["post", &server.url("/"), "--retries", "3"]);
+    let error = fail(run, "SERVICE_UNAVAILABLE");
+    let text = message(&error);
+    assert!(text.contains("503") && text.contains("3600 s, when no time is left"), "{text}");
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]

@@ -102,6 +102,10 @@ impl Delivery {
             }
             let chance = uuid::Uuid::now_v7().as_u128() as u32;
             let wait = asked.unwrap_or_else(|| pause(self.retry_delay, failures, chance));
+            if context.deadline().is_some_and(|left| left <= wait) {
+                let text = format!("{text}; the next attempt would be in {} s, when no time is left", wait.as_secs());
+                return Err(self.failure(ErrorCode::ServiceUnavailable, text, "Try again later, or with more time"));
+            }
             context.status(format!("trying again in {:.1} s ({text})", wait.as_secs_f64()));
             context.partial_now(&self.partial());
             context.pause(wait)?;
