@@ -64,6 +64,9 @@ _runner() {
             runner__subcmd__op,hash)
                 cmd="runner__subcmd__op__subcmd__hash"
                 ;;
+            runner__subcmd__op,post)
+                cmd="runner__subcmd__op__subcmd__post"
+                ;;
             runner__subcmd__op,sleep)
                 cmd="runner__subcmd__op__subcmd__sleep"
                 ;;
@@ -706,7 +709,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__op)
-            opts="-t -q -v -h --cwd --env --secret-env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --warn-after --warn-signal --leftovers --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --retry-output --json --report --capture-limit --log --progress --quiet --verbose --help --record --list archive copy extract fetch hash sleep wait-for"
+            opts="-t -q -v -h --cwd --env --secret-env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --warn-after --warn-signal --leftovers --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --retry-output --json --report --capture-limit --log --progress --quiet --verbose --help --record --list archive copy extract fetch hash post sleep wait-for"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1004,6 +1007,56 @@ _runner() {
             case "${prev}" in
                 --algorithm)
                     COMPREPLY=($(compgen -W "sha256 blake3" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        runner__subcmd__op__subcmd__post)
+            opts="-b -h --body --content-type --header --method --retries --retry-delay --connect-timeout --stall-timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --body)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --content-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --method)
+                    COMPREPLY=($(compgen -W "POST PUT" -- "${cur}"))
+                    return 0
+                    ;;
+                --retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stall-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

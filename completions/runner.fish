@@ -81,55 +81,56 @@ complete -c runner -n "__fish_runner_using_subcommand exec" -l json -d 'Print on
 complete -c runner -n "__fish_runner_using_subcommand exec" -s q -l quiet -d 'Say nothing beside the answer'
 complete -c runner -n "__fish_runner_using_subcommand exec" -s v -l verbose -d 'Say more, such as which configuration files were read'
 complete -c runner -n "__fish_runner_using_subcommand exec" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l cwd -d 'Run in this directory' -r -f -a "(__fish_complete_directories)"
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l env -d 'Set a variable for the job; may be repeated, later ones win' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l secret-env -d 'Set a variable whose value no record shows' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l stdin -d 'Standard input: inherit, null, or a file to read [default: inherit]' -r -F
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l name -d 'What to call the job in answers' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s t -l timeout -d 'Stop the job after so long; auto: by its history' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l max-timeout -d 'Let nothing extend the job beyond so long' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l signal -d 'The stop signal, name or number [default: TERM]' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l warn-signal -d 'Send this signal to the job with the warning' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l leftovers -d 'What outlives the job: report (default), kill, wait' -r -f -a "report\t''
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l cwd -d 'Run in this directory' -r -f -a "(__fish_complete_directories)"
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l env -d 'Set a variable for the job; may be repeated, later ones win' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l secret-env -d 'Set a variable whose value no record shows' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l stdin -d 'Standard input: inherit, null, or a file to read [default: inherit]' -r -F
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l name -d 'What to call the job in answers' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -s t -l timeout -d 'Stop the job after so long; auto: by its history' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l max-timeout -d 'Let nothing extend the job beyond so long' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l signal -d 'The stop signal, name or number [default: TERM]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l warn-signal -d 'Send this signal to the job with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l leftovers -d 'What outlives the job: report (default), kill, wait' -r -f -a "report\t''
 kill\t''
 wait\t''"
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l retries -d 'Try a job that failed again, up to N times' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l retry-on -d 'Retry only these failures [default: any, but not 125 to 127]' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l no-retry-on -d 'Never retry these failures; the same words, and they win' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l retry-delay -d 'Wait so long before the second attempt [default: 1s]' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l retry-backoff -d 'Each further delay is so many times the last [default: 2]' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l retry-max-delay -d 'No delay is longer than this [default: 30s, or --retry-delay]' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l retry-timeout-growth -d 'After a timeout, allow so many times the time [default: 1]' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l total-timeout -d 'Stop after so long, all attempts and delays together' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l retry-output -d 'Whose output appears in a pipe: last (default), all' -r -f -a "last\t''
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l retries -d 'Try a job that failed again, up to N times' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l retry-on -d 'Retry only these failures [default: any, but not 125 to 127]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l no-retry-on -d 'Never retry these failures; the same words, and they win' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l retry-delay -d 'Wait so long before the second attempt [default: 1s]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l retry-backoff -d 'Each further delay is so many times the last [default: 2]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l retry-max-delay -d 'No delay is longer than this [default: 30s, or --retry-delay]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l retry-timeout-growth -d 'After a timeout, allow so many times the time [default: 1]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l total-timeout -d 'Stop after so long, all attempts and delays together' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l retry-output -d 'Whose output appears in a pipe: last (default), all' -r -f -a "last\t''
 all\t''"
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l report -d 'Also write the JSON answer to this file' -r -F
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l capture-limit -d 'Keep so much of each stream for the answer [default: 256K]' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l log -d 'Also write every byte of both streams to this file, as it comes' -r -F
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l progress -d 'How progress is shown: auto, bar, lines, json, none [default: auto]' -r -f -a "auto\t''
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l report -d 'Also write the JSON answer to this file' -r -F
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l capture-limit -d 'Keep so much of each stream for the answer [default: 256K]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l log -d 'Also write every byte of both streams to this file, as it comes' -r -F
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l progress -d 'How progress is shown: auto, bar, lines, json, none [default: auto]' -r -f -a "auto\t''
 bar\t''
 lines\t''
 json\t''
 none\t''"
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l record -d 'Keep in the history how long it took and how it ended' -r -f -a "yes\t''
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l record -d 'Keep in the history how long it took and how it ended' -r -f -a "yes\t''
 no\t''"
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l env-clear -d 'Start the job with an empty environment, plus --env and --secret-env'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l json -d 'Print one JSON answer in place of the job\'s output'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s q -l quiet -d 'Say nothing beside the answer'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s v -l verbose -d 'Say more, such as which configuration files were read'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -l list -d 'List the operations there are; with --json for programs'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "archive" -d 'Put files and trees into a tar archive'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "copy" -d 'Copy files and trees, each file whole or not at all'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "extract" -d 'Extract a tar archive, safely'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "fetch" -d 'Download a file, whole or not at all'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "hash" -d 'Hash files and trees, or check checksums'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "sleep" -d 'Sleep, with progress'
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash sleep wait-for" -f -a "wait-for" -d 'Wait for ports, URLs, files, processes or commands'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l env-clear -d 'Start the job with an empty environment, plus --env and --secret-env'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l sd-notify -d 'Name the job\'s socket in NOTIFY_SOCKET too'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l json -d 'Print one JSON answer in place of the job\'s output'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -s q -l quiet -d 'Say nothing beside the answer'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -s v -l verbose -d 'Say more, such as which configuration files were read'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l list -d 'List the operations there are; with --json for programs'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -f -a "archive" -d 'Put files and trees into a tar archive'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -f -a "copy" -d 'Copy files and trees, each file whole or not at all'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -f -a "extract" -d 'Extract a tar archive, safely'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -f -a "fetch" -d 'Download a file, whole or not at all'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -f -a "hash" -d 'Hash files and trees, or check checksums'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -f -a "post" -d 'Send a file to a web server'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -f -a "sleep" -d 'Sleep, with progress'
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -f -a "wait-for" -d 'Wait for ports, URLs, files, processes or commands'
 complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from archive" -s o -l output -d 'The archive to write; its name says the form: .tar, .tar.gz, .tgz, .tar.zst, .tzst; - is standard output' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from archive" -s C -l directory -d 'The folder that the PATHs are relative to' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from archive" -l format -d 'The form, where the name does not say it' -r -f -a "tar\t''
@@ -156,6 +157,16 @@ complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcom
 blake3\t''"
 complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from hash" -s c -l check -d 'Read checksums from the FILEs and check them'
 complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from hash" -s h -l help -d 'Print help'
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from post" -s b -l body -d 'The file to send; - is standard input; without it nothing is sent' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from post" -l content-type -d 'What the body is, such as application/json [default: application/octet-stream]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from post" -l header -d 'A header to send, as \'NAME: VALUE\'; may be given more than once' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from post" -l method -d 'The request\'s method: POST or PUT' -r -f -a "POST\t''
+PUT\t''"
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from post" -l retries -d 'How often to try again; the server may then get it more than once' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from post" -l retry-delay -d 'The pause before the first retry; each further one is about twice as long, up to 30s' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from post" -l connect-timeout -d 'How long it may take to connect' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from post" -l stall-timeout -d 'A connection that is silent for so long counts as broken' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from post" -s h -l help -d 'Print help'
 complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from sleep" -s h -l help -d 'Print help'
 complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from wait-for" -l status -d 'The HTTP status that counts: numbers and ranges such as 200,204,300-399 [default: 200-299]' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and __fish_seen_subcommand_from wait-for" -l body -d 'The body of the HTTP answer must match, within its first MiB' -r
@@ -263,7 +274,7 @@ complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subc
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l on-crash -d 'Where its worker dies: fail (default), or retry' -r -f -a "fail\t''
 retry\t''"
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l on-done -d 'Run this line once it is over' -r
-complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l on-done-timeout -d 'Stop that line after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l on-done-timeout -d 'Stop that line after so long [default: 60s]' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l webhook -d 'Post the answer to this URL once it is over' -r -f
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l secret-env -d 'Set a variable whose value no record shows' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l name -d 'What to call the job in answers' -r

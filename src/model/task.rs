@@ -97,7 +97,20 @@ pub struct Notices {
     pub webhook: Option<String>,
 }
 
-/// One notice that was due, and what became of it.
+impl Notices {
+    /// As they stand in answers before they are due.
+    pub fn records(self) -> Vec<NoticeRecord> {
+        let record = |kind: &str, target| NoticeRecord { kind: kind.to_owned(), target, delivered: None, error: None };
+        let command = self.on_done.map(|line| record(COMMAND, line));
+        command.into_iter().chain(self.webhook.map(|url| record(WEBHOOK, url))).collect()
+    }
+}
+
+/// The kinds of notices.
+pub const COMMAND: &str = "command";
+pub const WEBHOOK: &str = "webhook";
+
+/// One notice, and what became of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NoticeRecord {
     /// `command` or `webhook`.

@@ -33,6 +33,8 @@ mod listing;
 mod new_file;
 mod output;
 pub mod parameters;
+#[cfg(feature = "fetch")]
+mod post;
 mod reporting;
 mod shown;
 mod sleep;
@@ -49,6 +51,8 @@ pub const OPERATIONS: &[Entry] = &[
     #[cfg(feature = "fetch")]
     Entry::of::<fetch::Fetch>(),
     Entry::of::<hash::Hash>(),
+    #[cfg(feature = "fetch")]
+    Entry::of::<post::Post>(),
     Entry::of::<sleep::Sleep>(),
     Entry::of::<wait_for::WaitFor>(),
 ];
@@ -173,6 +177,11 @@ pub fn check_url(text: &str) -> std::result::Result<(), String> {
 #[cfg(not(feature = "fetch"))]
 pub fn check_url(_: &str) -> std::result::Result<(), String> {
     Err("cannot be used, since this runner was built without HTTP".to_owned())
+}
+
+/// A URL as people get to see it: without name, password and query, which may be secrets.
+pub fn shown_url(url: &str) -> String {
+    address::shown(url)
 }
 
 fn checked<T: Operation>(parameters: T) -> Result<Box<dyn Prepared>> {

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::error::{Error, Result};
 use crate::model::stored_job::StoredJob;
-use crate::model::task::{NoticeRecord, TaskStatus};
+use crate::model::task::{COMMAND, NoticeRecord, Notices, TaskStatus, WEBHOOK};
 use crate::store::row::{COLUMNS, Row, status_number};
 use crate::store::trouble::store;
 use crate::store::{Store, claim, unknown};
@@ -62,14 +62,14 @@ impl Store {
         read().map_err(store("read the store"))
     }
 
-    /// What is told of the end of a task, and to whom.
+    /// What is told of the end of a task, and to whom: what became of it, or what will be due.
     pub fn notices(&self, seq: i64) -> Result<Vec<NoticeRecord>> {
         let read = || -> rusqlite::Result<Vec<NoticeRecord>> {
             let mut find = self
                 .connection
                 .prepare_cached("SELECT kind, target, delivered, error FROM outbox WHERE task = ?1 ORDER BY seq")?;
             let read = |row: &rusqlite::Row<'_>| {
-                let kind = if row.get::<_, i64>(0)? == 0 { "command" } else { "webhook" };
+                let kind = if row.get::<_, i64>(0)? == 0 { COMMAND } else { WEBHOOK };
                 Ok(NoticeRecord {
                     kind: kind.to_owned(),
                     target: row.get(1)?,
@@ -77,7 +77,15 @@ impl Store {
                     error: row.get(3)?,
                 })
             };
-            find.query_map([seq], read)?.collect()
+            let due = find.query_map([seq], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+            if !due.is_empty() {
+                return Ok(due);
+            }
+            let mut find =
+                self.connection.prepare_cached("SELECT notices FROM tasks WHERE seq = ?1 AND status IN (0, 1)")?;
+            let wished: Option<Option<String>> = find.query_row([seq], |row| row.get(0)).optional()?;
+            let wished = wished.flatten().map(|text| serde_json::from_str::<Notices>(&text).unwrap_or_default());
+            Ok(wished.unwrap_or_default().records())
         };
         read().map_err(store("read the store"))
     }

@@ -243,14 +243,21 @@ impl Store {
         Ok(self.setting("worker")?.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// A worker has taken the store over. An order to stop was one for the worker before.
+    /// A worker has the store and hears nobody yet: an order to stop was one for the worker before.
+    pub fn forget_stop_order(&mut self) -> Result<()> {
+        self.change("take the store over", |transaction| {
+            transaction.execute("DELETE FROM settings WHERE name = 'stop'", []).map(drop)
+        })
+    }
+
+    /// A worker has taken the store over.
     pub fn set_worker(&mut self, worker: &WorkerRecord) -> Result<()> {
         let text = serde_json::to_string(worker).map_err(|error| Error::Internal(error.to_string()))?;
         self.change("take the store over", |transaction| {
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO settings (name, value) VALUES ('worker', ?1)")?
-                .execute([&text])?;
-            transaction.execute("DELETE FROM settings WHERE name = 'stop'", []).map(drop)
+                .execute([&text])
+                .map(drop)
         })
     }
 

@@ -14,6 +14,8 @@ pub struct DueNotice {
     pub seq: i64,
     /// The number of its task.
     pub task: i64,
+    /// Its id.
+    pub id: String,
     pub target: Target,
     pub timeout: Option<Duration>,
     /// `RUNNER_JOB_ID` of a try that nobody saw end.
@@ -34,7 +36,8 @@ impl Store {
     pub fn due_notices(&self, limit: u32) -> Result<Vec<DueNotice>> {
         let read = || -> rusqlite::Result<Vec<DueNotice>> {
             let mut find = self.connection.prepare_cached(
-                "SELECT seq, task, kind, target, timeout, run FROM outbox WHERE delivered IS NULL ORDER BY seq LIMIT ?1",
+                "SELECT outbox.seq, task, kind, target, outbox.timeout, outbox.run, id \
+                 FROM outbox JOIN tasks ON tasks.seq = task WHERE delivered IS NULL ORDER BY outbox.seq LIMIT ?1",
             )?;
             let read = |row: &rusqlite::Row<'_>| {
                 let target = row.get(3)?;
@@ -44,6 +47,7 @@ impl Store {
                     target: if row.get::<_, i64>(2)? == 0 { Target::Command(target) } else { Target::Webhook(target) },
                     timeout: row.get::<_, Option<i64>>(4)?.map(of_micros),
                     run: row.get(5)?,
+                    id: row.get(6)?,
                 })
             };
             find.query_map([limit], read)?.collect()

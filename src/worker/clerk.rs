@@ -80,7 +80,9 @@ pub struct Clerk {
 
 impl Clerk {
     /// Takes the store over. From now on whoever rings is heard.
-    pub fn open(store: Store, post: ClerkPost, make_job: JobMaker, settings: Settings) -> Result<Self> {
+    pub fn open(mut store: Store, post: ClerkPost, make_job: JobMaker, settings: Settings) -> Result<Self> {
+        // One that comes from now on is for this worker.
+        store.forget_stop_order()?;
         let listener = Listener::open(&bell_file(store.folder()), post.sender())?;
         let claim = Claim { boot: boot_id(), new_run: settings.new_run };
         Ok(Self {
@@ -148,6 +150,7 @@ impl Clerk {
     /// What the worker before left is seen to first.
     fn take_over(&mut self) -> Result<()> {
         let found = recovery::recover(&self.store)?;
+        notices::sweep(&self.store);
         if !found.lost.is_empty() || found.ended > 0 {
             let (tasks, processes) = (found.lost.len(), found.ended);
             (self.settings.say)(&format!(
@@ -272,8 +275,12 @@ impl Clerk {
         for claimed in claimed {
             self.begin(claimed);
         }
-        let begin = |work| self.post.order(Order::Begin(Box::new(work)));
-        self.notices.settle(&mut self.store, &self.make_job, self.settings.new_run, begin)?;
+        self.notices.note_ends(&mut self.store)?;
+        // What is begun while all is stopped would be stopped, too.
+        if self.stop != Some(StopOrder::Now) {
+            let start = |work| self.post.order(Order::Begin(Box::new(work)));
+            self.notices.begin(&mut self.store, &self.make_job, self.settings.new_run, start)?;
+        }
         self.clean(now)
     }
 

@@ -26,9 +26,12 @@ const LOOK: Duration = Duration::from_millis(20);
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    pub(crate) method: String,
     /// What stands behind the method: a path, or for a proxy a whole URL.
     pub(crate) target: String,
     headers: Vec<(String, String)>,
+    /// What was sent with it.
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
@@ -261,18 +264,37 @@ impl Shared {
 }
 
 fn read_request(stream: &TcpStream) -> std::io::Result<Option<Request>> {
-    let mut lines = BufReader::new(stream).lines();
-    let Some(first) = lines.next().transpose()? else { return Ok(None) };
-    let target = first.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut headers = Vec::new();
-    for line in lines {
-        let line = line?;
-        match line.split_once(':') {
-            Some((name, value)) => headers.push((name.to_owned(), value.trim().to_owned())),
-            None => break,
+    let mut reader = BufReader::new(stream);
+    let first = read_line(&mut reader)?;
+    let mut words = first.split(' ').map(str::to_owned);
+    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Ok(None) };
+    let mut request = Request { method, target, headers: Vec::new(), body: Vec::new() };
+    while let Some((name, value)) = read_line(&mut reader)?.split_once(':') {
+        request.headers.push((name.to_owned(), value.trim().to_owned()));
+    }
+    if let Some(length) = request.header("content-length").and_then(|length| length.parse().ok()) {
+        request.body = vec![0; length];
+        reader.read_exact(&mut request.body)?;
+    } else if request.header("transfer-encoding").is_some() {
+        loop {
+            let length = usize::from_str_radix(&read_line(&mut reader)?, 16).unwrap_or_default();
+            let mut chunk = vec![0; length];
+            reader.read_exact(&mut chunk)?;
+            request.body.append(&mut chunk);
+            read_line(&mut reader)?;
+            if length == 0 {
+                break;
+            }
         }
     }
-    Ok(Some(Request { target, headers }))
+    Ok(Some(request))
+}
+
+fn read_line(reader: &mut impl BufRead) -> std::io::Result<String> {
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    line.truncate(line.trim_end().len());
+    Ok(line)
 }
 
 /// Waits until the system of the client has everything that was written.

@@ -47,6 +47,9 @@ impl Call {
             presence::summon(store.folder())?;
             let following = Following::of(&store)?;
             following.until(Some(patience), || all_over(&store, &running))?;
+        } else if !data.tasks.is_empty() {
+            // Somebody may have to be told that they are over.
+            presence::summon_if_of_use(&store)?;
         }
         let mut pending = false;
         for id in running {

@@ -13,7 +13,8 @@ use crate::model::outcome::{End, Outcome, Progress, StreamRecord, Told};
 use crate::model::quantity::Seconds;
 use crate::model::secrets::Secrets;
 use crate::model::stored_job::{StoredCommand, StoredJob};
-use crate::model::task::{OnCrash, TaskData, TaskStatus};
+use crate::model::task::{NoticeRecord, OnCrash, TaskData, TaskStatus, WEBHOOK};
+use crate::ops;
 use crate::store::{Live, Row, Store};
 use crate::time::clock::{rfc3339, unix_time};
 use crate::worker::log_files;
@@ -22,10 +23,10 @@ use crate::worker::log_files;
 pub(super) fn whole(store: &Store, row: &Row) -> Result<TaskData> {
     let job = store.job(row.seq)?;
     let mut data = brief(store, row)?;
+    let secrets = Secrets::new(store.secrets(row.seq)?.into_iter().map(|(_, value)| value));
     if let StoredCommand::Operation { name, parameters } = &job.command {
         data.operation = Some(name.clone());
         let mut parameters = parameters.clone();
-        let secrets = Secrets::new(store.secrets(row.seq)?.into_iter().map(|(_, value)| value));
         secrets.mask_value(&mut parameters);
         data.parameters = Some(parameters);
     }
@@ -36,7 +37,7 @@ pub(super) fn whole(store: &Store, row: &Row) -> Result<TaskData> {
     }
     data.after = store.needs(row.seq)?;
     data.extensions = store.extensions(row.seq)?;
-    data.notices = store.notices(row.seq)?;
+    data.notices = store.notices(row.seq)?.into_iter().map(|notice| shown(notice, &secrets)).collect();
     if row.status.is_finished()
         && let Some(envelope) = store.answer(row.seq)?
     {
@@ -48,6 +49,15 @@ pub(super) fn whole(store: &Store, row: &Row) -> Result<TaskData> {
         data.waits_for = Some(what_it_waits_for(store, row)?);
     }
     Ok(data)
+}
+
+/// A notice without the secrets of its target.
+fn shown(mut notice: NoticeRecord, secrets: &Secrets) -> NoticeRecord {
+    if notice.kind == WEBHOOK {
+        notice.target = ops::shown_url(&notice.target);
+    }
+    notice.target = secrets.mask_text(&notice.target).into_owned();
+    notice
 }
 
 /// What a list shows of a task.

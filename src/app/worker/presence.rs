@@ -44,6 +44,11 @@ pub(in crate::app) fn summon(folder: &Path) -> Result<()> {
     start(folder)
 }
 
+/// The same after a change that may have made work, or may not.
+pub(in crate::app) fn summon_if_of_use(store: &Store) -> Result<()> {
+    if ring(store.folder())? || !store.has_work()? { Ok(()) } else { summon(store.folder()) }
+}
+
 /// The same where no worker is known to be needed: one is started where tasks wait and none runs.
 pub(in crate::app) fn summon_if_needed(store: &Store) -> Result<()> {
     if pid(store.folder())?.is_none() && store.has_work()? { summon(store.folder()) } else { Ok(()) }

@@ -111,14 +111,18 @@ pub(crate) struct QueueOptions {
     /// Run this line once it is over
     ///
     /// It gets the answer on its standard input. A shell of its own reads it, in the directory and with the environment of
-    /// the task.
+    /// the task, and with RUNNER_TASK_ID. What becomes of it changes nothing of the task, and stands in 'runner task status'.
+    /// Where its worker dies or is stopped meanwhile it is run once more.
     #[arg(long, value_name = "LINE", value_parser = values::line, allow_hyphen_values = true)]
     pub(crate) on_done: Option<String>,
-    /// Stop that line after so long
+    /// Stop that line after so long [default: 60s]
     #[arg(long, value_name = "DUR", value_parser = values::above_zero, allow_hyphen_values = true,
         hide_short_help = true)]
     pub(crate) on_done_timeout: Option<Duration>,
     /// Post the answer to this URL once it is over
+    ///
+    /// As 'runner op post' does, with the id in the header X-Runner-Task. A failure that may pass is tried again three times.
+    /// What becomes of it stands in 'runner task status', which shows neither name, password nor query of the URL.
     #[arg(long, value_name = "URL", value_parser = values::webhook, hide_short_help = true, value_hint = ValueHint::Url)]
     pub(crate) webhook: Option<String>,
     /// Pass on every variable that is set here, not only the harmless ones

@@ -3,15 +3,9 @@
 
 use std::time::Duration;
 
-use ureq::http::StatusCode;
 use ureq::http::header::{self, HeaderMap, HeaderName};
 
-use crate::model::envelope::ErrorCode;
-use crate::ops::http::seconds_since_epoch;
-use crate::time::clock::unix_time;
-
-/// Nobody is waited for longer, whatever the server says.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+use crate::ops::http::retry_after;
 
 /// The part that an answer brings: its first byte, its last, and the length of the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,26 +41,7 @@ impl Facts {
             validator: if etag.is_some() { strong } else { modified }.map(str::to_owned),
             length: text(header::CONTENT_LENGTH).filter(|_| !is_chunked).and_then(|length| length.parse().ok()),
             part: text(header::CONTENT_RANGE).and_then(part),
-            retry_after: text(header::RETRY_AFTER).and_then(|text| wait(text, unix_time().as_secs())),
-        }
-    }
-
-    /// The status in words.
-    pub(super) fn status_text(&self) -> String {
-        let reason = StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
-        match reason {
-            Some(reason) => format!("HTTP status {} ({reason})", self.status),
-            None => format!("HTTP status {}", self.status),
-        }
-    }
-
-    /// What a status that brings no file amounts to, and whether another attempt may do better.
-    pub(super) fn refusal(&self) -> (ErrorCode, bool) {
-        match self.status {
-            404 | 410 => (ErrorCode::NotFound, false),
-            401 | 403 | 407 => (ErrorCode::AuthorizationDenied, false),
-            408 | 429 | 500..=599 => (ErrorCode::ServiceUnavailable, true),
-            _ => (ErrorCode::DependencyError, false),
+            retry_after: retry_after(headers),
         }
     }
 }
@@ -80,23 +55,11 @@ fn part(text: &str) -> Option<Part> {
     (first <= last && whole.is_none_or(|whole| last < whole)).then_some(Part { first, last, whole })
 }
 
-/// Reads seconds, or a date, of which the rest from `now` on is meant.
-fn wait(text: &str, now: u64) -> Option<Duration> {
-    let seconds = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().unwrap_or(u64::MAX)
-    } else {
-        seconds_since_epoch(text)?.saturating_sub(now)
-    };
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::{Facts, Part, part, wait};
+    use super::{Facts, Part, part};
 
     fn facts(headers: &[(&'static str, &'static str)]) -> Facts {
         let pairs =
@@ -120,14 +83,5 @@ mod tests {
         assert_eq!(validator(&[("etag", "W/\"a\""), ("last-modified", "x")]), None);
         assert_eq!(validator(&[("last-modified", "x"), ("date", "y")]), Some("x".to_owned()));
         assert_eq!(validator(&[("last-modified", "x"), ("date", "x")]), None);
-    }
-
-    #[test]
-    fn the_server_says_when_to_come_back_in_seconds_or_as_a_date() {
-        assert_eq!(wait("120", 0), Some(Duration::from_secs(120)));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_770), Some(Duration::from_secs(7)));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_790), Some(Duration::ZERO));
-        assert_eq!(wait("99999999999999999999999", 0), Some(Duration::from_secs(86_400)));
-        assert_eq!(wait("later", 0), None);
     }
 }

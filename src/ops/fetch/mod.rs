@@ -5,7 +5,6 @@
 
 mod answer;
 mod connection;
-mod pace;
 mod transfer;
 
 use std::io;
@@ -20,7 +19,7 @@ use ureq::http::header::{self, HeaderName, HeaderValue};
 
 use crate::error::{Error, Result};
 use crate::ops::address;
-use crate::ops::http::Address;
+use crate::ops::http::given::{self, invalid};
 use crate::ops::parameters::{FilePath, Span};
 use crate::ops::{Context, Failure, Operation};
 use crate::platform::files;
@@ -99,7 +98,7 @@ and etag. No name, password or query of a URL is shown. With --sha256 a file who
     ];
 
     fn check(&self) -> Result<()> {
-        self.address()?;
+        given::address(&self.url)?;
         self.headers()?;
         if let Some(sum) = &self.sha256
             && (sum.len() != 64 || !sum.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -110,21 +109,13 @@ and etag. No name, password or query of a URL is shown. With --sha256 a file who
                 "Give 64 hexadecimal digits, as sha256sum prints them",
             ));
         }
-        for (option, span) in [("--connect-timeout", self.connect_timeout), ("--stall-timeout", self.stall_timeout)] {
-            if span.0.is_zero() {
-                return Err(invalid(
-                    option,
-                    format!("{option} is no time at all"),
-                    "Give a duration above zero, such as 30s",
-                ));
-            }
-        }
+        given::check_limits([("--connect-timeout", self.connect_timeout), ("--stall-timeout", self.stall_timeout)])?;
         self.check_output()
     }
 
     fn run(self, context: &mut Context) -> std::result::Result<Value, Failure> {
         self.check_output().map_err(|error| Failure::from(error).about(self.output.to_string()))?;
-        let (address, headers) = (self.address()?, self.headers()?);
+        let (address, headers) = (given::address(&self.url)?, self.headers()?);
         Transfer::new(&self, address, headers, context)?.carry_out(context)
     }
 }
@@ -138,14 +129,6 @@ impl Fetch {
     /// The URL, which is one, as people get to see it.
     fn shown_url(&self) -> String {
         address::shown(&self.url)
-    }
-
-    fn address(&self) -> Result<Address> {
-        Address::parse(&self.url).map_err(|problem| {
-            let shown = address::shown_where_wrong(&self.url);
-            let message = format!("the URL '{shown}' {problem}");
-            invalid(&shown, message, "Give a URL such as https://example.org/file")
-        })
     }
 
     fn check_output(&self) -> Result<()> {
@@ -167,31 +150,10 @@ impl Fetch {
         files::check_writable(path).map_err(Error::path("write", path, remedy))
     }
 
-    /// The headers to send. An error shows none of a value, which may be a secret.
     fn headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>> {
-        let read = |(at, line): (usize, &String)| {
-            let wrong = |problem: &str| {
-                let message = format!("the value of --header number {} {problem}", at + 1);
-                invalid("--header", message, "Give it as 'NAME: VALUE', such as 'Accept: text/plain'")
-            };
-            let (name, value) = line.split_once(':').ok_or_else(|| wrong("has no colon"))?;
-            let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| wrong("has no valid name"))?;
-            let mut value =
-                HeaderValue::from_str(value.trim()).map_err(|_| wrong("has characters that no header may have"))?;
-            value.set_sensitive(true);
-            let own =
-                [header::RANGE, header::IF_RANGE, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::HOST];
-            if own.contains(&name) {
-                return Err(wrong(&format!("is '{name}', which fetch sets itself")));
-            }
-            Ok((name, value))
-        };
-        self.header.iter().enumerate().map(read).collect()
+        let own = [header::RANGE, header::IF_RANGE, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::HOST];
+        given::headers(&self.header, Self::NAME, &own)
     }
-}
-
-fn invalid(argument: &str, message: String, remediation: &str) -> Error {
-    Error::Invalid { argument: Some(argument.to_owned()), message, remediation: remediation.to_owned() }
 }
 
 #[cfg(test)]

@@ -9,9 +9,8 @@ use ureq::http::header::{self, HeaderName, HeaderValue};
 use super::Fetch;
 use super::answer::Facts;
 use super::connection::{Connection, Event};
-use super::pace::{self, Speed};
 use crate::model::envelope::ErrorCode;
-use crate::ops::http::{Address, Limits, Trouble, TroubleKind};
+use crate::ops::http::{Address, Limits, Speed, Trouble, TroubleKind, pause, refusal, status_text};
 use crate::ops::output::Output;
 use crate::ops::{Context, Failure};
 use crate::time::clock::Moment;
@@ -146,7 +145,7 @@ impl Transfer {
             context.status(format!("connecting to {}", self.address.uri().host().unwrap_or_default()));
             let before = self.state.furthest;
             self.state.attempts += 1;
-            let (text, code, pause) = match self.attempt(context).and_then(|()| self.check_sum()) {
+            let (text, code, asked) = match self.attempt(context).and_then(|()| self.check_sum()) {
                 Ok(sum) => return Ok(sum),
                 Err(Setback::Final(failure)) => return Err(failure),
                 Err(Setback::Again { text, code, pause }) => (text, code, pause),
@@ -159,10 +158,10 @@ impl Transfer {
                 return Err(self.failure(code, format!("{text}{count}"), "Try again later, or with more --retries"));
             }
             let chance = uuid::Uuid::now_v7().as_u128() as u32;
-            let pause = pause.unwrap_or_else(|| pace::pause(self.retry_delay, failures, chance));
-            context.status(format!("trying again in {:.1} s ({text})", pause.as_secs_f64()));
+            let wait = asked.unwrap_or_else(|| pause(self.retry_delay, failures, chance));
+            context.status(format!("trying again in {:.1} s ({text})", wait.as_secs_f64()));
             context.partial_now(&self.partial());
-            context.pause(pause)?;
+            context.pause(wait)?;
         }
     }
 
@@ -254,10 +253,9 @@ impl Transfer {
                 Ok(skip)
             }
             _ => {
-                let (code, is_passing) = facts.refusal();
-                let (text, pause) = (facts.status_text(), facts.retry_after);
+                let (code, is_passing) = refusal(facts.status);
+                let (text, pause) = (status_text(facts.status), facts.retry_after);
                 let status = facts.status;
-                let refused = self.state.facts.clone();
                 // What is known of the file itself still holds.
                 self.state.facts = Facts { status, ..known };
                 if is_passing {
@@ -271,7 +269,7 @@ impl Transfer {
                     }
                     _ => SERVER,
                 };
-                self.state.last_error = Some(refused.status_text());
+                self.state.last_error = Some(text.clone());
                 Err(self.failure(code, text, remedy).into())
             }
         }

@@ -1,30 +1,44 @@
-//! HTTP as a client, for `fetch` and `wait-for`: one GET, with redirects and proxies, and errors in words.
+//! HTTP as a client, for `fetch`, `post` and `wait-for`: one request, with redirects and proxies, and errors in words.
 //!
 //! Speaks through ureq. Redirects are followed here, so that each step goes through the proxy that is meant for it and
 //! no other host gets to see credentials.
 
 mod address;
+mod content;
 mod date;
+mod errand;
+pub(super) mod given;
+mod pace;
 mod proxies;
+mod status;
 mod transport;
 
 use std::io;
 use std::time::Duration;
 
 use ureq::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use ureq::http::{Method, Request};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, Timeout};
+use ureq::{Agent, Body, SendBody, Timeout};
 
 use crate::error::plain;
 
 pub(super) use address::Address;
+use content::Unreadable;
+pub(super) use content::{Content, Portion};
 pub(super) use date::seconds_since_epoch;
+pub(super) use errand::{Errand, Heard, Voice};
+pub(super) use pace::{Speed, pause, retry_after};
 use proxies::{Proxies, Route};
+pub(super) use status::{refusal, status_text};
 
 /// How many redirects are followed in a row.
 const REDIRECT_LIMIT: u32 = 10;
 /// The headers that go with a redirect to another host. Any other may hold a secret, whatever it is called.
-const PUBLIC_HEADERS: [HeaderName; 2] = [header::RANGE, header::IF_RANGE];
+const PUBLIC_HEADERS: [HeaderName; 3] = [header::RANGE, header::IF_RANGE, header::CONTENT_TYPE];
+
+/// Something is wrong with the request itself.
+const UNMADE: &str = "the request cannot be made";
 
 /// How long it may take.
 #[derive(Clone, Copy, Debug)]
@@ -42,10 +56,17 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
+    /// Who gave it.
+    asked: Address,
 }
 
 impl Answer {
-    /// Where it redirects to. Servers send letters beyond ASCII as they are, in whichever encoding.
+    /// Where it redirects to, where that is on the web.
+    pub(super) fn destination(&self) -> Option<Address> {
+        self.asked.resolve(&self.redirect()?).ok()
+    }
+
+    /// The location of a redirect. Servers send letters beyond ASCII as they are, in whichever encoding.
     fn redirect(&self) -> Option<String> {
         let location = self.headers.get(header::LOCATION).filter(|_| is_redirect(self.status))?;
         Some(address::escaped(location.as_bytes().trim_ascii()))
@@ -98,24 +119,49 @@ impl Client {
         let mut current = address.clone();
         let mut headers = headers.to_vec();
         for _ in 0..=REDIRECT_LIMIT {
-            let answer = self.get_once(&current, &headers)?;
+            let answer = self.ask(Method::GET, &current, &headers, SendBody::none())?;
             let Some(location) = answer.redirect().filter(|_| !is_wanted(answer.status)) else {
                 return Ok(answer);
             };
-            let next = current
-                .resolve(&location)
-                .map_err(|problem| Trouble::lasting(format!("a redirect leads to an address that {problem}")))?;
-            if !next.has_origin_of(&current) {
-                headers.retain(|(name, _)| PUBLIC_HEADERS.contains(name));
-            }
+            let next = next_hop(&current, &location, &mut headers)?;
             current = next;
         }
         Err(Trouble::lasting(format!("more than {REDIRECT_LIMIT} redirects")))
     }
 
-    fn get_once(&mut self, address: &Address, headers: &[(HeaderName, HeaderValue)]) -> Result<Answer, Trouble> {
+    /// The answer to a request that sends something. A redirect that asks for the same once more is followed, and the
+    /// content sent again; any other would make a GET of it (RFC 9110, section 15.4), and is the answer.
+    pub(super) fn send(
+        &mut self,
+        method: &Method,
+        address: &Address,
+        headers: &[(HeaderName, HeaderValue)],
+        content: &mut dyn Content,
+    ) -> Result<Answer, Trouble> {
+        let mut current = address.clone();
+        let mut headers = headers.to_vec();
+        for _ in 0..=REDIRECT_LIMIT {
+            let Portion { reader, length } = content.open().map_err(Trouble::lasting)?;
+            let own = length.map(|length| (header::CONTENT_LENGTH, HeaderValue::from(length)));
+            let all: Vec<_> = headers.iter().cloned().chain(own).collect();
+            let answer = self.ask(method.clone(), &current, &all, SendBody::from_owned_reader(reader))?;
+            let Some(location) = answer.redirect().filter(|_| matches!(answer.status, 307 | 308)) else {
+                return Ok(answer);
+            };
+            current = next_hop(&current, &location, &mut headers)?;
+        }
+        Err(Trouble::lasting(format!("more than {REDIRECT_LIMIT} redirects")))
+    }
+
+    fn ask(
+        &mut self,
+        method: Method,
+        address: &Address,
+        headers: &[(HeaderName, HeaderValue)],
+        body: SendBody<'_>,
+    ) -> Result<Answer, Trouble> {
         let route = self.proxies.route(address).map_err(Trouble::lasting)?;
-        let mut request = self.agent(&route).get(address.uri().clone());
+        let mut request = Request::builder().method(method).uri(address.uri().clone());
         let given = |name: HeaderName| headers.iter().any(|(other, _)| *other == name);
         if !given(header::ACCEPT_ENCODING) {
             // What is counted and summed is the file itself.
@@ -130,8 +176,9 @@ impl Client {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let (parts, body) = request.call().map_err(|error| trouble(&error))?.into_parts();
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        let request = request.body(body).map_err(|_| Trouble::lasting(UNMADE))?;
+        let (parts, body) = self.agent(&route).run(request).map_err(|error| trouble(&error))?.into_parts();
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body, asked: address.clone() })
     }
 
     fn agent(&mut self, route: &Route) -> Agent {
@@ -162,6 +209,21 @@ impl Client {
     }
 }
 
+/// Where a redirect leads. Headers that may be secrets do not go to another host.
+fn next_hop(
+    current: &Address,
+    location: &str,
+    headers: &mut Vec<(HeaderName, HeaderValue)>,
+) -> Result<Address, Trouble> {
+    let next = current
+        .resolve(location)
+        .map_err(|problem| Trouble::lasting(format!("a redirect leads to an address that {problem}")))?;
+    if !next.has_origin_of(current) {
+        headers.retain(|(name, _)| PUBLIC_HEADERS.contains(name));
+    }
+    Ok(next)
+}
+
 fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
@@ -187,6 +249,9 @@ fn system_reason(error: &io::Error) -> String {
 fn trouble(error: &ureq::Error) -> Trouble {
     let (text, kind) = match error {
         ureq::Error::Io(error) => {
+            if let Some(unreadable) = error.get_ref().and_then(|inner| inner.downcast_ref::<Unreadable>()) {
+                return Trouble::lasting(unreadable.to_string());
+            }
             let text = system_reason(error);
             // A certificate that is wrong stays wrong.
             let lasting = text.contains("certificate");
@@ -221,7 +286,7 @@ fn trouble(error: &ureq::Error) -> Trouble {
             ("the header of the answer is too large".to_owned(), TroubleKind::Lasting)
         }
         // What else there is concerns the request. Its text may repeat the URL, which is not to be seen.
-        _ => ("the request cannot be made".to_owned(), TroubleKind::Lasting),
+        _ => (UNMADE.to_owned(), TroubleKind::Lasting),
     };
     Trouble { text, kind }
 }

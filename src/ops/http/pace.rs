@@ -1,17 +1,22 @@
-//! How fast a download is, and how long to wait between attempts.
+//! How fast a transfer is, and how long to wait between attempts: of the operation itself, or as the server says.
 
 use std::time::Duration;
 
-use crate::time::clock::Moment;
+use ureq::http::header::{self, HeaderMap};
+
+use super::seconds_since_epoch;
+use crate::time::clock::{Moment, unix_time};
 
 /// The speed is that of a window of this length.
 const WINDOW: Duration = Duration::from_secs(1);
 /// No pause between two attempts is longer, unless the server asks for it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Nobody is waited for longer, whatever the server says.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Measures bytes per second.
 #[derive(Debug, Default)]
-pub(super) struct Speed {
+pub(in crate::ops) struct Speed {
     since: Moment,
     bytes: u64,
     per_second: Option<f64>,
@@ -19,7 +24,7 @@ pub(super) struct Speed {
 
 impl Speed {
     /// So many bytes came since the last call.
-    pub(super) fn add(&mut self, bytes: u64, now: Moment) {
+    pub(in crate::ops) fn add(&mut self, bytes: u64, now: Moment) {
         self.bytes += bytes;
         let elapsed = now - self.since;
         if elapsed >= WINDOW {
@@ -29,7 +34,7 @@ impl Speed {
     }
 
     /// Such as `3.2 MiB of 10.0 MiB, 1.1 MiB/s`.
-    pub(super) fn status(&self, bytes: u64, whole: Option<u64>) -> String {
+    pub(in crate::ops) fn status(&self, bytes: u64, whole: Option<u64>) -> String {
         let mut text = size(bytes as f64);
         if let Some(whole) = whole {
             text.push_str(&format!(" of {}", size(whole as f64)));
@@ -54,17 +59,33 @@ fn size(bytes: f64) -> String {
 
 /// The pause before the retry of this number, counted from 1: twice the one before, and by chance up to half less, so
 /// that many clients do not come back at once. `chance` is any number.
-pub(super) fn pause(base: Duration, retry: u32, chance: u32) -> Duration {
+pub(in crate::ops) fn pause(base: Duration, retry: u32, chance: u32) -> Duration {
     let doubled = base.saturating_mul(1_u32.checked_shl(retry.saturating_sub(1)).unwrap_or(u32::MAX));
     let whole = doubled.min(LONGEST_PAUSE.max(base));
     whole.mul_f64(0.5 + 0.5 * f64::from(chance) / f64::from(u32::MAX))
+}
+
+/// How long the server asks to be left alone: RFC 9110, section 10.2.3.
+pub(in crate::ops) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    wait(text.trim(), unix_time().as_secs())
+}
+
+/// Reads seconds, or a date, of which the rest from `now` on is meant.
+fn wait(text: &str, now: u64) -> Option<Duration> {
+    let seconds = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.parse().unwrap_or(u64::MAX)
+    } else {
+        seconds_since_epoch(text)?.saturating_sub(now)
+    };
+    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Speed, pause};
+    use super::{Speed, pause, wait};
     use crate::time::clock::Moment;
 
     #[test]
@@ -73,6 +94,15 @@ mod tests {
         assert_eq!(speed.status(512, None), "512 B");
         speed.add(2 * 1_153_434, Moment::at(Duration::from_secs(2)));
         assert_eq!(speed.status(3_355_443, Some(10 << 20)), "3.2 MiB of 10.0 MiB, 1.1 MiB/s");
+    }
+
+    #[test]
+    fn the_server_says_when_to_come_back_in_seconds_or_as_a_date() {
+        assert_eq!(wait("120", 0), Some(Duration::from_secs(120)));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_770), Some(Duration::from_secs(7)));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_790), Some(Duration::ZERO));
+        assert_eq!(wait("99999999999999999999999", 0), Some(Duration::from_secs(86_400)));
+        assert_eq!(wait("later", 0), None);
     }
 
     #[test]
