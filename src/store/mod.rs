@@ -63,7 +63,8 @@ impl Store {
     /// Opens the store in this folder, and makes what is missing: the folder, the file, the present version of it.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
-        if !path.exists() {
+        // A file that was brought back alone has lost what stands beside it.
+        if [&path, &folder.join(LOGS), &Self::news_file(folder)].iter().any(|path| !path.exists()) {
             state_folder::make(folder)?;
             state_folder::make(&folder.join(LOGS))?;
             state_folder::make_file(&Self::news_file(folder))?;
