@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-
 use crate::queue_support::{Queue, UNTIL_GO};
 use crate::support::{LIMIT, SOON, wait_until};
 
@@ -84,7 +83,10 @@ fn tasks_that_fill_the_disk_end_all_the_same() {
     let Some(disk) = Disk::new("1m") else { return };
     let queue = Queue::at(&disk.path().join("state"));
     let victim = queue_support::quoted(support::victim_path());
-    let flood = queue.submit("", &format!("{UNTIL_GO}; {victim} flood 5000000; touch flooded; until [ -e on ]; do sleep 0.01; done"));
+    let flood = queue.submit(
+        "",
+        &format!("{UNTIL_GO}; {victim} flood 5000000; touch flooded; until [ -e on ]; do sleep 0.01; done"),
+    );
     let short = queue.submit("", "until [ -e flooded ]; do sleep 0.01; done; echo short; touch over");
     for id in [&flood, &short] {
         queue.await_status(id, "running");
@@ -130,9 +132,8 @@ fn an_end_that_cannot_be_stored_is_stored_later() {
 fn a_worker_that_dies_on_a_full_disk_has_lost_nothing() {
     let Some(disk) = Disk::new("4m") else { return };
     let queue = Queue::at(&disk.path().join("state"));
-    let [lost, kept] = ["", "--on-crash retry"].map(|options| {
-        queue.submit_running(options, &format!("echo x >>log; {UNTIL_GO}"))
-    });
+    let [lost, kept] =
+        ["", "--on-crash retry"].map(|options| queue.submit_running(options, &format!("echo x >>log; {UNTIL_GO}")));
     let waiting = queue.submit("--delay 0.1s", "true");
     let pid = queue.worker_pid().expect("a worker");
     let filler = disk.fill();

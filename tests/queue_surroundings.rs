@@ -82,7 +82,10 @@ fn a_task_gets_what_was_asked_for() {
     let named = submit_env(&queue, "--env OWN --env NEW=1 --env LANG=de --env TMOUT");
     let found = environment(&queue, &named);
     let value = |name: &str| found.get(name).map(String::as_str);
-    assert_eq!((value("OWN"), value("NEW"), value("LANG"), value("TMOUT")), (Some("own"), Some("1"), Some("de"), Some("60")));
+    assert_eq!(
+        (value("OWN"), value("NEW"), value("LANG"), value("TMOUT")),
+        (Some("own"), Some("1"), Some("de"), Some("60"))
+    );
     assert_eq!((value("OTHER"), value("TERM")), (None, None));
     let all = submit_env(&queue, "--inherit-env");
     let found = environment(&queue, &all);
@@ -192,7 +195,8 @@ fn a_secret_reaches_the_task_and_nothing_else() {
     done.assert_code(0);
     let id = done.json()["data"]["task_id"].as_str().expect("an id").to_owned();
     let mut shown = vec![("submit", done.stdout)];
-    queue.await_task(&id, "tells", |task| task["message"].is_string() && task["partial_result"]["reported"].is_object());
+    queue
+        .await_task(&id, "tells", |task| task["message"].is_string() && task["partial_result"]["reported"].is_object());
     let look = |shown: &mut Vec<(&str, Vec<u8>)>| {
         for verb in ["status", "status --json", "list", "list --json", "logs", "logs --stderr", "wait --json --for 0"] {
             let words: &[&str] = if verb.starts_with("list") { &[] } else { &[&id] };
@@ -210,7 +214,10 @@ fn a_secret_reaches_the_task_and_nothing_else() {
     }
     let answer = queue.answer(&id).json();
     let partial = &answer["error"]["details"]["partial_result"];
-    assert_eq!((&partial["stdout"], &partial["stderr"]), (&json!(format!("{STARS}\n")), &json!(format!("<{STARS}>\n"))));
+    assert_eq!(
+        (&partial["stdout"], &partial["stderr"]),
+        (&json!(format!("{STARS}\n")), &json!(format!("<{STARS}>\n")))
+    );
     for (path, bytes) in queue.files() {
         let is_store = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("queue.db"));
         assert!(is_store || !contains(&bytes, b"hunter2"), "{}", path.display());

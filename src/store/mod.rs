@@ -81,7 +81,11 @@ impl Store {
 
     /// The same, of a store that is there already. None: there is none, and so nothing in it.
     pub fn open_existing(folder: &Path) -> Result<Option<Self>> {
-        if folder.join(FILE).exists() { Self::open(folder).map(Some) } else { Ok(None) }
+        let path = folder.join(FILE);
+        let help = "Check that it is a folder and may be entered, or name another one by RUNNER_STATE_DIR";
+        // What cannot be looked at is not taken for an empty one.
+        let found = path.try_exists().map_err(Error::path("look at", folder, help))?;
+        if found { Self::open(folder).map(Some) } else { Ok(None) }
     }
 
     /// Where it is.
