@@ -75,7 +75,8 @@ impl Store {
     /// `network`: other machines may have the folder, too.
     fn open_on(network: bool, folder: &Path, wait: fn(i32) -> bool) -> Result<Self> {
         let path = folder.join(FILE);
-        if !path.exists() {
+        // A file that was brought back alone has lost what stands beside it.
+        if [&path, &folder.join(LOGS), &Self::news_file(folder)].iter().any(|path| !path.exists()) {
             state_folder::make(folder)?;
             state_folder::make(&folder.join(LOGS))?;
             state_folder::make_file(&Self::news_file(folder))?;
@@ -94,7 +95,11 @@ impl Store {
 
     /// The same, of a store that is there already. None: there is none, and so nothing in it.
     pub fn open_existing(folder: &Path) -> Result<Option<Self>> {
-        if folder.join(FILE).exists() { Self::open(folder).map(Some) } else { Ok(None) }
+        let path = folder.join(FILE);
+        let help = "Check that it is a folder and may be entered, or name another one by RUNNER_STATE_DIR";
+        // What cannot be looked at is not taken for an empty one.
+        let found = path.try_exists().map_err(Error::path("look at", folder, help))?;
+        if found { Self::open(folder).map(Some) } else { Ok(None) }
     }
 
     /// Where it is.
