@@ -118,7 +118,8 @@ fn a_damaged_store_is_told_and_left_alone() {
     whole.complete(&[&done]);
     whole.worker("stop").run().assert_code(0);
     let bytes = fs::read(whole.state().join("queue.db")).expect("the store");
-    let damages: [(&str, fn(&mut Vec<u8>)); 3] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 3] = [
         ("no store at all", |bytes| *bytes = b"this is a text, and no store".repeat(100)),
         ("its head is gone", |bytes| bytes[..4096].fill(0x55)),
         ("its end is gone", |bytes| bytes.truncate(bytes.len() / 2)),

@@ -16,7 +16,7 @@ use crate::time::clock::{rfc3339, unix_time};
 use crate::worker::post::Ended;
 
 /// A task that is queued again where its worker dies has failed when that died so often: it may be what it dies of.
-const MOST_LOSSES: u32 = 10;
+const MOST_LOSSES: u32 = 100;
 
 /// A task that the worker has begun.
 #[derive(Clone, Debug)]

@@ -104,7 +104,7 @@ pub(crate) struct QueueOptions {
     /// Where its worker dies: fail (default), or retry
     ///
     /// With fail a task that was running then has failed, with the reason worker_lost, since a part of it may have been
-    /// done. With retry it is queued again, up to ten times.
+    /// done. With retry it is queued again, up to a hundred times.
     #[arg(long, value_name = "WHAT", value_parser = values::on_crash(), hide_short_help = true,
         hide_possible_values = true)]
     pub(crate) on_crash: Option<OnCrash>,
