@@ -509,6 +509,15 @@ fn every_task_of_a_list_is_stored_at_once_and_in_order() {
 }
 
 #[test]
+fn of_an_empty_list_there_is_nothing_to_wait_for() {
+    let queue = Queue::new();
+    queue.write("jobs.jsonl", "");
+    queue.runner("task submit", "--from jobs.jsonl --wait").run().assert_code(0).assert_silent();
+    let done = queue.runner("task submit", "--from jobs.jsonl --wait --json").run();
+    assert_eq!(done.assert_code(0).json()["data"]["tasks"], serde_json::json!([]));
+}
+
+#[test]
 fn a_list_with_a_mistake_stores_nothing() {
     let queue = Queue::new();
     queue.write("jobs.jsonl", "{\"shell\": \"true\"}\n{\"shell\": \"true\", \"needs\": [\"nobody\"]}\n");
