@@ -75,7 +75,7 @@ impl Store {
     /// `network`: other machines may have the folder, too.
     fn open_on(network: bool, folder: &Path, wait: fn(i32) -> bool) -> Result<Self> {
         let path = folder.join(FILE);
-        if !path.exists() {
+        if !is_there(&path)? {
             state_folder::make(folder)?;
             state_folder::make(&folder.join(LOGS))?;
             state_folder::make_file(&Self::news_file(folder))?;
@@ -94,7 +94,7 @@ impl Store {
 
     /// The same, of a store that is there already. None: there is none, and so nothing in it.
     pub fn open_existing(folder: &Path) -> Result<Option<Self>> {
-        if folder.join(FILE).exists() { Self::open(folder).map(Some) } else { Ok(None) }
+        if is_there(&folder.join(FILE))? { Self::open(folder).map(Some) } else { Ok(None) }
     }
 
     /// Where it is.
@@ -170,6 +170,12 @@ impl Store {
             let _ = news.write_all_at(b"!", 0);
         }
     }
+}
+
+/// Of a folder that may not be entered nobody knows what is in it, and that is not the same as nothing.
+fn is_there(path: &Path) -> Result<bool> {
+    let help = "Check who may enter its folder, or name another one by RUNNER_STATE_DIR";
+    path.try_exists().map_err(Error::path("read", path, help))
 }
 
 fn connect(path: &Path, wait: fn(i32) -> bool) -> Result<Connection> {
