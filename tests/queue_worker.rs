@@ -204,6 +204,19 @@ fn a_detached_worker_obeys_a_signal() {
 }
 
 #[test]
+fn a_worker_whose_store_was_removed_begins_nothing_more() {
+    let queue = Queue::new();
+    queue.worker("scale 1").run().assert_code(0);
+    queue.submit_running("", &format!("{UNTIL_GO}; touch first"));
+    queue.submit("", "touch second");
+    let pid = queue.worker_pid().expect("a worker");
+    std::fs::remove_dir_all(queue.state()).expect("our own folder");
+    queue.touch("go");
+    wait_until(SOON, "the end of the worker", || !is_alive(pid));
+    assert!(queue.path("first").exists() && !queue.path("second").exists());
+}
+
+#[test]
 fn a_worker_without_work_goes_and_comes_again() {
     let queue = Queue::new();
     let first = worker(&queue, "--idle-exit 0.2s");
