@@ -406,7 +406,7 @@ complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_su
 complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from scale" -s q -l quiet -d 'Say nothing beside the answer'
 complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from scale" -s v -l verbose -d 'Say more'
 complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from scale" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
-complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from stop" -l now -d 'Stop the tasks that run too, and do not wait for their end'
+complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from stop" -l now -d 'Stop the tasks that run, too, and do not let them come to their own end'
 complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from stop" -l json -d 'Print one JSON answer'
 complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from stop" -s q -l quiet -d 'Say nothing beside the answer'
 complete -c runner -n "__fish_runner_using_subcommand worker; and __fish_seen_subcommand_from stop" -s v -l verbose -d 'Say more'

@@ -139,6 +139,20 @@ fn a_wait_for_several_ends_as_a_batch() {
 }
 
 #[test]
+fn what_a_task_is_called_moves_no_cursor() {
+    let queue = Queue::new();
+    let name = "one\x1b[31m\ntwo\u{202e}";
+    let ids = ["exit 3", UNTIL_GO].map(|line| id_of(&queue.task("submit --name", &[name, "-c", line]).run()));
+    queue.await_status(&ids[0], "failed");
+    let told = queue.task("wait --for 0", &[&ids[0], &ids[1]]).run().assert_code(75).stderr_text();
+    assert_eq!(told.matches("(one [31m two )").count(), 2, "{told:?}");
+    for (verb, words) in [("list", vec![]), ("status", vec![ids[0].as_str()])] {
+        let shown = queue.task(verb, &words).run().assert_code(0).stdout_text();
+        assert!(!shown.contains(['\x1b', '\u{202e}']), "{verb}: {shown:?}");
+    }
+}
+
+#[test]
 fn a_wait_hears_of_the_end_at_once() {
     let queue = Queue::new();
     let id = queue.submit_running("", UNTIL_GO);
@@ -506,6 +520,15 @@ fn every_task_of_a_list_is_stored_at_once_and_in_order() {
     assert_eq!(ids.len(), 3);
     queue.complete_all(&ids);
     assert_eq!(queue.read("log"), "first\nmiddle\nlast\n");
+}
+
+#[test]
+fn of_an_empty_list_there_is_nothing_to_wait_for() {
+    let queue = Queue::new();
+    queue.write("jobs.jsonl", "");
+    queue.runner("task submit", "--from jobs.jsonl --wait").run().assert_code(0).assert_silent();
+    let done = queue.runner("task submit", "--from jobs.jsonl --wait --json").run();
+    assert_eq!(done.assert_code(0).json()["data"]["tasks"], serde_json::json!([]));
 }
 
 #[test]

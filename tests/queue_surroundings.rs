@@ -172,6 +172,26 @@ fn the_state_is_its_owner_s_alone_whatever_the_umask() {
 }
 
 #[test]
+fn a_state_folder_that_cannot_be_looked_into_is_no_empty_queue() {
+    let queue = Queue::new();
+    queue.touch("file");
+    for verb in ["task list", "task stats", "task clean", "task submit -- true", "worker status"] {
+        let done = queue.runner(verb, "").env("RUNNER_STATE_DIR", queue.path("file").join("state")).run();
+        let error = done.assert_code(125).answer();
+        assert!(error["error"]["message"].as_str().is_some_and(|text| text.contains("file/state")), "{verb}: {error}");
+    }
+}
+
+#[test]
+fn a_home_that_is_relative_holds_one_store() {
+    let queue = Queue::new();
+    let at_home = |verb: &str| queue.runner(verb, "").env("HOME", "home").env("RUNNER_STATE_DIR", "");
+    at_home("task submit --wait -- true").run().assert_code(0);
+    at_home("worker stop").run().assert_code(0);
+    assert!(queue.path("home/.local/state/runner/queue.db").exists());
+}
+
+#[test]
 fn the_rights_of_a_state_folder_are_left_as_they_were_made() {
     let queue = Queue::new();
     fs::create_dir(queue.state()).expect("a folder");

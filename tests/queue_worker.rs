@@ -107,6 +107,35 @@ fn a_worker_that_drains_can_be_told_to_hurry() {
 }
 
 #[test]
+fn a_task_may_tell_its_worker_to_stop() {
+    let queue = Queue::new();
+    let id = queue.submit("", &format!("{} worker stop --json", env!("CARGO_BIN_EXE_runner")));
+    let answer = queue.answer(&id).assert_code(0).json();
+    let told = support::parse(answer["data"]["stdout"].as_str().expect("text").trim_end());
+    assert_eq!(told["data"]["gone"], false);
+    let pid = told["data"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a worker");
+    wait_until(SOON, "the end of the worker", || !is_alive(pid));
+}
+
+#[test]
+fn who_waits_for_a_worker_that_is_stopped_hears_of_it() {
+    let queue = Queue::new();
+    let id = queue.submit_running("", UNTIL_GO);
+    let pid = queue.worker_pid().expect("a worker");
+    support::signal(pid, libc::SIGSTOP);
+    for options in ["stop", "stop --now"] {
+        let done = queue.worker(options).run();
+        let error = done.assert_code(125).answer()["error"].clone();
+        assert_eq!(error["code"], "SERVICE_UNAVAILABLE");
+        let help = error["remediation"].as_str().expect("text");
+        assert!(help.contains(&format!("kill -CONT {pid}")), "{help}");
+    }
+    support::signal(pid, libc::SIGCONT);
+    wait_until(SOON, "the end of the worker", || !is_alive(pid));
+    assert_eq!(queue.status(&id)["status"], "cancelled");
+}
+
+#[test]
 fn a_worker_that_is_told_to_stop_now_cancels() {
     let queue = Queue::new();
     let id = queue.submit_running("", "echo some; trap 'echo told; exit' TERM; while :; do sleep 0.01; done");
@@ -172,6 +201,19 @@ fn a_detached_worker_obeys_a_signal() {
     wait_until(SOON, "the end of the worker", || !is_alive(pid));
     assert_eq!(queue.status(&lost)["status"], "cancelled");
     assert_eq!(queue.status(&kept)["status"], "pending");
+}
+
+#[test]
+fn a_worker_whose_store_was_removed_begins_nothing_more() {
+    let queue = Queue::new();
+    queue.worker("scale 1").run().assert_code(0);
+    queue.submit_running("", &format!("{UNTIL_GO}; touch first"));
+    queue.submit("", "touch second");
+    let pid = queue.worker_pid().expect("a worker");
+    std::fs::remove_dir_all(queue.state()).expect("our own folder");
+    queue.touch("go");
+    wait_until(SOON, "the end of the worker", || !is_alive(pid));
+    assert!(queue.path("first").exists() && !queue.path("second").exists());
 }
 
 #[test]

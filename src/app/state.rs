@@ -13,15 +13,17 @@ pub const STATE_DIR: &str = "RUNNER_STATE_DIR";
 
 /// The folder, as an absolute path. It need not exist.
 pub fn folder() -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os(STATE_DIR).filter(|named| !named.is_empty()) {
-        let help = "Name an existing folder, or one that can be made, by RUNNER_STATE_DIR";
-        return std::path::absolute(&named).map_err(Error::path("find", PathBuf::from(named), help));
-    }
-    let base = etcetera::base_strategy::Xdg::new().ok();
-    let state = base.and_then(|base| base.state_dir());
-    state.map(|state| state.join("runner")).ok_or_else(|| Error::Invalid {
+    let named = std::env::var_os(STATE_DIR).filter(|named| !named.is_empty()).map(PathBuf::from);
+    let of_home = || {
+        let base = etcetera::base_strategy::Xdg::new().ok()?;
+        Some(base.state_dir()?.join("runner"))
+    };
+    let folder = named.or_else(of_home).ok_or_else(|| Error::Invalid {
         argument: Some(STATE_DIR.to_owned()),
         message: "there is no home, and so no folder for the queue and the history".to_owned(),
         remediation: "Set HOME, or name a folder by RUNNER_STATE_DIR".to_owned(),
-    })
+    })?;
+    // A home may be relative, too, and the worker starts in another folder than we.
+    let help = "Name an existing folder, or one that can be made, by RUNNER_STATE_DIR";
+    std::path::absolute(&folder).map_err(Error::path("find", folder, help))
 }

@@ -44,7 +44,7 @@ struct ScaleOptions {
 
 #[derive(Args)]
 struct StopOptions {
-    /// Stop the tasks that run too, and do not wait for their end
+    /// Stop the tasks that run, too, and do not let them come to their own end
     #[arg(long)]
     now: bool,
     #[command(flatten)]

@@ -193,8 +193,10 @@ pub struct ScaleData {
 pub struct StopData {
     /// The process that was told to stop. Null: no worker ran.
     pub pid: Option<i32>,
-    /// It stops the tasks that run, and does not wait for them.
+    /// It stopped the tasks that ran, and did not wait for them.
     pub now: bool,
+    /// It is no longer there. False: whoever told it to stop is one of its own tasks, and does not wait for that.
+    pub gone: bool,
 }
 
 #[cfg(test)]

@@ -50,12 +50,16 @@ fn counted(slots: u32) -> String {
     if slots == 1 { "1 slot".to_owned() } else { format!("{slots} slots") }
 }
 
-/// When the worker leaves.
+/// What became of the worker.
 pub fn stopped(data: &StopData) -> String {
-    match (data.pid, data.now) {
-        (None, _) => "no worker runs\n".to_owned(),
-        (Some(pid), true) => format!("the worker, process {pid}, stops the tasks that run and leaves\n"),
-        (Some(pid), false) => format!("the worker, process {pid}, leaves once the running tasks are over\n"),
+    match (data.pid, data.gone, data.now) {
+        (None, ..) => "no worker runs\n".to_owned(),
+        (Some(pid), true, true) => format!("the worker, process {pid}, has stopped its tasks and is gone\n"),
+        (Some(pid), true, false) => format!("the worker, process {pid}, is gone; its tasks are over\n"),
+        (Some(pid), false, true) => format!("the worker, process {pid}, stops its tasks, this one too, and goes\n"),
+        (Some(pid), false, false) => {
+            format!("the worker, process {pid}, goes once its tasks are over, of which this is one\n")
+        }
     }
 }
 
@@ -110,12 +114,14 @@ paused      no task begins until 'runner task resume'
         ] {
             assert_eq!(scaled(&data), text);
         }
-        for (pid, now, text) in [
-            (None, true, "no worker runs\n"),
-            (Some(7), true, "the worker, process 7, stops the tasks that run and leaves\n"),
-            (Some(7), false, "the worker, process 7, leaves once the running tasks are over\n"),
+        for (pid, now, gone, text) in [
+            (None, true, true, "no worker runs\n"),
+            (Some(7), true, true, "the worker, process 7, has stopped its tasks and is gone\n"),
+            (Some(7), false, true, "the worker, process 7, is gone; its tasks are over\n"),
+            (Some(7), true, false, "the worker, process 7, stops its tasks, this one too, and goes\n"),
+            (Some(7), false, false, "the worker, process 7, goes once its tasks are over, of which this is one\n"),
         ] {
-            assert_eq!(stopped(&StopData { pid, now }), text);
+            assert_eq!(stopped(&StopData { pid, now, gone }), text);
         }
     }
 }

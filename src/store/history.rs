@@ -15,7 +15,7 @@ use crate::model::auto_timeout::{AutoTimeout, RECENT, Suggestion};
 use crate::model::job::JobSpec;
 use crate::model::sample::{Sample, SampleCause, Subject, shortened};
 use crate::store::trouble::store;
-use crate::store::{FILE, Store, micros, millis, of_micros, of_millis, schema, wait_within};
+use crate::store::{FILE, Store, is_there, micros, millis, of_micros, of_millis, schema, wait_within};
 
 /// So many samples of a subject are kept, and at most `SLACK` more: removing old ones now and then is cheaper.
 pub const KEPT: u32 = 1000;
@@ -25,7 +25,6 @@ const SUBJECTS: i64 = 10_000;
 const SUBJECT_SLACK: i64 = 100;
 /// Whoever only looks, or has something to add that is not vital, does not wait longer for others.
 const PATIENCE: Duration = Duration::from_secs(2);
-const FOLDER_HELP: &str = "Check who may enter its folder, or name another one by RUNNER_STATE_DIR";
 /// A fingerprint may be cut to so many digits.
 const SHORTEST_PREFIX: usize = 4;
 
@@ -38,8 +37,7 @@ impl Store {
     /// Opens a store that is there only to read from it. None: there is none.
     pub fn open_to_read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(FILE);
-        // Of a folder that may not be entered nobody knows what is in it, and that is not the same as nothing.
-        if !path.try_exists().map_err(Error::path("read", &path, FOLDER_HELP))? {
+        if !is_there(&path)? {
             return Ok(None);
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -76,7 +76,8 @@ impl Store {
     fn open_on(network: bool, folder: &Path, wait: fn(i32) -> bool) -> Result<Self> {
         let path = folder.join(FILE);
         // A file that was brought back alone has lost what stands beside it.
-        if [&path, &folder.join(LOGS), &Self::news_file(folder)].iter().any(|path| !path.exists()) {
+        let beside = [folder.join(LOGS), Self::news_file(folder)];
+        if !is_there(&path)? || beside.iter().any(|path| !path.exists()) {
             state_folder::make(folder)?;
             state_folder::make(&folder.join(LOGS))?;
             state_folder::make_file(&Self::news_file(folder))?;
@@ -95,11 +96,7 @@ impl Store {
 
     /// The same, of a store that is there already. None: there is none, and so nothing in it.
     pub fn open_existing(folder: &Path) -> Result<Option<Self>> {
-        let path = folder.join(FILE);
-        let help = "Check that it is a folder and may be entered, or name another one by RUNNER_STATE_DIR";
-        // What cannot be looked at is not taken for an empty one.
-        let found = path.try_exists().map_err(Error::path("look at", folder, help))?;
-        if found { Self::open(folder).map(Some) } else { Ok(None) }
+        if is_there(&folder.join(FILE))? { Self::open(folder).map(Some) } else { Ok(None) }
     }
 
     /// Where it is.
@@ -175,6 +172,12 @@ impl Store {
             let _ = news.write_all_at(b"!", 0);
         }
     }
+}
+
+/// Of a folder that may not be entered nobody knows what is in it, and that is not the same as nothing.
+fn is_there(path: &Path) -> Result<bool> {
+    let help = "Check who may enter its folder, or name another one by RUNNER_STATE_DIR";
+    path.try_exists().map_err(Error::path("read", path, help))
 }
 
 fn connect(path: &Path, wait: fn(i32) -> bool) -> Result<Connection> {

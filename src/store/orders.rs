@@ -180,6 +180,12 @@ impl Store {
                  duration = NULL, losses = 0, updated_at = ?3 WHERE seq = ?1",
                 [seq, waits, now()],
             )?;
+            // Those that were queued again before it wait for it, too: its end will be counted.
+            transaction.execute(
+                "UPDATE tasks NOT INDEXED SET waits = waits + 1, ready = 0 \
+                 WHERE status = 0 AND seq IN (SELECT task FROM needs WHERE needed = ?1)",
+                [seq],
+            )?;
             transaction.execute("DELETE FROM answers WHERE task = ?1", [seq])?;
             transaction.execute("DELETE FROM outbox WHERE task = ?1", [seq])?;
             Ok(Some(Ok(())))

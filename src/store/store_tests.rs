@@ -125,6 +125,22 @@ fn who_comes_after_waits_and_fails_with_it() {
 }
 
 #[test]
+fn a_retry_is_waited_for_by_those_that_were_queued_again_before_it() {
+    let both = NewTask { after: vec!["failing".to_owned(), "slow".to_owned()], ..task("both") };
+    let Scene { mut store, .. } = scene(&[task("failing"), task("slow"), both]);
+    assert_eq!(claimed(&mut store), ["failing", "slow"]);
+    store.end_and_claim(&[end("failing", TaskStatus::Failed)], None).unwrap();
+    assert_eq!(status(&store, "both"), TaskStatus::Failed);
+    store.retry("both").unwrap();
+    store.retry("failing").unwrap();
+    assert_eq!(claimed(&mut store), ["failing"]);
+    let next = store.end_and_claim(&[end("failing", TaskStatus::Completed)], Some(&claim())).unwrap();
+    assert!(next.is_empty(), "the other one before it still runs");
+    let next = store.end_and_claim(&[end("slow", TaskStatus::Completed)], Some(&claim())).unwrap();
+    assert_eq!(next.len(), 1);
+}
+
+#[test]
 fn a_long_chain_fails_as_one() {
     let mut tasks = vec![task("0")];
     for number in 1..5000 {

@@ -43,6 +43,8 @@ pub struct Settings {
     pub new_run: fn() -> String,
     /// Says what whoever looks after the worker should know.
     pub say: Box<dyn Fn(&str)>,
+    /// False once the store, or the lock that made us its worker, was removed: nothing more begins then.
+    pub has_store: Box<dyn Fn() -> bool>,
 }
 
 /// The one who has the store.
@@ -267,6 +269,11 @@ impl Clerk {
 
     fn try_to_settle(&mut self, now: Moment) -> Result<()> {
         self.obey()?;
+        if self.stop.is_none() && !(self.settings.has_store)() {
+            // Its tasks are nobody's wish any more, or another worker's.
+            (self.settings.say)("the store or its lock was removed: no other task begins, and the worker goes");
+            self.stop = Some(StopOrder::Drain);
+        }
         let ends: Vec<End> = self.lost.iter().filter_map(Lost::end).collect();
         if ends.len() < self.lost.len() {
             // Some are queued again, which is rare.

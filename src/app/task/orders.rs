@@ -68,6 +68,9 @@ impl Call {
             }
             data.tasks.push(TaskState { task_id: id, status: row.status });
         }
+        if pending && let Some(trouble) = presence::trouble(store.folder())? {
+            answer::say(&format!("runner: not every task is over yet. {trouble}"));
+        }
         let status = if pending { Status::Pending } else { Status::Success };
         if failed.is_none() || ids.len() > 1 {
             answer_with(status, &data, &shown::states(&data), &self.options, &self.begun)?;
@@ -103,8 +106,9 @@ impl Call {
                     .to_owned(),
             }),
             None => Err(Error::Unavailable {
-                message: format!("no worker has moved the deadline of task {id} yet"),
-                remediation: "See 'runner worker status'; the request is stored".to_owned(),
+                message: format!("no worker has moved the deadline of task {id} yet; the request is stored"),
+                remediation: presence::trouble(store.folder())?
+                    .unwrap_or_else(|| "See 'runner worker status'".to_owned()),
             }),
         }
     }

@@ -70,12 +70,14 @@ impl Call {
         let submitted = store.submit(&tasks)?;
         let summoned = if submitted.is_empty() { Ok(()) } else { presence::summon(&folder) };
         let ids: Vec<String> = submitted.iter().map(|submitted| submitted.id.clone()).collect();
-        if !request.wait || !self.options.json {
+        // Of an empty list there is nothing to wait for.
+        let stays = request.wait && !ids.is_empty();
+        if !stays || !self.options.json {
             self.tell(&store, one, submitted)?;
         }
         // The tasks are stored, whatever became of the worker.
         summoned?;
-        if request.wait { self.wait(&ids, None) } else { Ok(Exit::Code(0)) }
+        if stays { self.wait(&ids, None) } else { Ok(Exit::Code(0)) }
     }
 
     fn tell(&self, store: &Store, one: bool, submitted: Vec<Submitted>) -> Result<()> {

@@ -21,6 +21,7 @@ use crate::model::signal::Signal;
 use crate::model::task::{TaskData, TaskStatus};
 use crate::platform::files;
 use crate::platform::signals::{self, Arrivals};
+use crate::render::records::story;
 use crate::store::{Row, Store};
 use crate::time::clock::{Clock, SystemClock, unix_time};
 
@@ -116,7 +117,9 @@ impl Call {
     fn pending(&self, store: &Store, row: &Row) -> Result<Exit> {
         let data = view::whole(store, row)?;
         let text = match &data.waits_for {
-            Some(what) => format!("runner: task {} is {}: it waits for {what}", row.id, row.status),
+            Some(what) => {
+                format!("runner: task {} is {}: it waits for {}", row.id, row.status, story::harmless(what))
+            }
             None => format!("runner: task {} is {}", row.id, row.status),
         };
         if !self.options.json {
@@ -151,10 +154,13 @@ impl Call {
 
 /// One line of a task that did not complete.
 fn what_went_wrong(task: &TaskData) -> Option<String> {
-    let name = task.name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
+    let name = task.name.as_ref().map_or_else(String::new, |name| format!(" ({})", story::harmless(name)));
     match (task.status, &task.error) {
         (TaskStatus::Completed, _) => None,
-        (_, Some(error)) => Some(format!("runner: task {}{name} {}: {}", task.task_id, task.status, error.message)),
+        (_, Some(error)) => {
+            let message = story::harmless(&error.message);
+            Some(format!("runner: task {}{name} {}: {message}", task.task_id, task.status))
+        }
         (status, None) => Some(format!("runner: task {}{name} is {status}", task.task_id)),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod presence;
 mod run;
+mod stop;
 mod unit;
 
 use std::time::Duration;
@@ -11,16 +12,14 @@ use crate::app::queue_answer::{self, refuse};
 use crate::app::state;
 use crate::error::{Error, Result};
 use crate::model::exit_code::Exit;
-use crate::model::queue_data::{GroupData, ScaleData, StopData, WorkerData};
+use crate::model::queue_data::{GroupData, ScaleData, WorkerData};
 use crate::model::request::AnswerOptions;
 use crate::model::task_request::{WorkerRequest, WorkerVerb};
-use crate::platform::{limits, process};
+use crate::platform::limits;
 use crate::render::worker as shown;
-use crate::store::{Filter, StopOrder, Store};
+use crate::store::{Filter, Store};
 use crate::time::clock::rfc3339;
 
-/// Whoever stops the worker looks so often whether it is gone.
-const LOOK: Duration = Duration::from_millis(10);
 /// A task takes at most so many while it begins: those of any captured job, its input, and its logs.
 const DESCRIPTORS_PER_TASK: u64 = 12;
 /// Tasks that run are counted up to this.
@@ -42,7 +41,7 @@ fn carry_out(request: WorkerRequest, begun: &Request) -> Result<Exit> {
             queue_answer::succeed(&data, &shown::status(&data), &answer, begun)
         }
         WorkerVerb::Scale { slots, group } => scale(slots, group, &answer, begun),
-        WorkerVerb::Stop { now } => stop(now, &answer, begun),
+        WorkerVerb::Stop { now } => stop::stop(now, &answer, begun),
         WorkerVerb::Unit => {
             answer::print(&unit::text()?)?;
             Ok(Exit::Code(0))
@@ -110,26 +109,4 @@ fn too_many(error: Error) -> Error {
         message: error.to_string(),
         remediation: "Give fewer slots, or raise the limit on open files (ulimit -Hn)".to_owned(),
     }
-}
-
-fn stop(now: bool, options: &AnswerOptions, begun: &Request) -> Result<Exit> {
-    let folder = state::folder()?;
-    let data = StopData { pid: presence::pid(&folder)?, now };
-    if data.pid.is_some()
-        && let Some(mut store) = Store::open_existing(&folder)?
-    {
-        let order = if now { StopOrder::Now } else { StopOrder::Drain };
-        store.order_stop(order)?;
-        presence::ring(&folder)?;
-        while presence::pid(&folder)? == data.pid {
-            process::nap(LOOK);
-            // One that has only just come takes what it finds for an order to the worker before it. And somebody else may
-            // have given a weaker one.
-            if store.stop_order()?.is_none_or(|found| now && found != order) {
-                store.order_stop(order)?;
-                presence::ring(&folder)?;
-            }
-        }
-    }
-    queue_answer::succeed(&data, &shown::stopped(&data), options, begun)
 }

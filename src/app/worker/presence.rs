@@ -29,6 +29,22 @@ pub(in crate::app) fn ring(folder: &Path) -> Result<bool> {
     bell::ring(&bell_file(folder))
 }
 
+/// True where a signal stopped the worker of this pid, so that it does nothing until it is continued.
+pub(in crate::app) fn is_stopped(pid: i32) -> bool {
+    procfs::stat(pid).is_some_and(|stat| stat.state == 'T')
+}
+
+/// Why nobody does what was asked for, where that can be seen, and what helps.
+pub(in crate::app) fn trouble(folder: &Path) -> Result<Option<String>> {
+    Ok(match pid(folder)? {
+        Some(pid) if is_stopped(pid) => {
+            Some(format!("The worker, process {pid}, is stopped by a signal; 'kill -CONT {pid}' lets it go on"))
+        }
+        Some(_) => None,
+        None => Some("No worker runs; 'runner worker run' starts one here and shows what is wrong".to_owned()),
+    })
+}
+
 /// Sees to it that what is in the store is looked at: wakes the worker, or starts one.
 pub(in crate::app) fn summon(folder: &Path) -> Result<()> {
     if ring(folder)? {

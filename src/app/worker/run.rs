@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -62,7 +63,9 @@ fn work(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: b
     let (foremans, clerks) = office(Waker::new()?);
     let new_run = || uuid::Uuid::now_v7().to_string();
     let say: Teller = if detached { log(&folder)? } else { Box::new(|line| answer::say(&format!("runner: {line}"))) };
-    let settings = Settings { idle_exit, max_task_age, new_run, say };
+    let lock = Rc::new(lock);
+    let held = Rc::clone(&lock);
+    let settings = Settings { idle_exit, max_task_age, new_run, say, has_store: Box::new(move || held.is_in_place()) };
     let make_job = Box::new(|stored: crate::model::stored_job::StoredJob| stored.into_job(operation));
     let mut clerk = Clerk::open(store, clerks, make_job, settings)?;
     detach::tell_ready();
@@ -76,8 +79,9 @@ fn work(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: b
             clerk.abandon();
         }
     });
+    // The lock goes last: whoever gets it finds all ends in the store.
     drop(clerk);
-    lock.release();
+    drop(lock);
     ended?;
     if failed { Err(Error::Internal("the clerk of the queue failed".to_owned())) } else { Ok(Exit::Code(0)) }
 }
