@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::queue_support::{Queue, UNTIL_GO, id_of, kill};
-use crate::support::{Running, SOON, is_alive, pipe, seconds, wait_until};
+use crate::support::{LIMIT, Running, SOON, is_alive, pipe, seconds, wait_until};
 
 mod queue_support;
 #[macro_use]
@@ -56,22 +56,28 @@ fn the_worker_is_detached_from_whoever_started_it() {
     queue.touch("go");
 }
 
-#[test]
-fn no_helper_of_a_killed_worker_keeps_its_lock() {
-    let queue = Queue::new();
-    let id = queue.submit_running("--on-crash retry", "sleep 1000 & wait");
-    let pid = queue.worker_pid().expect("a worker");
-    let helpers = queue.processes();
-    assert!(helpers.len() > 1);
-    // Whatever helps it is stopped, and so outlives it.
-    for helper in helpers.iter().filter(|helper| **helper != pid) {
-        support::signal(*helper, libc::SIGSTOP);
+on_both_rungs! {
+    fn no_helper_of_a_killed_worker_keeps_its_lock_or_its_bell(rung) {
+        let queue = Queue::on(rung);
+        let stuck = queue.submit_running("--on-crash retry", "sleep 1000 & wait");
+        let pid = queue.worker_pid().expect("a worker");
+        let helpers = queue.processes();
+        assert!(helpers.len() > 1);
+        // Whatever helps it is stopped, and so outlives it.
+        for helper in helpers.iter().filter(|helper| **helper != pid) {
+            support::signal(*helper, libc::SIGSTOP);
+        }
+        kill(pid);
+        assert_eq!(queue.worker_pid(), None);
+        // No other verb comes: it is this one that finds nobody to ring for.
+        queue.submit("", "touch ran");
+        wait_until(LIMIT, "the task", || queue.path("ran").exists());
+        queue.await_status(&stuck, "running");
+        // A guard that goes on finds its worker dead, and ends.
+        for helper in helpers.iter().filter(|helper| **helper != pid && queue.processes().contains(helper)) {
+            support::signal(*helper, libc::SIGCONT);
+        }
     }
-    kill(pid);
-    assert_eq!(queue.worker_pid(), None);
-    let id = (queue.submit("", "true"), id);
-    queue.complete(&[&id.0]);
-    queue.await_status(&id.1, "running");
 }
 
 #[test]
@@ -180,7 +186,7 @@ fn a_worker_without_work_goes_and_comes_again() {
     let first = worker(&queue, "--idle-exit 0.2s");
     let id = queue.submit("", "true");
     queue.complete(&[&id]);
-    first.finish().assert_code(0).assert_took_between(seconds(0.2), support::LIMIT);
+    first.finish().assert_code(0).assert_took_between(seconds(0.2), LIMIT);
     assert_eq!(queue.worker_pid(), None);
     let id = queue.submit("", "true");
     queue.complete(&[&id]);
@@ -241,6 +247,19 @@ fn a_task_may_submit_others() {
     let inner = answer["data"]["stdout"].as_str().expect("an id").trim().to_owned();
     queue.complete(&[&inner]);
     assert_eq!(queue.lines("log"), ["inner"]);
+}
+
+#[test]
+fn a_worker_cleans_away_what_has_reached_its_age() {
+    let queue = Queue::new();
+    let old = queue.submit("", "echo old");
+    queue.complete(&[&old]);
+    queue.worker("stop").run().assert_code(0);
+    std::fs::create_dir_all(queue.path("config/runner")).expect("a folder");
+    queue.write("config/runner/config.toml", "[queue]\nmax-task-age = \"1ms\"\n");
+    let _worker = queue.worker("run").env("XDG_CONFIG_HOME", queue.path("config")).start();
+    wait_until(SOON, "an empty queue", || queue.data("task stats", &[])["total"] == 0);
+    assert_eq!(std::fs::read_dir(queue.state().join("logs")).expect("logs").count(), 0);
 }
 
 #[test]
