@@ -1,7 +1,6 @@
 //! What a task gets of whoever submitted it, what is kept of it, and who may read that.
 
 #![expect(unsafe_code, reason = "a umask is set between fork and exec")]
-#![expect(clippy::disallowed_methods, reason = "a test sets up a command")]
 
 use std::collections::BTreeMap;
 use std::fs;

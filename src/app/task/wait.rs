@@ -19,7 +19,7 @@ use crate::model::outcome::Progress;
 use crate::model::queue_data::TaskListData;
 use crate::model::signal::Signal;
 use crate::model::task::{TaskData, TaskStatus};
-use crate::platform::signals::{self, Arrivals, Inherited};
+use crate::platform::signals::{self, Arrivals};
 use crate::store::{Row, Store};
 use crate::time::clock::{Clock, SystemClock, unix_time};
 
@@ -59,7 +59,7 @@ impl Call {
         patience: Option<Duration>,
         display: &mut BatchDisplay,
     ) -> Result<End> {
-        let inherited = Inherited::read();
+        let inherited = signals::Inherited::read();
         signals::set_own_dispositions();
         // What our caller ignored stays so.
         let endings: Vec<Signal> = ENDINGS.into_iter().filter(|signal| !inherited.ignores(*signal)).collect();
