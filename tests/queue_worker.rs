@@ -226,6 +226,20 @@ fn no_task_is_lost_to_a_worker_that_is_going() {
 }
 
 #[test]
+fn a_task_whose_worker_cannot_begin_is_stored_and_waits() {
+    let queue = Queue::new();
+    std::fs::create_dir_all(queue.state().join("worker.lock")).expect("a folder in the place of the lock");
+    let done = queue.runner("task submit", "--json -- true").run();
+    // One answer, and no code that says that nothing was stored.
+    let id = done.assert_code(0).json()["data"]["task_id"].as_str().expect("an id").to_owned();
+    assert!(done.stderr_text().contains("worker"), "{}", done.stderr_text());
+    let done = queue.runner("task submit", "--wait --json -- true").run();
+    assert_eq!(done.assert_code(125).json()["status"], "error", "there is nobody to wait for");
+    std::fs::remove_dir(queue.state().join("worker.lock")).expect("an empty folder");
+    queue.complete(&[&id]);
+}
+
+#[test]
 fn a_submit_inside_a_job_stores_warns_and_starts_no_worker() {
     let queue = Queue::new();
     let run = queue.runner("exec", "").job([env!("CARGO_BIN_EXE_runner"), "task", "submit", "-c", "echo ran"]);
