@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::queue_support::{Queue, UNTIL_GO, id_of, kill};
-use crate::support::{LIMIT, Running, SOON, is_alive, pipe, seconds, wait_until};
+use crate::support::{LIMIT, Running, SOON, is_alive, seconds, wait_until};
 
 mod queue_support;
 #[macro_use]
@@ -291,33 +291,52 @@ fn two_stores_know_nothing_of_each_other() {
     queues[1].complete(&[&ids[1]]);
 }
 
+/// How often the threads of a process have stopped and gone on.
+fn switches(pid: i32) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process").flatten();
+    let statuses = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("status")).ok());
+    let count = |line: &str| line.split_once("ctxt_switches:").and_then(|(_, count)| count.trim().parse::<u64>().ok());
+    statuses.map(|status| status.lines().filter_map(count).sum::<u64>()).sum()
+}
+
+/// It comes to rest, and then nothing wakes it, however often others look at the store.
+#[track_caller]
+fn assert_rests(queue: &Queue) {
+    let pid = queue.worker_pid().expect("a worker");
+    let look = || queue.data("worker status", &[]);
+    let mut before = switches(pid);
+    wait_until(SOON, "a worker at rest", || {
+        look();
+        let now = switches(pid);
+        std::mem::replace(&mut before, now) == now
+    });
+    (0..30).for_each(|_| _ = look());
+    let woken = switches(pid) - before;
+    assert!(woken <= 1, "it woke up {woken} times");
+}
+
 #[test]
-fn an_idle_worker_uses_no_cpu_and_does_not_wake_up() {
+fn an_idle_worker_does_not_wake_up() {
     let queue = Queue::new();
     let id = queue.submit("", "true");
     queue.complete(&[&id]);
-    let pid = queue.worker_pid().expect("a worker");
-    let switches = || {
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process").flatten();
-        let statuses = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok());
-        statuses
-            .flat_map(|status| {
-                let of = |line: &str| {
-                    line.split_once("ctxt_switches:").and_then(|(_, count)| count.trim().parse::<u64>().ok())
-                };
-                status.lines().filter_map(of).collect::<Vec<_>>()
-            })
-            .sum::<u64>()
-    };
-    // It comes to rest, and then nothing wakes it while a pause of the test's own passes.
-    let mut before = switches();
-    wait_until(SOON, "a worker at rest", || {
-        let (_read, write) = pipe();
-        drop(write);
-        let now = switches();
-        std::mem::replace(&mut before, now) == now
+    assert_rests(&queue);
+}
+
+#[test]
+fn a_worker_that_drains_rests_while_its_tasks_do() {
+    let queue = Queue::new();
+    queue.worker("scale 1").run().assert_code(0);
+    queue.submit_running("", "exec sleep 1000");
+    let delayed = queue.submit("--delay 0.5s", "true");
+    let drain = queue.worker("stop").start();
+    wait_until(SOON, "a worker that drains", || queue.data("worker status", &[])["stopping"] == true);
+    queue.await_task(&delayed, "its time", |task| {
+        let due = task["not_before"].as_str().and_then(|time| humantime::parse_rfc3339(time).ok()).expect("a time");
+        due.elapsed().is_ok()
     });
-    let sleeper = queue.shell("sleep 1").run();
-    sleeper.assert_code(0);
-    assert!(switches() - before <= 1, "it woke up {} times", switches() - before);
+    // A task is due that it will not begin any more.
+    assert_rests(&queue);
+    queue.worker("stop --now").run().assert_code(0);
+    drain.finish().assert_code(0);
 }
