@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Value, json};
 
 use crate::queue_support::{Queue, UNTIL_GO, id_of, kill};
-use crate::support::{LIMIT, SOON, is_alive, parse, seconds, wait_until};
+use crate::support::{LIMIT, Rung, SOON, cgroup_or_reason_to_skip, is_alive, parse, seconds, wait_until};
 
 mod queue_support;
 #[macro_use]
@@ -184,22 +184,46 @@ on_both_rungs! {
 
     fn what_its_helpers_left_is_found_by_its_mark(rung) {
         let queue = Queue::on(rung);
-        let id = queue.submit("--on-crash retry", "[ -e again ] && exit; setsid sleep 1000 & echo $! >pid; wait");
-        wait_until(SOON, "the job", || queue.read("pid").ends_with('\n'));
-        let orphan: i32 = queue.read("pid").trim().parse().expect("a pid");
-        queue.touch("again");
-        let pid = queue.worker_pid().expect("a worker");
-        // Whoever would end the job is dead before the worker is.
-        support::signal(pid, libc::SIGSTOP);
-        let program = |pid: i32| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
-        for helper in queue.processes().into_iter().filter(|helper| *helper != pid && program(*helper) == program(pid)) {
-            support::signal(helper, libc::SIGKILL);
-        }
-        kill(pid);
-        queue.complete(&[&id]);
-        assert!(!is_alive(orphan));
-        assert_eq!(queue.status(&id)["attempts"], 2);
+        assert!(!is_alive(orphan_after_crash(&queue, "setsid sleep 1000")));
     }
+}
+
+/// With a control group a process need not bear any mark.
+#[test]
+fn what_bears_no_mark_is_found_by_its_control_group() {
+    if cgroup_or_reason_to_skip().is_none() {
+        return;
+    }
+    let queue = Queue::on(Rung::Cgroup);
+    let orphan = orphan_after_crash(&queue, "env -i setsid sleep 1000");
+    let lives = is_alive(orphan);
+    if lives {
+        support::signal(orphan, libc::SIGKILL);
+    }
+    assert!(!lives, "it lived on");
+}
+
+/// A task of this one process loses its worker and whoever would end it then. Gives the process once the task has run
+/// again.
+#[track_caller]
+fn orphan_after_crash(queue: &Queue, orphan: &str) -> i32 {
+    let line = format!("[ -e again ] && exit; {orphan} & echo $! >pid; wait");
+    let id = queue.submit("--on-crash retry", &line);
+    wait_until(SOON, "the job", || queue.read("pid").ends_with('\n'));
+    let orphan: i32 = queue.read("pid").trim().parse().expect("a pid");
+    let program = |pid: i32| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+    wait_until(SOON, "the program", || program(orphan).is_some_and(|program| program.ends_with("sleep")));
+    queue.touch("again");
+    let pid = queue.worker_pid().expect("a worker");
+    // Whoever would end the job is dead before the worker is.
+    support::signal(pid, libc::SIGSTOP);
+    for helper in queue.processes().into_iter().filter(|helper| *helper != pid && program(*helper) == program(pid)) {
+        support::signal(helper, libc::SIGKILL);
+    }
+    kill(pid);
+    queue.complete(&[&id]);
+    assert_eq!(queue.status(&id)["attempts"], 2);
+    orphan
 }
 
 #[test]
