@@ -164,6 +164,25 @@ fn a_wait_hears_of_the_end_at_once() {
 }
 
 #[test]
+fn a_wait_that_is_told_to_end_leaves_the_task_alone() {
+    let queue = Queue::new();
+    let id = queue.submit_running("", UNTIL_GO);
+    let mut wait = queue.task("wait --progress json", &[&id]).start();
+    wait.wait_for_stderr("\"event\"");
+    wait.signal(libc::SIGTERM);
+    wait.finish().assert_code(143).assert_took_between(seconds(0.0), SOON);
+    assert_eq!(queue.status(&id)["status"], "running");
+    // What the caller ignored is ignored, as under exec.
+    let deaf = queue.task("wait --progress json", &[&id]);
+    let mut deaf = deaf.with(|command| support::start_ignoring(command, &[libc::SIGINT, libc::SIGHUP])).start();
+    deaf.wait_for_stderr("\"event\"");
+    deaf.signal(libc::SIGINT);
+    deaf.signal(libc::SIGHUP);
+    queue.touch("go");
+    deaf.finish().assert_code(0);
+}
+
+#[test]
 fn who_asks_for_a_running_task_sees_how_far_it_is() {
     let queue = Queue::new();
     let line = format!(
@@ -171,12 +190,14 @@ fn who_asks_for_a_running_task_sees_how_far_it_is() {
         queue_support::quoted(env!("CARGO_BIN_EXE_runner")),
     );
     let id = queue.submit("--timeout 60", &line);
-    let task = queue.await_task(&id, "tells", |task| task["progress"] == 0.4 && task["message"] == "halfway");
-    assert_eq!(task["status"], "running");
+    let task = queue.await_task(&id, "tells", |task| {
+        task["progress"] == 0.4 && task["partial_result"]["reported"].is_object() && task["deadline_at"].is_string()
+    });
+    assert_eq!((&task["status"], &task["message"]), (&json!("running"), &json!("halfway")));
     let partial = &task["partial_result"];
     assert_eq!((&partial["stdout"], &partial["stderr"]), (&json!("out\n"), &json!("err\n")));
     assert_eq!(partial["reported"], json!({"items": 7}));
-    assert!(task["started_at"].is_string() && task["elapsed_seconds"].is_number() && task["deadline_at"].is_string());
+    assert!(task["started_at"].is_string() && task["elapsed_seconds"].is_number());
     queue.touch("go");
     queue.complete(&[&id]);
     let task = queue.status(&id);
@@ -436,6 +457,48 @@ fn a_task_is_tried_as_often_as_was_asked_for() {
     assert_eq!(task["attempts"], 3);
     assert_eq!(task["attempt_records"].as_array().map(Vec::len), Some(3));
     assert_eq!(queue.task("logs", &[&id]).run().stdout_text(), "attempt 1\nattempt 2\nattempt 3\n");
+}
+
+#[test]
+fn only_what_failed_or_was_cancelled_can_be_queued_again() {
+    let queue = Queue::new();
+    let running = queue.submit_running("", "sleep 1000");
+    let pending = queue.submit("--delay 1h", "true");
+    for id in [&running, &pending] {
+        let done = queue.task("retry --json", &[id]).run();
+        assert_eq!(done.assert_code(1).json()["error"]["code"], "CONFLICT");
+    }
+    queue.task("cancel", &[&running]).run().assert_code(0);
+    queue.task("retry", &[&running]).run().assert_code(0);
+    queue.await_status(&running, "running");
+}
+
+#[test]
+fn an_idle_task_and_one_out_of_its_budget_are_stopped_as_under_exec() {
+    let queue = Queue::new();
+    let idle = queue.submit("--idle-timeout 0.3s --grace 0", "echo begun; sleep 1000");
+    let spent = queue.submit("--retries 9 --retry-delay 0 --total-timeout 0.5s --grace 0", "sleep 0.2; exit 1");
+    for (id, reason) in [(&idle, "idle"), (&spent, "total_budget")] {
+        let answer = queue.answer(id).json();
+        assert_eq!(answer["error"]["details"]["reason"], reason, "{answer:#}");
+        assert_eq!(queue.status(id)["exit_code"], 124);
+    }
+}
+
+#[test]
+fn a_task_without_a_timeout_gets_that_of_the_queue() {
+    let queue = Queue::new();
+    std::fs::create_dir_all(queue.path("config/runner")).expect("a folder");
+    queue.write("config/runner/config.toml", "[defaults]\ntimeout = \"100s\"\n[queue]\ntimeout = \"0.3s\"\n");
+    let submit = |options: &str| {
+        let submit = queue.runner("task submit", options).env("XDG_CONFIG_HOME", queue.path("config"));
+        id_of(submit.args(["-c", "sleep 0.6"]).run().assert_code(0))
+    };
+    let [default, own, none] = ["", "--timeout 50", "--timeout none"].map(submit);
+    queue.answer(&default).assert_code(124);
+    queue.complete(&[&own, &none]);
+    let timeout = |id: &str| queue.status(id)["timeout_seconds"].clone();
+    assert_eq!([timeout(&default), timeout(&own), timeout(&none)], [json!(0.3), json!(50), Value::Null]);
 }
 
 #[test]

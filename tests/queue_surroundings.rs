@@ -3,7 +3,9 @@
 #![expect(unsafe_code, reason = "a umask is set between fork and exec")]
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -113,6 +115,23 @@ fn a_task_runs_where_it_was_submitted() {
     let done = queue.runner("task submit", "--json --cwd nowhere -- true").run();
     assert!(!done.status.success());
     assert_eq!(done.json()["status"], "error");
+}
+
+#[test]
+fn bytes_that_are_no_text_reach_the_task_as_they_are() {
+    let queue = Queue::new();
+    let [word, folder, value] = [b"w\xff".as_slice(), b"f\xfe", b"v\xfd"].map(OsStr::from_bytes);
+    let place = queue.path("").join(folder);
+    fs::create_dir(&place).expect("a folder");
+    let submit = queue.runner("task submit", "--env OWN").with(|command| _ = command.current_dir(&place));
+    let line = "printf '%s\\n' \"$1\" \"$OWN\"; pwd";
+    let submit = submit.env("OWN", value).args(["--", "sh", "-c", line, "sh"]).arg(word);
+    let id = id_of(submit.run().assert_code(0));
+    queue.complete(&[&id]);
+    let place = place.canonicalize().expect("a folder");
+    let expected = [word.as_bytes(), b"\n", value.as_bytes(), b"\n", place.as_os_str().as_bytes(), b"\n"].concat();
+    assert_eq!(queue.task("logs", &[&id]).run().stdout, expected);
+    assert!(queue.status(&id)["result"]["stdout_base64"].is_string());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::queue_support::{Queue, UNTIL_GO, id_of, kill};
-use crate::support::{Running, SOON, is_alive, pipe, seconds, wait_until};
+use crate::support::{LIMIT, Running, SOON, is_alive, seconds, wait_until};
 
 mod queue_support;
 #[macro_use]
@@ -56,22 +56,28 @@ fn the_worker_is_detached_from_whoever_started_it() {
     queue.touch("go");
 }
 
-#[test]
-fn no_helper_of_a_killed_worker_keeps_its_lock() {
-    let queue = Queue::new();
-    let id = queue.submit_running("--on-crash retry", "sleep 1000 & wait");
-    let pid = queue.worker_pid().expect("a worker");
-    let helpers = queue.processes();
-    assert!(helpers.len() > 1);
-    // Whatever helps it is stopped, and so outlives it.
-    for helper in helpers.iter().filter(|helper| **helper != pid) {
-        support::signal(*helper, libc::SIGSTOP);
+on_both_rungs! {
+    fn no_helper_of_a_killed_worker_keeps_its_lock_or_its_bell(rung) {
+        let queue = Queue::on(rung);
+        let stuck = queue.submit_running("--on-crash retry", "sleep 1000 & wait");
+        let pid = queue.worker_pid().expect("a worker");
+        let helpers = queue.processes();
+        assert!(helpers.len() > 1);
+        // Whatever helps it is stopped, and so outlives it.
+        for helper in helpers.iter().filter(|helper| **helper != pid) {
+            support::signal(*helper, libc::SIGSTOP);
+        }
+        kill(pid);
+        assert_eq!(queue.worker_pid(), None);
+        // No other verb comes: it is this one that finds nobody to ring for.
+        queue.submit("", "touch ran");
+        wait_until(LIMIT, "the task", || queue.path("ran").exists());
+        queue.await_status(&stuck, "running");
+        // A guard that goes on finds its worker dead, and ends.
+        for helper in helpers.iter().filter(|helper| **helper != pid && queue.processes().contains(helper)) {
+            support::signal(*helper, libc::SIGCONT);
+        }
     }
-    kill(pid);
-    assert_eq!(queue.worker_pid(), None);
-    let id = (queue.submit("", "true"), id);
-    queue.complete(&[&id.0]);
-    queue.await_status(&id.1, "running");
 }
 
 #[test]
@@ -222,7 +228,7 @@ fn a_worker_without_work_goes_and_comes_again() {
     let first = worker(&queue, "--idle-exit 0.2s");
     let id = queue.submit("", "true");
     queue.complete(&[&id]);
-    first.finish().assert_code(0).assert_took_between(seconds(0.2), support::LIMIT);
+    first.finish().assert_code(0).assert_took_between(seconds(0.2), LIMIT);
     assert_eq!(queue.worker_pid(), None);
     let id = queue.submit("", "true");
     queue.complete(&[&id]);
@@ -262,6 +268,20 @@ fn no_task_is_lost_to_a_worker_that_is_going() {
 }
 
 #[test]
+fn a_task_whose_worker_cannot_begin_is_stored_and_waits() {
+    let queue = Queue::new();
+    std::fs::create_dir_all(queue.state().join("worker.lock")).expect("a folder in the place of the lock");
+    let done = queue.runner("task submit", "--json -- true").run();
+    // One answer, and no code that says that nothing was stored.
+    let id = done.assert_code(0).json()["data"]["task_id"].as_str().expect("an id").to_owned();
+    assert!(done.stderr_text().contains("worker"), "{}", done.stderr_text());
+    let done = queue.runner("task submit", "--wait --json -- true").run();
+    assert_eq!(done.assert_code(125).json()["status"], "error", "there is nobody to wait for");
+    std::fs::remove_dir(queue.state().join("worker.lock")).expect("an empty folder");
+    queue.complete(&[&id]);
+}
+
+#[test]
 fn a_submit_inside_a_job_stores_warns_and_starts_no_worker() {
     let queue = Queue::new();
     let run = queue.runner("exec", "").job([env!("CARGO_BIN_EXE_runner"), "task", "submit", "-c", "echo ran"]);
@@ -286,6 +306,19 @@ fn a_task_may_submit_others() {
 }
 
 #[test]
+fn a_worker_cleans_away_what_has_reached_its_age() {
+    let queue = Queue::new();
+    let old = queue.submit("", "echo old");
+    queue.complete(&[&old]);
+    queue.worker("stop").run().assert_code(0);
+    std::fs::create_dir_all(queue.path("config/runner")).expect("a folder");
+    queue.write("config/runner/config.toml", "[queue]\nmax-task-age = \"1ms\"\n");
+    let _worker = queue.worker("run").env("XDG_CONFIG_HOME", queue.path("config")).start();
+    wait_until(SOON, "an empty queue", || queue.data("task stats", &[])["total"] == 0);
+    assert_eq!(std::fs::read_dir(queue.state().join("logs")).expect("logs").count(), 0);
+}
+
+#[test]
 fn two_stores_know_nothing_of_each_other() {
     let queues = [Queue::new(), Queue::new()];
     let ids = queues.each_ref().map(|queue| queue.submit_running("", UNTIL_GO));
@@ -300,33 +333,52 @@ fn two_stores_know_nothing_of_each_other() {
     queues[1].complete(&[&ids[1]]);
 }
 
+/// How often the threads of a process have stopped and gone on.
+fn switches(pid: i32) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process").flatten();
+    let statuses = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("status")).ok());
+    let count = |line: &str| line.split_once("ctxt_switches:").and_then(|(_, count)| count.trim().parse::<u64>().ok());
+    statuses.map(|status| status.lines().filter_map(count).sum::<u64>()).sum()
+}
+
+/// It comes to rest, and then nothing wakes it, however often others look at the store.
+#[track_caller]
+fn assert_rests(queue: &Queue) {
+    let pid = queue.worker_pid().expect("a worker");
+    let look = || queue.data("worker status", &[]);
+    let mut before = switches(pid);
+    wait_until(SOON, "a worker at rest", || {
+        look();
+        let now = switches(pid);
+        std::mem::replace(&mut before, now) == now
+    });
+    (0..30).for_each(|_| _ = look());
+    let woken = switches(pid) - before;
+    assert!(woken <= 1, "it woke up {woken} times");
+}
+
 #[test]
-fn an_idle_worker_uses_no_cpu_and_does_not_wake_up() {
+fn an_idle_worker_does_not_wake_up() {
     let queue = Queue::new();
     let id = queue.submit("", "true");
     queue.complete(&[&id]);
-    let pid = queue.worker_pid().expect("a worker");
-    let switches = || {
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process").flatten();
-        let statuses = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok());
-        statuses
-            .flat_map(|status| {
-                let of = |line: &str| {
-                    line.split_once("ctxt_switches:").and_then(|(_, count)| count.trim().parse::<u64>().ok())
-                };
-                status.lines().filter_map(of).collect::<Vec<_>>()
-            })
-            .sum::<u64>()
-    };
-    // It comes to rest, and then nothing wakes it while a pause of the test's own passes.
-    let mut before = switches();
-    wait_until(SOON, "a worker at rest", || {
-        let (_read, write) = pipe();
-        drop(write);
-        let now = switches();
-        std::mem::replace(&mut before, now) == now
+    assert_rests(&queue);
+}
+
+#[test]
+fn a_worker_that_drains_rests_while_its_tasks_do() {
+    let queue = Queue::new();
+    queue.worker("scale 1").run().assert_code(0);
+    queue.submit_running("", "exec sleep 1000");
+    let delayed = queue.submit("--delay 0.5s", "true");
+    let drain = queue.worker("stop").start();
+    wait_until(SOON, "a worker that drains", || queue.data("worker status", &[])["stopping"] == true);
+    queue.await_task(&delayed, "its time", |task| {
+        let due = task["not_before"].as_str().and_then(|time| humantime::parse_rfc3339(time).ok()).expect("a time");
+        due.elapsed().is_ok()
     });
-    let sleeper = queue.shell("sleep 1").run();
-    sleeper.assert_code(0);
-    assert!(switches() - before <= 1, "it woke up {} times", switches() - before);
+    // A task is due that it will not begin any more.
+    assert_rests(&queue);
+    queue.worker("stop --now").run().assert_code(0);
+    drain.finish().assert_code(0);
 }

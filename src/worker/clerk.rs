@@ -370,8 +370,13 @@ impl Clerk {
                 begun.subject = Some(Arc::new(Subject::of(&job)));
                 let log = log_files(self.store.folder(), &begun.id);
                 let work = Work::new(tag(seq), job, begun.run.clone(), Some(log), begun.attempts_before);
+                let unwanted = begun.unwanted;
                 self.running.insert(seq, begun);
                 self.post.order(Order::Begin(Box::new(work)));
+                if unwanted && self.cancelled.insert(seq) {
+                    // It was cancelled in the moment in which it was queued again.
+                    self.post.order(Order::Cancel { tag: tag(seq) });
+                }
             }
             Err(error) => self.lost.push(begun.conclude_unmade(error.body())),
         }

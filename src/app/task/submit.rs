@@ -75,9 +75,15 @@ impl Call {
         if !stays || !self.options.json {
             self.tell(&store, one, submitted)?;
         }
-        // The tasks are stored, whatever became of the worker.
-        summoned?;
-        if stays { self.wait(&ids, None) } else { Ok(Exit::Code(0)) }
+        if stays {
+            summoned?;
+            return self.wait(&ids, None);
+        }
+        // The tasks are stored, whatever became of the worker. Whoever took this for a refusal would submit them twice.
+        if let Err(error) = summoned {
+            answer::say(&format!("runner: what was submitted waits for a worker: {error}"));
+        }
+        Ok(Exit::Code(0))
     }
 
     fn tell(&self, store: &Store, one: bool, submitted: Vec<Submitted>) -> Result<()> {

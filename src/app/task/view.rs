@@ -153,7 +153,8 @@ fn what_it_waits_for(store: &Store, row: &Row) -> Result<String> {
             return Ok(format!("{what} to be resumed"));
         }
     }
-    Ok(match presence::pid(store.folder())? {
+    // Where that cannot be known, it waits for a worker that can be.
+    Ok(match presence::pid(store.folder()).ok().flatten() {
         Some(_) => "a free slot".to_owned(),
         None => "a worker".to_owned(),
     })

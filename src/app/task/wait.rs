@@ -14,7 +14,7 @@ use crate::error::{Error, Result, plain};
 use crate::model::batch::{Ended, Fingerprint, Notice, Verdict};
 use crate::model::envelope::{Envelope, Status};
 use crate::model::event::{Event, Live, Place};
-use crate::model::exit_code::{Exit, PENDING, RUNNER_FAILED, SOME_JOB_FAILED};
+use crate::model::exit_code::{Exit, PENDING, RUNNER_FAILED, SIGNAL_BASE, SOME_JOB_FAILED};
 use crate::model::outcome::Progress;
 use crate::model::queue_data::TaskListData;
 use crate::model::signal::Signal;
@@ -47,6 +47,7 @@ impl Call {
         let end = self.watch(&store, &ids, patience, &mut display);
         display.finish();
         match (end?, ids.as_slice()) {
+            (End::Told(signal @ (Signal::TERM | Signal::HUP)), _) => Ok(Exit::Code(SIGNAL_BASE + signal.number())),
             (End::Told(signal), _) => Ok(Exit::Signal(signal)),
             (_, [id]) => self.answer_for_one(&store, &store.task(id)?),
             (_, ids) => self.answer_for_all(&store, ids),
@@ -60,9 +61,14 @@ impl Call {
         patience: Option<Duration>,
         display: &mut BatchDisplay,
     ) -> Result<End> {
+        let inherited = signals::Inherited::read();
         signals::set_own_dispositions();
-        signals::take_interrupts()?;
-        let arrivals = Arrivals::watch(&ENDINGS)?;
+        // What our caller ignored stays so.
+        let endings: Vec<Signal> = ENDINGS.into_iter().filter(|signal| !inherited.ignores(*signal)).collect();
+        if endings.contains(&Signal::INT) {
+            signals::take_interrupts()?;
+        }
+        let arrivals = Arrivals::watch(&endings)?;
         let following = Following::of(store)?;
         let clock = SystemClock::start();
         let begun = clock.now();
