@@ -1,7 +1,5 @@
 //! Which task of the queue runs when: priorities, slots, groups, pauses, tasks after others, times.
 
-#![expect(clippy::disallowed_methods, reason = "a test measures time")]
-
 use serde_json::{Value, json};
 
 use crate::queue_support::{Queue, UNTIL_GO};

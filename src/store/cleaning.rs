@@ -11,8 +11,8 @@ use crate::store::row::{FINISHED, status_number};
 use crate::store::trouble::store;
 use crate::store::{Store, millis, now, of_millis};
 
-/// So many are removed in one change, so that others are not kept waiting.
-const AT_ONCE: i64 = 500;
+/// So many are removed in one change, so that others are not kept waiting: a few milliseconds each.
+const AT_ONCE: i64 = 100;
 
 impl Store {
     /// How long until the oldest of the finished tasks is of this age. None: there is none.

@@ -52,6 +52,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at a locked store.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// So much of the store stays in the memory of who keeps little of it.
+const KEPT_KIB: i32 = 256;
+
 /// An open store.
 #[derive(Debug)]
 pub struct Store {
@@ -119,6 +122,11 @@ impl Store {
     pub fn logs(folder: &Path, id: &str) -> [PathBuf; 2] {
         let logs = folder.join(LOGS);
         [logs.join(format!("{id}.log")), logs.join(format!("{id}.idx"))]
+    }
+
+    /// For whoever keeps it open for long: little of it stays in memory.
+    pub fn keep_little(&self) -> Result<()> {
+        self.connection.pragma_update(None, "cache_size", KEPT_KIB.saturating_neg()).map_err(store("open the store"))
     }
 
     /// What was written so far goes from the side file into the store's own. For whoever closes it last.

@@ -69,7 +69,7 @@ impl Call {
             signals::take_interrupts()?;
         }
         let arrivals = Arrivals::watch(&endings)?;
-        let following = Following::of(store)?;
+        let mut following = None;
         let clock = SystemClock::start();
         let begun = clock.now();
         let mut shown = Shown::default();
@@ -87,6 +87,12 @@ impl Call {
             if left.is_zero() {
                 return Ok(End::TimeUp);
             }
+            let Some(following) = &following else {
+                // Its end takes the kernel a while, which who asks for what is over is spared. What changed before is
+                // seen by another look.
+                following = Some(Following::of(store)?);
+                continue;
+            };
             following.wait(if display.is_drawn() { left.min(FRAME) } else { left })?;
             if let Some(arrival) = arrivals.next() {
                 return Ok(End::Told(arrival.signal));

@@ -60,6 +60,7 @@ fn work(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: b
         return Ok(Exit::Code(0));
     };
     limits::raise_descriptors();
+    store.keep_little()?;
     let (foremans, clerks) = office(Waker::new()?);
     let new_run = || uuid::Uuid::now_v7().to_string();
     let say: Teller = if detached { log(&folder)? } else { Box::new(|line| answer::say(&format!("runner: {line}"))) };

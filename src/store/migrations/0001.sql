@@ -50,7 +50,7 @@ CREATE INDEX tasks_in_turn ON tasks (grp, priority, seq) WHERE status = 0 AND re
 CREATE INDEX tasks_to_come ON tasks (not_before) WHERE status = 0 AND ready = 0 AND waits = 0;
 CREATE INDEX tasks_to_come_by_boot ON tasks (due_boot)
   WHERE status = 0 AND ready = 0 AND waits = 0 AND due_boot IS NOT NULL;
-CREATE INDEX tasks_by_end ON tasks (status, finished_at) WHERE status >= 2;
+CREATE INDEX tasks_by_end ON tasks (status, finished_at, waited, duration) WHERE status >= 2;
 
 -- task may begin once needed has completed
 CREATE TABLE needs (
