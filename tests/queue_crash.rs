@@ -160,6 +160,14 @@ on_both_rungs! {
         say(&log);
     }
 
+    fn the_worker_contains_its_tasks_as_it_was_told(rung) {
+        let queue = Queue::on(rung);
+        let id = queue.submit_running("", "sleep 1000");
+        queue.task("cancel", &[&id]).run().assert_code(0);
+        let answer = queue.answer(&id).assert_code(143).json();
+        assert_eq!(answer["error"]["details"]["termination"]["containment"], rung.word(), "{answer:#}");
+    }
+
     fn nothing_of_a_killed_worker_s_tasks_lives_on(rung) {
         let queue = Queue::on(rung);
         let line = "setsid sleep 1000 & (trap '' TERM; exec sleep 1000) & echo here; echo there >&2; wait";
@@ -277,6 +285,19 @@ fn a_worker_that_dies_again_and_again_keeps_counting() {
     queue.touch("go");
     queue.complete(&[&id]);
     assert_eq!(queue.status(&id)["attempts"], 4);
+}
+
+#[test]
+fn a_log_that_is_followed_outlives_the_worker() {
+    let queue = Queue::new();
+    let id = queue.submit("--on-crash retry", &format!("[ -e go ] || echo first; {UNTIL_GO}; echo last"));
+    let mut follow = queue.task("logs -f", &[&id]).start();
+    follow.wait_for_stdout("first\n");
+    queue.kill_worker();
+    queue.touch("go");
+    // It starts another worker, since nobody else asks.
+    let text = follow.finish().assert_code(0).stdout_text();
+    assert!(text.starts_with("first\n") && text.ends_with("last\n"), "{text}");
 }
 
 #[test]
