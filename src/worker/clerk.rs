@@ -131,7 +131,8 @@ impl Clerk {
         let mut news = true;
         while !self.gone {
             let now = self.clock.now();
-            if news && self.retry_at.is_none_or(|at| at <= now) {
+            // What is claimed once nothing more is begun would be nobody's.
+            if news && !self.left && self.retry_at.is_none_or(|at| at <= now) {
                 self.settle(now);
             }
             self.note_idle(now);
@@ -185,6 +186,9 @@ impl Clerk {
 
     /// How long nothing has to be done if nothing happens. None: for ever.
     fn patience(&self, now: Moment) -> Option<Duration> {
+        if self.left {
+            return None;
+        }
         if let Some(at) = self.retry_at {
             return Some(at - now);
         }
