@@ -77,6 +77,12 @@ impl Call {
         }
         // The tasks are stored, whatever became of the worker.
         summoned?;
+        if !stays && !ids.is_empty() && presence::is_stopping(&store)? {
+            answer::say(
+                "runner: the worker was told to go and begins nothing more: the tasks wait until 'runner worker run' or \
+                 another call of 'runner task' starts the next one",
+            );
+        }
         if stays { self.wait(&ids, None) } else { Ok(Exit::Code(0)) }
     }
 

@@ -19,11 +19,12 @@ use crate::model::outcome::Progress;
 use crate::model::queue_data::TaskListData;
 use crate::model::signal::Signal;
 use crate::model::task::{TaskData, TaskStatus};
-use crate::platform::files;
 use crate::platform::signals::{self, Arrivals};
+use crate::platform::{files, process, procfs};
 use crate::render::records::story;
 use crate::store::{Row, Store};
 use crate::time::clock::{Clock, SystemClock, unix_time};
+use crate::worker::TASK_ID;
 
 /// How often what is shown is drawn anew.
 const FRAME: Duration = Duration::from_millis(100);
@@ -43,6 +44,7 @@ impl Call {
     pub(super) fn wait(&self, ids: &[String], patience: Option<Duration>) -> Result<Exit> {
         let store = open_for(&ids[0])?;
         let ids = ids.iter().map(|id| store.whole_id(id)).collect::<Result<Vec<_>>>()?;
+        refuse_own(&ids, patience)?;
         let mut display = BatchDisplay::open(&self.options)?;
         let end = self.watch(&store, &ids, patience, &mut display);
         display.finish();
@@ -149,6 +151,18 @@ impl Call {
         } else {
             0
         }))
+    }
+}
+
+/// A task that waits for its own end waits for ever.
+fn refuse_own(ids: &[String], patience: Option<Duration>) -> Result<()> {
+    let own = std::env::var(TASK_ID).ok().filter(|own| patience.is_none() && ids.contains(own));
+    match own {
+        Some(own) if procfs::is_inside_job(process::own_pid()) => Err(Error::Conflict {
+            message: format!("this is task {own} itself, and would wait for its own end"),
+            remediation: "Leave it out, or give --for to wait only so long".to_owned(),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn status() -> Result<WorkerData> {
         slots: shared.and_then(|group| group.slots).unwrap_or_default(),
         busy: running(&store, None)?,
         paused: shared.is_some_and(|group| group.paused),
-        stopping: pid.is_some() && store.stop_order()?.is_some(),
+        stopping: presence::is_stopping(&store)?,
         groups: groups_of(&store)?,
     })
 }
