@@ -518,6 +518,8 @@ fn every_task_of_a_list_is_stored_at_once_and_in_order() {
     let done = queue.runner("task submit", "--from jobs.jsonl").run();
     let ids: Vec<String> = done.assert_code(0).assert_silent().stdout_text().lines().map(str::to_owned).collect();
     assert_eq!(ids.len(), 3);
+    // A script may put the lines of the list beside the ids.
+    assert_eq!(ids.iter().map(|id| queue.status(id)["name"] == "one").collect::<Vec<_>>(), [false, false, true]);
     queue.complete_all(&ids);
     assert_eq!(queue.read("log"), "first\nmiddle\nlast\n");
 }
