@@ -235,6 +235,15 @@ fn a_log_can_be_followed_until_the_end() {
 }
 
 #[test]
+fn who_follows_a_silent_task_goes_with_its_reader() {
+    let queue = Queue::new();
+    let id = queue.submit_running("", &format!("echo ready; {UNTIL_GO}"));
+    let done = queue.shell(&format!("\"$RUN\" task logs -f {id} | head -n 1")).run();
+    assert_eq!(done.assert_code(0).assert_silent().stdout_text(), "ready\n");
+    assert_eq!(queue.status(&id)["status"], "running");
+}
+
+#[test]
 fn a_log_that_is_followed_before_the_task_begins_waits_for_it() {
     let queue = Queue::new();
     queue.task("pause", &[]).run().assert_code(0);
