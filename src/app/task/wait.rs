@@ -64,28 +64,48 @@ impl Call {
     ) -> Result<End> {
         signals::set_own_dispositions();
         signals::take_interrupts()?;
-        let arrivals = Arrivals::watch(&ENDINGS)?;
+        let drawn = display.is_drawn();
+        // Where nothing is drawn, the kernel stops us by itself.
+        let watched: Vec<Signal> = ENDINGS.into_iter().chain(drawn.then_some(Signal::TSTP)).collect();
+        let arrivals = Arrivals::watch(&watched)?;
         let following = Following::of(store)?;
         let clock = SystemClock::start();
         let begun = clock.now();
         let mut shown = Shown::default();
+        // Those that are over are not asked after again, since there may be many.
+        let mut left_to_ask: Vec<&String> = ids.iter().collect();
         display.show(&Notice::Counted(ids.len() as u64));
         loop {
-            let rows = ids.iter().map(|id| store.task(id)).collect::<Result<Vec<_>>>()?;
-            for row in &rows {
-                shown.show(store, row, display)?;
+            let mut unfinished = Vec::new();
+            for id in left_to_ask {
+                let row = store.task(id)?;
+                shown.show(store, &row, display)?;
+                if !row.status.is_finished() {
+                    unfinished.push(id);
+                }
             }
+            left_to_ask = unfinished;
             display.tick();
-            if rows.iter().all(|row| row.status.is_finished()) {
+            if left_to_ask.is_empty() {
                 return Ok(End::AllOver);
             }
             let left = patience.map_or(LONG, |patience| patience.saturating_sub(clock.now() - begun));
             if left.is_zero() {
                 return Ok(End::TimeUp);
             }
-            following.wait(if display.is_drawn() { left.min(FRAME) } else { left })?;
-            if let Some(arrival) = arrivals.next() {
-                return Ok(End::Told(arrival.signal));
+            following.wait(if drawn { left.min(FRAME) } else { left })?;
+            match arrivals.next().map(|arrival| arrival.signal) {
+                Some(Signal::TSTP) => {
+                    // The shell writes where the bars were. All is drawn anew afterwards.
+                    display.finish();
+                    signals::stop_by_terminal();
+                    *display = BatchDisplay::open(&self.options)?;
+                    shown = Shown::default();
+                    left_to_ask = ids.iter().collect();
+                    display.show(&Notice::Counted(ids.len() as u64));
+                }
+                Some(signal) => return Ok(End::Told(signal)),
+                None => {}
             }
         }
     }
