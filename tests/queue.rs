@@ -153,6 +153,13 @@ fn what_a_task_is_called_moves_no_cursor() {
 }
 
 #[test]
+fn a_task_that_is_named_twice_is_waited_for_as_one() {
+    let queue = Queue::new();
+    let id = queue.submit("", "exit 7");
+    queue.task("wait", &[&id, &id[..30]]).run().assert_code(7);
+}
+
+#[test]
 fn a_wait_hears_of_the_end_at_once() {
     let queue = Queue::new();
     let id = queue.submit_running("", UNTIL_GO);
@@ -207,6 +214,17 @@ fn the_log_of_a_task_is_whole_however_long() {
     done.assert_code(0).assert_silent();
     assert!(done.stdout == support::flood_pattern(3_000_000, 1), "{} bytes", done.stdout.len());
     assert_eq!(queue.status(&id)["result"]["stdout_bytes"], 3_000_000);
+}
+
+#[test]
+fn the_folder_of_the_logs_is_made_again_where_it_was_removed() {
+    let queue = Queue::new();
+    let first = queue.submit("", "echo first");
+    queue.complete(&[&first]);
+    fs::remove_dir_all(queue.state().join("logs")).expect("our own folder");
+    let second = queue.submit("", "echo second; echo error >&2");
+    queue.complete(&[&second]);
+    assert_eq!(queue.task("logs", &[&second]).run().assert_code(0).stdout_text(), "second\nerror\n");
 }
 
 #[test]

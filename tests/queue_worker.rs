@@ -189,7 +189,7 @@ fn where_no_worker_runs_there_is_none_to_stop() {
     assert_eq!(data["pid"], Value::Null);
     assert!(!queue.state().exists(), "who asks stores nothing");
     let status = queue.data("worker status", &[]);
-    assert_eq!((&status["running"], &status["busy"]), (&json!(false), &json!(0)));
+    assert_eq!((&status["running"], &status["busy"], &status["slots"]), (&json!(false), &json!(0), &json!(4)));
     assert!(!queue.state().exists());
 }
 

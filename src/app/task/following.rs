@@ -28,7 +28,9 @@ impl<'a> Following<'a> {
 
     /// The same for the logs, too.
     pub(super) fn with_logs(store: &'a Store) -> Result<Self> {
-        Self::watching(store, &[&Store::logs_folder(store.folder())])
+        let logs = Store::logs_folder(store.folder());
+        state_folder::make(&logs)?;
+        Self::watching(store, &[&logs])
     }
 
     fn watching(store: &'a Store, others: &[&Path]) -> Result<Self> {

@@ -1,6 +1,6 @@
 //! `runner task wait`: bars meanwhile, then the answer that `exec` would have given, or `batch` for several.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -43,7 +43,10 @@ enum End {
 impl Call {
     pub(super) fn wait(&self, ids: &[String], patience: Option<Duration>) -> Result<Exit> {
         let store = open_for(&ids[0])?;
-        let ids = ids.iter().map(|id| store.whole_id(id)).collect::<Result<Vec<_>>>()?;
+        let mut ids = ids.iter().map(|id| store.whole_id(id)).collect::<Result<Vec<_>>>()?;
+        // A task that was named twice is one.
+        let mut named = HashSet::new();
+        ids.retain(|id| named.insert(id.clone()));
         refuse_own(&ids, patience)?;
         let mut display = BatchDisplay::open(&self.options)?;
         let end = self.watch(&store, &ids, patience, &mut display);
