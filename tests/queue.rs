@@ -153,6 +153,13 @@ fn what_a_task_is_called_moves_no_cursor() {
 }
 
 #[test]
+fn a_task_that_is_named_twice_is_waited_for_as_one() {
+    let queue = Queue::new();
+    let id = queue.submit("", "exit 7");
+    queue.task("wait", &[&id, &id[..30]]).run().assert_code(7);
+}
+
+#[test]
 fn a_wait_hears_of_the_end_at_once() {
     let queue = Queue::new();
     let id = queue.submit_running("", UNTIL_GO);
@@ -231,6 +238,17 @@ fn the_log_of_a_task_is_whole_however_long() {
 }
 
 #[test]
+fn the_folder_of_the_logs_is_made_again_where_it_was_removed() {
+    let queue = Queue::new();
+    let first = queue.submit("", "echo first");
+    queue.complete(&[&first]);
+    fs::remove_dir_all(queue.state().join("logs")).expect("our own folder");
+    let second = queue.submit("", "echo second; echo error >&2");
+    queue.complete(&[&second]);
+    assert_eq!(queue.task("logs", &[&second]).run().assert_code(0).stdout_text(), "second\nerror\n");
+}
+
+#[test]
 fn the_streams_of_a_log_can_be_told_apart() {
     let queue = Queue::new();
     let id = queue.submit("", "echo a; echo b >&2; echo c; echo d >&2; printf e");
@@ -253,6 +271,15 @@ fn a_log_can_be_followed_until_the_end() {
     let (both, stderr) = (both.finish(), stderr.finish());
     assert!(both.assert_code(0).assert_silent().stdout_text().ends_with("last\n"));
     assert_eq!(stderr.assert_code(0).assert_silent().stdout_text(), "wrong\n");
+}
+
+#[test]
+fn who_follows_a_silent_task_goes_with_its_reader() {
+    let queue = Queue::new();
+    let id = queue.submit_running("", &format!("echo ready; {UNTIL_GO}"));
+    let done = queue.shell(&format!("\"$RUN\" task logs -f {id} | head -n 1")).run();
+    assert_eq!(done.assert_code(0).assert_silent().stdout_text(), "ready\n");
+    assert_eq!(queue.status(&id)["status"], "running");
 }
 
 #[test]
@@ -581,6 +608,8 @@ fn every_task_of_a_list_is_stored_at_once_and_in_order() {
     let done = queue.runner("task submit", "--from jobs.jsonl").run();
     let ids: Vec<String> = done.assert_code(0).assert_silent().stdout_text().lines().map(str::to_owned).collect();
     assert_eq!(ids.len(), 3);
+    // A script may put the lines of the list beside the ids.
+    assert_eq!(ids.iter().map(|id| queue.status(id)["name"] == "one").collect::<Vec<_>>(), [false, false, true]);
     queue.complete_all(&ids);
     assert_eq!(queue.read("log"), "first\nmiddle\nlast\n");
 }

@@ -90,6 +90,8 @@ fn a_worker_that_is_told_to_stop_drains() {
     let mut stop = queue.worker("stop --json").start();
     wait_until(SOON, "a worker that stops", || queue.data("worker status", &[])["stopping"] == true);
     assert!(!stop.has_ended() && is_alive(pid));
+    let late = queue.task("submit -- true", &[]).run();
+    assert!(late.assert_code(0).stderr_text().contains("was told to go"), "{}", late.stderr_text());
     queue.touch("go");
     let done = stop.finish();
     assert_eq!(done.assert_code(0).json()["data"]["pid"], pid);
@@ -121,6 +123,17 @@ fn a_task_may_tell_its_worker_to_stop() {
     assert_eq!(told["data"]["gone"], false);
     let pid = told["data"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a worker");
     wait_until(SOON, "the end of the worker", || !is_alive(pid));
+}
+
+#[test]
+fn a_task_does_not_wait_for_itself() {
+    let queue = Queue::new();
+    let runner = env!("CARGO_BIN_EXE_runner");
+    let line =
+        format!("{runner} task wait $RUNNER_TASK_ID; echo $?; {runner} task wait --for 0 $RUNNER_TASK_ID; echo $?");
+    let answer = queue.answer(&queue.submit("", &line)).assert_code(0).json();
+    assert_eq!(answer["data"]["stdout"], "1\n75\n");
+    assert!(answer["data"]["stderr"].as_str().expect("text").contains("its own end"));
 }
 
 #[test]
@@ -182,7 +195,7 @@ fn where_no_worker_runs_there_is_none_to_stop() {
     assert_eq!(data["pid"], Value::Null);
     assert!(!queue.state().exists(), "who asks stores nothing");
     let status = queue.data("worker status", &[]);
-    assert_eq!((&status["running"], &status["busy"]), (&json!(false), &json!(0)));
+    assert_eq!((&status["running"], &status["busy"], &status["slots"]), (&json!(false), &json!(0), &json!(4)));
     assert!(!queue.state().exists());
 }
 

@@ -119,7 +119,7 @@ impl OutputRecorder {
 impl State {
     fn write(&mut self, files: &LogFiles, stream: Stream, bytes: &[u8]) -> std::result::Result<(), String> {
         if self.data.is_none() {
-            self.data = Some(state_folder::append(&files.data).map_err(|error| error.to_string())?);
+            self.data = Some(open_data(&files.data).map_err(|error| error.to_string())?);
         }
         match stream {
             Stream::Stdout => self.last = None,
@@ -148,6 +148,17 @@ impl State {
         let place = put_behind(index, entry).map_err(told)?;
         self.last = Some((entry, place));
         Ok(())
+    }
+}
+
+/// Opens the data to add to it. The folder of the logs is made anew where somebody removed it; those above it are not.
+fn open_data(path: &Path) -> Result<File> {
+    match (state_folder::append(path), path.parent()) {
+        (Err(Error::Path { source, .. }), Some(folder)) if source.kind() == ErrorKind::NotFound => {
+            state_folder::make_one(folder)?;
+            state_folder::append(path)
+        }
+        (opened, _) => opened,
     }
 }
 

@@ -108,6 +108,16 @@ pub fn await_readable(descriptor: BorrowedFd<'_>, limit: Duration) {
     await_any_readable(&[descriptor], limit);
 }
 
+/// Waits until the first is readable, or nobody reads any more what goes into the second, or for so long. True where
+/// nobody does.
+pub fn await_readable_or_broken(descriptor: BorrowedFd<'_>, sink: BorrowedFd<'_>, limit: Duration) -> bool {
+    // Errors are told without being asked for.
+    let nothing = PollFlags::empty();
+    let mut polled = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN), PollFd::from_borrowed_fd(sink, nothing)];
+    let _ = rustix::event::poll(&mut polled, Some(&timespec(limit)));
+    polled[1].revents().contains(PollFlags::ERR)
+}
+
 /// Waits until one of the descriptors is readable, or for so long.
 pub fn await_any_readable(descriptors: &[BorrowedFd<'_>], limit: Duration) {
     let timeout = timespec(limit);

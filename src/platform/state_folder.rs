@@ -14,6 +14,11 @@ pub fn make(path: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::path("make the folder", path, HELP))
 }
 
+/// Makes a folder, where the one that it is in is there.
+pub fn make_one(path: &Path) -> Result<()> {
+    DirBuilder::new().mode(0o700).create(path).map_err(Error::path("make the folder", path, HELP))
+}
+
 /// Makes an empty file. One that exists is left as it is.
 pub fn make_file(path: &Path) -> Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {

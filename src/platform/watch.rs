@@ -2,7 +2,7 @@
 //!
 //! On a file system of another machine changes made elsewhere are not told; whoever waits looks again from time to time.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -40,6 +40,17 @@ impl Watch {
     /// Waits until something has changed since the last call, or for so long. It may also come back for nothing.
     pub fn wait(&self, limit: Duration) {
         poller::await_readable(self.events.as_fd(), limit);
+        self.forget();
+    }
+
+    /// The same for who writes what has changed into this. True where nobody reads that any more.
+    pub fn wait_for_reader(&self, sink: BorrowedFd<'_>, limit: Duration) -> bool {
+        let broken = poller::await_readable_or_broken(self.events.as_fd(), sink, limit);
+        self.forget();
+        broken
+    }
+
+    fn forget(&self) {
         let mut portion = [0; PORTION];
         // What changed is of no interest: the caller looks.
         while matches!(rustix::io::read(&self.events, &mut portion), Ok(1..) | Err(Errno::INTR)) {}

@@ -49,8 +49,8 @@ pub struct Claimed {
     pub unwanted: bool,
 }
 
-/// A slot count that is given nowhere else.
-const SLOTS: u32 = 4;
+/// So many tasks run at once where nobody said otherwise.
+pub const SLOTS: u32 = 4;
 
 impl Store {
     /// Claims what may run now.

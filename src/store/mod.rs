@@ -30,7 +30,7 @@ mod stats;
 mod submission;
 mod trouble;
 
-pub use claim::{Claim, Claimed};
+pub use claim::{Claim, Claimed, SLOTS};
 pub use ending::{End, Lost};
 pub use history::KEPT;
 pub use live::Live;

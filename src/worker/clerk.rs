@@ -274,6 +274,10 @@ impl Clerk {
             (self.settings.say)("the store or its lock was removed: no other task begins, and the worker goes");
             self.stop = Some(StopOrder::Drain);
         }
+        if self.listener.is_none() && self.stop.is_none() {
+            // It was closed before it was clear that the worker stays.
+            self.listener = Some(Listener::open(&bell_file(self.store.folder()), self.post.sender())?);
+        }
         let ends: Vec<End> = self.lost.iter().filter_map(Lost::end).collect();
         if ends.len() < self.lost.len() {
             // Some are queued again, which is rare.
@@ -421,10 +425,9 @@ impl Clerk {
             if let Some(listener) = self.listener.take() {
                 listener.close();
             }
-            if self.store.has_work()? {
-                self.listener = Some(Listener::open(&bell_file(self.store.folder()), self.post.sender())?);
+            if self.store.has_work().unwrap_or(true) {
                 self.idle_since = None;
-                // Their ring was heard by the listener that is closed.
+                // Their ring was heard by the listener that is closed. The next look opens another one.
                 self.post.remind();
             } else {
                 self.leave();

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::app::worker::presence;
 use crate::error::Result;
-use crate::platform::state_folder;
 use crate::platform::watch::Watch;
+use crate::platform::{descriptors, state_folder};
 use crate::store::Store;
-use crate::time::clock::{Clock, SystemClock};
+use crate::time::clock::{Clock, Moment, SystemClock};
 
 /// At the latest after so long it is looked whether there is still a worker. Elsewhere made changes are seen then, too.
 const LOOK: Duration = Duration::from_secs(2);
@@ -28,7 +28,9 @@ impl<'a> Following<'a> {
 
     /// The same for the logs, too.
     pub(super) fn with_logs(store: &'a Store) -> Result<Self> {
-        Self::watching(store, &[&Store::logs_folder(store.folder())])
+        let logs = Store::logs_folder(store.folder());
+        state_folder::make(&logs)?;
+        Self::watching(store, &[&logs])
     }
 
     fn watching(store: &'a Store, others: &[&Path]) -> Result<Self> {
@@ -57,6 +59,19 @@ impl<'a> Following<'a> {
     pub(super) fn wait(&self, limit: Duration) -> Result<()> {
         let before = self.clock.now();
         self.watch.wait(limit.min(LOOK));
+        self.look_for_worker(before)
+    }
+
+    /// Waits until something may have changed that is to be written to standard output. True where nobody reads that any
+    /// more.
+    pub(super) fn wait_for_reader(&self) -> Result<bool> {
+        let before = self.clock.now();
+        let broken = self.watch.wait_for_reader(descriptors::stdout(), LOOK);
+        self.look_for_worker(before)?;
+        Ok(broken)
+    }
+
+    fn look_for_worker(&self, before: Moment) -> Result<()> {
         if self.clock.now() - before >= LOOK {
             presence::summon_if_needed(self.store)?;
         }

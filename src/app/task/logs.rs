@@ -29,12 +29,12 @@ impl Call {
                 }
                 None => false,
             };
-            if broken {
+            let goes_on = following.as_ref().filter(|_| !over);
+            if broken || goes_on.map_or(Ok(false), Following::wait_for_reader)? {
                 return Ok(Exit::Code(SIGNAL_BASE + Signal::PIPE.number()));
             }
-            match &following {
-                Some(following) if !over => following.wait(std::time::Duration::MAX)?,
-                _ => break,
+            if goes_on.is_none() {
+                break;
             }
         }
         if from == 0 && self.options.verbose > 0 {

@@ -67,7 +67,8 @@ impl Call {
                 place.tasks(&list, &defaults, &options, resolve)?
             }
         };
-        let submitted = store.submit(&tasks)?;
+        let listed: Vec<String> = tasks.iter().map(|task| task.id.clone()).collect();
+        let submitted = as_listed(store.submit(&in_order_of_needs(tasks))?, &listed);
         let summoned = if submitted.is_empty() { Ok(()) } else { presence::summon(&folder) };
         let ids: Vec<String> = submitted.iter().map(|submitted| submitted.id.clone()).collect();
         // Of an empty list there is nothing to wait for.
@@ -82,6 +83,12 @@ impl Call {
         // The tasks are stored, whatever became of the worker. Whoever took this for a refusal would submit them twice.
         if let Err(error) = summoned {
             answer::say(&format!("runner: what was submitted waits for a worker: {error}"));
+        }
+        if !ids.is_empty() && presence::is_stopping(&store)? {
+            answer::say(
+                "runner: the worker was told to go and begins nothing more: the tasks wait until 'runner worker run' or \
+                 another call of 'runner task' starts the next one",
+            );
         }
         Ok(Exit::Code(0))
     }
@@ -192,10 +199,17 @@ impl Place {
         for ((_, task), needed) in tasks.iter_mut().zip(needs) {
             task.after.extend(needed.iter().filter_map(|id| ids.get(id).cloned()));
         }
-        // The jobs of a file come by their priorities; a task must come behind those that it needs.
+        // The jobs of a file come by their priorities.
         tasks.sort_by_key(|(seq, _)| *seq);
-        Ok(in_order_of_needs(tasks.into_iter().map(|(_, task)| task).collect()))
+        Ok(tasks.into_iter().map(|(_, task)| task).collect())
     }
+}
+
+/// As they stood in the list, and not as they had to be stored.
+fn as_listed(mut submitted: Vec<Submitted>, listed: &[String]) -> Vec<Submitted> {
+    let places: HashMap<&str, usize> = listed.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
+    submitted.sort_by_key(|submitted| places.get(submitted.id.as_str()).copied());
+    submitted
 }
 
 /// Each behind those that it comes after, and otherwise as it was.

@@ -11,13 +11,13 @@ use crate::model::percentiles::Percentiles;
 use crate::model::queue_data::{CleanData, StatsData};
 use crate::model::task::TaskStatus;
 use crate::render::tasks as shown;
-use crate::store::{Stats, Store};
+use crate::store::{SLOTS, Stats, Store};
 
 impl Call {
     pub(super) fn stats(&self) -> Result<Exit> {
         let data = match open()? {
             Some(store) => stats(&store)?,
-            None => StatsData::default(),
+            None => StatsData { slots: SLOTS, ..StatsData::default() },
         };
         succeed(&data, &shown::stats(&data), &self.options, &self.begun)
     }
@@ -51,6 +51,6 @@ fn stats(store: &Store) -> Result<StatsData> {
     data.workers = u32::from(presence::pid(store.folder())?.is_some());
     data.groups = worker::groups_of(store)?;
     let shared = store.groups()?.into_iter().find(|group| group.name.is_empty()).and_then(|group| group.slots);
-    data.slots = shared.unwrap_or_default() + data.groups.iter().filter_map(|group| group.slots).sum::<u32>();
+    data.slots = shared.unwrap_or(SLOTS) + data.groups.iter().filter_map(|group| group.slots).sum::<u32>();
     Ok(data)
 }

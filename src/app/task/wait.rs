@@ -1,6 +1,6 @@
 //! `runner task wait`: bars meanwhile, then the answer that `exec` would have given, or `batch` for several.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,11 +19,12 @@ use crate::model::outcome::Progress;
 use crate::model::queue_data::TaskListData;
 use crate::model::signal::Signal;
 use crate::model::task::{TaskData, TaskStatus};
-use crate::platform::files;
 use crate::platform::signals::{self, Arrivals};
+use crate::platform::{files, process, procfs};
 use crate::render::records::story;
 use crate::store::{Row, Store};
 use crate::time::clock::{Clock, SystemClock, unix_time};
+use crate::worker::TASK_ID;
 
 /// How often what is shown is drawn anew.
 const FRAME: Duration = Duration::from_millis(100);
@@ -42,7 +43,11 @@ enum End {
 impl Call {
     pub(super) fn wait(&self, ids: &[String], patience: Option<Duration>) -> Result<Exit> {
         let store = open_for(&ids[0])?;
-        let ids = ids.iter().map(|id| store.whole_id(id)).collect::<Result<Vec<_>>>()?;
+        let mut ids = ids.iter().map(|id| store.whole_id(id)).collect::<Result<Vec<_>>>()?;
+        // A task that was named twice is one.
+        let mut named = HashSet::new();
+        ids.retain(|id| named.insert(id.clone()));
+        refuse_own(&ids, patience)?;
         let mut display = BatchDisplay::open(&self.options)?;
         let end = self.watch(&store, &ids, patience, &mut display);
         display.finish();
@@ -63,24 +68,33 @@ impl Call {
     ) -> Result<End> {
         let inherited = signals::Inherited::read();
         signals::set_own_dispositions();
-        // What our caller ignored stays so.
-        let endings: Vec<Signal> = ENDINGS.into_iter().filter(|signal| !inherited.ignores(*signal)).collect();
-        if endings.contains(&Signal::INT) {
+        let drawn = display.is_drawn();
+        // What our caller ignored stays so. Where nothing is drawn, the kernel stops us by itself.
+        let watched = ENDINGS.into_iter().chain(drawn.then_some(Signal::TSTP));
+        let watched: Vec<Signal> = watched.filter(|signal| !inherited.ignores(*signal)).collect();
+        if watched.contains(&Signal::INT) {
             signals::take_interrupts()?;
         }
-        let arrivals = Arrivals::watch(&endings)?;
+        let arrivals = Arrivals::watch(&watched)?;
         let mut following = None;
         let clock = SystemClock::start();
         let begun = clock.now();
         let mut shown = Shown::default();
+        // Those that are over are not asked after again, since there may be many.
+        let mut left_to_ask: Vec<&String> = ids.iter().collect();
         display.show(&Notice::Counted(ids.len() as u64));
         loop {
-            let rows = ids.iter().map(|id| store.task(id)).collect::<Result<Vec<_>>>()?;
-            for row in &rows {
-                shown.show(store, row, display)?;
+            let mut unfinished = Vec::new();
+            for id in left_to_ask {
+                let row = store.task(id)?;
+                shown.show(store, &row, display)?;
+                if !row.status.is_finished() {
+                    unfinished.push(id);
+                }
             }
+            left_to_ask = unfinished;
             display.tick();
-            if rows.iter().all(|row| row.status.is_finished()) {
+            if left_to_ask.is_empty() {
                 return Ok(End::AllOver);
             }
             let left = patience.map_or(LONG, |patience| patience.saturating_sub(clock.now() - begun));
@@ -93,9 +107,19 @@ impl Call {
                 following = Some(Following::of(store)?);
                 continue;
             };
-            following.wait(if display.is_drawn() { left.min(FRAME) } else { left })?;
-            if let Some(arrival) = arrivals.next() {
-                return Ok(End::Told(arrival.signal));
+            following.wait(if drawn { left.min(FRAME) } else { left })?;
+            match arrivals.next().map(|arrival| arrival.signal) {
+                Some(Signal::TSTP) => {
+                    // The shell writes where the bars were. All is drawn anew afterwards.
+                    display.finish();
+                    signals::stop_by_terminal();
+                    *display = BatchDisplay::open(&self.options)?;
+                    shown = Shown::default();
+                    left_to_ask = ids.iter().collect();
+                    display.show(&Notice::Counted(ids.len() as u64));
+                }
+                Some(signal) => return Ok(End::Told(signal)),
+                None => {}
             }
         }
     }
@@ -161,6 +185,18 @@ impl Call {
         } else {
             0
         }))
+    }
+}
+
+/// A task that waits for its own end waits for ever.
+fn refuse_own(ids: &[String], patience: Option<Duration>) -> Result<()> {
+    let own = std::env::var(TASK_ID).ok().filter(|own| patience.is_none() && ids.contains(own));
+    match own {
+        Some(own) if procfs::is_inside_job(process::own_pid()) => Err(Error::Conflict {
+            message: format!("this is task {own} itself, and would wait for its own end"),
+            remediation: "Leave it out, or give --for to wait only so long".to_owned(),
+        }),
+        _ => Ok(()),
     }
 }
 

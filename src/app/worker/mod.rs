@@ -17,7 +17,7 @@ use crate::model::request::AnswerOptions;
 use crate::model::task_request::{WorkerRequest, WorkerVerb};
 use crate::platform::limits;
 use crate::render::worker as shown;
-use crate::store::{Filter, Store};
+use crate::store::{Filter, SLOTS, Store};
 use crate::time::clock::rfc3339;
 
 /// A task takes at most so many while it begins: those of any captured job, its input, and its logs.
@@ -54,7 +54,7 @@ pub(super) fn status() -> Result<WorkerData> {
     let folder = state::folder()?;
     let pid = presence::pid(&folder)?;
     let Some(store) = Store::open_existing(&folder)? else {
-        return Ok(WorkerData { running: pid.is_some(), pid, ..WorkerData::default() });
+        return Ok(WorkerData { running: pid.is_some(), pid, slots: SLOTS, ..WorkerData::default() });
     };
     let groups = store.groups()?;
     let shared = groups.iter().find(|group| group.name.is_empty());
@@ -63,10 +63,10 @@ pub(super) fn status() -> Result<WorkerData> {
         running: pid.is_some(),
         pid,
         since: record.map(|record| rfc3339(Duration::from_millis(record.since))),
-        slots: shared.and_then(|group| group.slots).unwrap_or_default(),
+        slots: shared.and_then(|group| group.slots).unwrap_or(SLOTS),
         busy: running(&store, None)?,
         paused: shared.is_some_and(|group| group.paused),
-        stopping: pid.is_some() && store.stop_order()?.is_some(),
+        stopping: presence::is_stopping(&store)?,
         groups: groups_of(&store)?,
     })
 }

@@ -34,6 +34,15 @@ pub(in crate::app) fn is_stopped(pid: i32) -> bool {
     procfs::stat(pid).is_some_and(|stat| stat.state == 'T')
 }
 
+/// True where the worker begins nothing more, since it was told to go. An order from before it came was for another one.
+pub(in crate::app) fn is_stopping(store: &Store) -> Result<bool> {
+    if store.stop_order()?.is_none() {
+        return Ok(false);
+    }
+    let record = store.worker()?;
+    Ok(pid(store.folder())?.is_some_and(|pid| record.is_some_and(|record| record.pid == pid)))
+}
+
 /// Why nobody does what was asked for, where that can be seen, and what helps.
 pub(in crate::app) fn trouble(folder: &Path) -> Result<Option<String>> {
     Ok(match pid(folder)? {

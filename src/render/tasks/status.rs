@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use crate::model::envelope::{CommandData, OutputRecord, PartialResult};
+use crate::model::outcome::Leftover;
 use crate::model::task::{ExtensionRecord, NoticeRecord, OnCrash, TaskData, TaskStatus};
 use crate::render::paint::Paint;
 use crate::render::records::story;
 use crate::render::tasks::{LABEL, dressed, exact, exact_seconds, rough, since, until};
 use crate::render::text;
+
+/// So many processes that a job left are shown.
+const MOST_LEFTOVERS: usize = 8;
 
 /// Lines with labels.
 struct Lines {
@@ -137,12 +141,26 @@ impl Lines {
                 self.put("result", &text::shortened(result));
             }
             self.put_output(&gave.output);
+            self.put_leftovers(&gave.leftovers);
+        }
+        if let Some(leftovers) = task.error.as_ref().and_then(|error| error.details.leftovers.as_ref()) {
+            self.put_leftovers(leftovers);
         }
         let partial = task.partial_result.as_ref();
         match partial.or(task.error.as_ref().and_then(|error| error.details.partial_result.as_ref())) {
             Some(PartialResult::Output(output)) => self.put_output(output),
             Some(PartialResult::Value(value)) => self.put("so far", &text::shortened(value)),
             None => {}
+        }
+    }
+
+    /// As `exec` tells of them when the job ends.
+    fn put_leftovers(&mut self, leftovers: &[Leftover]) {
+        for leftover in leftovers.iter().take(MOST_LEFTOVERS) {
+            self.put("left", &format!("process {} ({})", leftover.pid, leftover.command));
+        }
+        if leftovers.len() > MOST_LEFTOVERS {
+            self.put("left", &format!("{} more", leftovers.len() - MOST_LEFTOVERS));
         }
     }
 
@@ -319,11 +337,13 @@ notice      webhook https://i/, to come
         let result = json!({
             "exit_code": 0, "stdout": "hi\n", "stderr": "", "stdout_bytes": 3, "stderr_bytes": 0,
             "stdout_omitted_bytes": 0, "stderr_omitted_bytes": 0, "result": {"files": 2},
-            "usage": {"user_seconds": 0.1, "system_seconds": 0.0, "max_rss_bytes": 1}, "leftovers": []
+            "usage": {"user_seconds": 0.1, "system_seconds": 0.0, "max_rss_bytes": 1},
+            "leftovers": [{"pid": 7, "command": "sleep 9", "holds_output": false}]
         });
         let completed = TaskData { result: Some(result), exit_code: Some(0), ..task("3", TaskStatus::Completed) };
         let text = shown(&completed);
         assert!(text.contains("\nresult      {\"files\":2}\noutput      3 bytes on stdout, 0 on stderr\n"), "{text}");
+        assert!(text.contains("\nleft        process 7 (sleep 9)\n"), "{text}");
         let odd = TaskData { result: Some(json!("odd")), ..completed.clone() };
         assert!(!shown(&odd).contains("result"), "what is not known is not shown");
         let coloured = all_about(&completed, NOW, true);
