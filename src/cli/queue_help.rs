@@ -75,7 +75,7 @@ pub(super) fn task_verb(verb: Command) -> Command {
         "submit" => {
             let codes = exit_codes(exit_code::TASK_TABLE);
             let waiting = "  with --wait    as for 'runner task wait'\n";
-            return verb
+            return crate::cli::task::submit::described(verb)
                 .long_about(SUBMIT_ABOUT)
                 .after_long_help(format!("{SUBMIT_EXAMPLES}\n{SUBMIT_REST}\n{codes}{waiting}"));
         }

@@ -102,6 +102,11 @@ impl Store {
         if is_there(&folder.join(FILE))? { Self::open(folder).map(Some) } else { Ok(None) }
     }
 
+    /// Leaves it to the end of the process, which frees all of it at once. What was changed is on the disk.
+    pub fn leave(self) {
+        std::mem::forget(self);
+    }
+
     /// Where it is.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -90,6 +90,7 @@ impl Call {
                  another call of 'runner task' starts the next one",
             );
         }
+        store.leave();
         Ok(Exit::Code(0))
     }
 

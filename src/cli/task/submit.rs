@@ -218,7 +218,12 @@ pub(crate) fn definition() -> Definition {
         )
         .disable_help_flag(true)
         .args_override_self(true);
-    let verb = SubmitOptions::augment_args(verb).about("Put a job into the queue, and print its id");
+    SubmitOptions::augment_args(verb).about("Put a job into the queue, and print its id").long_about(None)
+}
+
+/// The same with what is said of options in other words here than elsewhere. For help alone, since every start would pay
+/// for it.
+pub(crate) fn described(verb: Definition) -> Definition {
     // Short help has room for what is special to the queue.
     let verb = ["cwd", "env", "max_timeout", "idle_timeout", "grace", "signal", "leftovers", "report", "verbose"]
         .into_iter()
@@ -234,7 +239,6 @@ pub(crate) fn definition() -> Definition {
         // Every attempt of a task is recorded.
         .mut_arg("record", |arg| arg.hide(true))
         .mut_arg("quiet", |arg| arg.help("Print the id and nothing else"))
-        .long_about(None)
 }
 
 /// What stands behind `op`, as the parser needs it.
