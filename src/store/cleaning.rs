@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::model::task::TaskStatus;
 use crate::store::row::{FINISHED, status_number};
 use crate::store::trouble::store;
-use crate::store::{Store, millis, now, of_millis};
+use crate::store::{Store, millis, now, of_millis, tally};
 
 /// So many are removed in one change, so that others are not kept waiting: a few milliseconds each.
 const AT_ONCE: i64 = 100;
@@ -84,6 +84,7 @@ impl Store {
                 .query_map(params![status, before, AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<rusqlite::Result<Vec<(i64, String)>>>()?;
             for (seq, _) in &found {
+                tally::take_out(transaction, *seq)?;
                 for query in [
                     "DELETE FROM answers WHERE task = ?1",
                     "DELETE FROM secrets WHERE task = ?1",

@@ -14,7 +14,7 @@ use crate::model::sample::Sample;
 use crate::model::task::{Notices, TaskStatus};
 use crate::store::row::{COLUMNS, Row, status_number};
 use crate::store::trouble::store;
-use crate::store::{Claim, Claimed, Store, claim, history, micros, now};
+use crate::store::{Claim, Claimed, Store, claim, history, micros, now, tally};
 use crate::time::clock::{rfc3339, unix_time};
 
 /// The end of a task that ran, or could not be begun.
@@ -210,6 +210,7 @@ fn conclude_one(
         .execute(params![seq, envelope])?;
     connection.prepare_cached("DELETE FROM live WHERE task = ?1")?.execute([seq])?;
     count(connection, conclusion)?;
+    tally::add(connection, seq)?;
     if let Some(notices) = notices {
         put_into_outbox(connection, seq, &notices)?;
     }

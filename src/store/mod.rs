@@ -28,6 +28,7 @@ mod row;
 mod schema;
 mod stats;
 mod submission;
+mod tally;
 mod trouble;
 
 pub use claim::{Claim, Claimed, SLOTS};

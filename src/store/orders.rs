@@ -13,7 +13,7 @@ use crate::model::task::{ExtensionRecord, TaskStatus};
 use crate::store::ending::{self, Conclusion};
 use crate::store::row::{priority_number, status_of};
 use crate::store::trouble::store;
-use crate::store::{Store, micros, now, of_micros, of_millis, unknown};
+use crate::store::{Store, micros, now, of_micros, of_millis, tally, unknown};
 use crate::time::clock::rfc3339;
 
 /// The worker that has, or had, the store.
@@ -174,6 +174,7 @@ impl Store {
             // A task before it that is queued again is waited for, and one that did not complete is not asked again.
             let query = "SELECT count(*) FROM needs JOIN tasks ON seq = needed WHERE task = ?1 AND status IN (0, 1)";
             let waits: i64 = transaction.query_row(query, [seq], |row| row.get(0))?;
+            tally::take_out(transaction, seq)?;
             transaction.execute(
                 "UPDATE tasks SET status = 0, ready = ?2 = 0, waits = ?2, wish = 0, started_at = NULL, \
                  finished_at = NULL, not_before = NULL, due_boot = NULL, exit_code = NULL, cause = NULL, \

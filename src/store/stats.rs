@@ -33,9 +33,10 @@ pub struct Stats {
 impl Store {
     pub fn stats(&self) -> Result<Stats> {
         let read = || -> rusqlite::Result<Stats> {
-            let mut find = self
-                .connection
-                .prepare_cached("SELECT status, priority, tasks FROM tally WHERE tasks > 0 ORDER BY 1, 2")?;
+            let mut find = self.connection.prepare_cached(
+                "SELECT status, priority, tasks FROM tally WHERE tasks > 0 UNION ALL \
+                 SELECT status, priority, count(*) FROM tasks WHERE status IN (0, 1) GROUP BY 1, 2 ORDER BY 1, 2",
+            )?;
             let tasks = find
                 .query_map([], |row| Ok((status_of(row.get(0)?), priority_of(row.get(1)?), count(row.get(2)?))))?
                 .collect::<rusqlite::Result<_>>()?;

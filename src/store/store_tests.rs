@@ -281,6 +281,7 @@ fn statements() -> Vec<String> {
         include_str!("outbox.rs"),
         include_str!("stats.rs"),
         include_str!("submission.rs"),
+        include_str!("tally.rs"),
     ];
     let continued = regex_lite::Regex::new(r"\\\n\s*").unwrap();
     let statement = regex_lite::Regex::new(r#""((?:SELECT|INSERT|UPDATE|DELETE) [^"]+)""#).unwrap();
@@ -330,4 +331,30 @@ fn a_list_reads_no_more_than_it_shows() {
     ] {
         assert_eq!(plan(&store, &super::lookup::newest_first(status, group)), [way]);
     }
+}
+
+#[test]
+fn every_task_is_counted_once_whatever_becomes_of_it() {
+    let Scene { _folder, mut store } = scene(&[
+        NewTask { priority: Priority::High, ..task("a") },
+        task("b"),
+        task("c"),
+        NewTask { after: vec!["b".to_owned()], ..task("d") },
+    ]);
+    let counts = |store: &Store| -> Vec<(TaskStatus, Priority, u64)> { store.stats().unwrap().tasks };
+    use Priority::{High, Low, Normal};
+    use TaskStatus::{Cancelled, Completed, Failed, Pending, Running};
+    assert_eq!(counts(&store), [(Pending, High, 1), (Pending, Normal, 3)]);
+    assert_eq!(claimed(&mut store), ["a", "b", "c"]);
+    store.end_and_claim(&[end("a", Completed), end("b", Failed)], None).unwrap();
+    assert_eq!(counts(&store), [(Running, Normal, 1), (Completed, High, 1), (Failed, Normal, 2)]);
+    store.retry("b").unwrap();
+    store.set_priority("b", Low).unwrap();
+    assert_eq!(counts(&store), [(Pending, Low, 1), (Running, Normal, 1), (Completed, High, 1), (Failed, Normal, 1)]);
+    store.cancel("b").unwrap();
+    store.end_and_claim(&[end("c", Completed)], None).unwrap();
+    let all = [(Completed, High, 1), (Completed, Normal, 1), (Failed, Normal, 1), (Cancelled, Low, 1)];
+    assert_eq!(counts(&store), all);
+    assert_eq!(store.clean(Duration::ZERO, &[Completed]).unwrap(), 2);
+    assert_eq!(counts(&store), all[2..]);
 }
