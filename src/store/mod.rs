@@ -52,6 +52,9 @@ const LOGS: &str = "logs";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at a locked store.
 const PAUSE: Duration = Duration::from_millis(1);
+/// Most changes are on the disk within a few of these, so they come first.
+const SHORT_PAUSE: Duration = Duration::from_micros(50);
+const SHORT_LOOKS: u32 = 20;
 
 /// So much of the store stays in the memory of who keeps little of it.
 const KEPT_KIB: i32 = 256;
@@ -215,8 +218,9 @@ fn wait_for_others(looks: i32) -> bool {
 }
 
 fn wait_within(patience: Duration, looks: i32) -> bool {
-    process::nap(PAUSE);
-    Duration::from_millis(looks.unsigned_abs().into()) < patience
+    let looks = looks.unsigned_abs();
+    process::nap(if looks < SHORT_LOOKS { SHORT_PAUSE } else { PAUSE });
+    PAUSE * looks.saturating_sub(SHORT_LOOKS) < patience
 }
 
 /// Milliseconds since the Unix epoch.
