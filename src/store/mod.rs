@@ -93,9 +93,9 @@ impl Store {
         let mut store = Self { connection: connect(&path, wait)?, folder: folder.to_owned(), news: OnceCell::new() };
         // A write-ahead log needs memory that all who use it share.
         if network && store.journal_mode()? == "wal" {
-            store.set_journal_mode("DELETE")?;
+            store.set_journal_mode("DELETE", wait)?;
         } else if !network && store.is_new()? {
-            store.set_journal_mode("WAL")?;
+            store.set_journal_mode("WAL", wait)?;
         }
         schema::migrate(&mut store.connection)?;
         Ok(store)
@@ -162,9 +162,18 @@ impl Store {
         self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(store("read the store"))
     }
 
-    fn set_journal_mode(&self, mode: &str) -> Result<()> {
-        let set = self.connection.pragma_update_and_check(None, "journal_mode", mode, |row| row.get::<_, String>(0));
-        set.map(drop).map_err(store("open the store"))
+    /// SQLite asks nobody whether to wait here: where several make the store at once, all but one are told that it is
+    /// locked.
+    fn set_journal_mode(&self, mode: &str, wait: fn(i32) -> bool) -> Result<()> {
+        let mut looks = 0;
+        loop {
+            let set =
+                self.connection.pragma_update_and_check(None, "journal_mode", mode, |row| row.get::<_, String>(0));
+            match set {
+                Err(error) if trouble::is_busy(&error) && wait(looks) => looks += 1,
+                set => return set.map(drop).map_err(store("open the store")),
+            }
+        }
     }
 
     /// One change, all of it or nothing.

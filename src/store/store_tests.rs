@@ -358,3 +358,28 @@ fn every_task_is_counted_once_whatever_becomes_of_it() {
     assert_eq!(store.clean(Duration::ZERO, &[Completed]).unwrap(), 2);
     assert_eq!(counts(&store), all[2..]);
 }
+
+#[test]
+fn many_may_make_the_store_at_once() {
+    for _ in 0..40 {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8)
+                .map(|number| {
+                    scope.spawn({
+                        let state = &state;
+                        move || {
+                            Store::open(state)
+                                .and_then(|mut store| store.submit(&[task(&number.to_string())]).map(drop))
+                        }
+                    })
+                })
+                .collect();
+            for one in all {
+                one.join().unwrap().unwrap();
+            }
+        });
+        assert_eq!(Store::open(&state).unwrap().stats().unwrap().ready, 8);
+    }
+}

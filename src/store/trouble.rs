@@ -9,6 +9,11 @@ pub(super) fn store(action: &'static str) -> impl FnOnce(rusqlite::Error) -> Err
     move |error| of(action, &error)
 }
 
+/// Another process holds the store.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 fn of(action: &'static str, error: &rusqlite::Error) -> Error {
     let (reason, remediation) = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => ("the disk is full", "Make room on the disk that holds the store, then try again"),
