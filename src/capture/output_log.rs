@@ -295,6 +295,16 @@ impl OutputLog {
     }
 }
 
+/// What was kept of both streams of the last attempt, as of a job that runs in our sight. What cannot be read is left out.
+pub fn kept_output(files: &LogFiles, limit: u64) -> [StreamRecord; 2] {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let log = OutputLog::open(files).ok().flatten();
+    Stream::ALL.map(|stream| match &log {
+        Some(log) => log.record(stream, log.last_attempt(), limit).unwrap_or_default(),
+        None => StreamRecord { captured: true, ..StreamRecord::default() },
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, proptest};

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use crate::backend::local::JOB_ID;
-use crate::capture::output_log::{OutputLog, Stream};
+use crate::capture::output_log::kept_output;
 use crate::error::Result;
-use crate::model::outcome::{End, Outcome, ProcessRow, StreamRecord, Told};
+use crate::model::outcome::{End, Outcome, ProcessRow, Told};
 use crate::model::secrets::Secrets;
 use crate::model::stored_job::{StoredCommand, StoredJob};
 use crate::platform::remains::{Remains, boot_id};
@@ -78,13 +78,6 @@ fn what_is_left(store: &Store, row: &Row, job: &StoredJob, live: Live) -> Outcom
         partial: live.reported,
         ..Told::default()
     };
-    let limit = usize::try_from(job.capture_limit).unwrap_or(usize::MAX);
-    let log = OutputLog::open(&log_files(store.folder(), &row.id)).ok().flatten();
-    let record = |stream| match &log {
-        Some(log) => log.record(stream, log.last_attempt(), limit).unwrap_or_default(),
-        None => StreamRecord { captured: true, ..StreamRecord::default() },
-    };
-    outcome.stdout = record(Stream::Stdout);
-    outcome.stderr = record(Stream::Stderr);
+    [outcome.stdout, outcome.stderr] = kept_output(&log_files(store.folder(), &row.id), job.capture_limit);
     outcome
 }

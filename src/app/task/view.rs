@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::app::worker::presence;
-use crate::capture::output_log::{OutputLog, Stream};
+use crate::capture::output_log::kept_output;
 use crate::error::Result;
 use crate::model::answer::so_far;
 use crate::model::envelope::{ErrorBody, PartialResult};
-use crate::model::outcome::{End, Outcome, Progress, StreamRecord, Told};
+use crate::model::outcome::{End, Outcome, Progress, Told};
 use crate::model::quantity::Seconds;
 use crate::model::secrets::Secrets;
 use crate::model::stored_job::{StoredCommand, StoredJob};
@@ -123,14 +123,7 @@ fn partial_result(store: &Store, row: &Row, job: &StoredJob, live: Live) -> Opti
     let mut outcome = Outcome::bare(None, End::Unknown);
     outcome.operation = matches!(job.command, StoredCommand::Operation { .. });
     outcome.told = Told { progress: live.progress, partial: live.reported, ..Told::default() };
-    let limit = usize::try_from(job.capture_limit).unwrap_or(usize::MAX);
-    let log = OutputLog::open(&log_files(store.folder(), &row.id)).ok().flatten();
-    let record = |stream| match &log {
-        Some(log) => log.record(stream, log.last_attempt(), limit).unwrap_or_default(),
-        None => StreamRecord { captured: true, ..StreamRecord::default() },
-    };
-    outcome.stdout = record(Stream::Stdout);
-    outcome.stderr = record(Stream::Stderr);
+    [outcome.stdout, outcome.stderr] = kept_output(&log_files(store.folder(), &row.id), job.capture_limit);
     so_far(&outcome)
 }
 
