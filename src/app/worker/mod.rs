@@ -71,7 +71,7 @@ pub(super) fn status() -> Result<WorkerData> {
     })
 }
 
-/// The groups that something was said of, or all tasks' own left out.
+/// The groups that something was said of; what all others share is no group of its own.
 pub(super) fn groups_of(store: &Store) -> Result<Vec<GroupData>> {
     let named = store.groups()?.into_iter().filter(|group| !group.name.is_empty());
     named
@@ -105,7 +105,7 @@ fn scale(slots: Option<u32>, group: Option<String>, options: &AnswerOptions, beg
 
 fn too_many(error: Error) -> Error {
     Error::Invalid {
-        argument: Some("N".to_owned()),
+        argument: Some("SLOTS".to_owned()),
         message: error.to_string(),
         remediation: "Give fewer slots, or raise the limit on open files (ulimit -Hn)".to_owned(),
     }
