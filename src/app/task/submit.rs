@@ -29,8 +29,6 @@ use crate::store::{NewTask, Store, Submitted};
 
 /// Variables of the submitter that a task gets; so does it those that begin with `LC_`.
 const USUAL: [&str; 5] = ["PATH", "HOME", "LANG", "TMPDIR", "USER"];
-/// Variables of the job that the submitter may be itself.
-const OF_JOBS: &str = "RUNNER_";
 /// A command is called by so many of its characters.
 const COMMAND_LIMIT: usize = 400;
 
@@ -127,7 +125,8 @@ impl Place {
     fn here(folder: &Path, passed: PassedEnvironment) -> Result<Self> {
         let directory = std::env::current_dir().map_err(Error::system("find the working directory"))?;
         let goes_along = |name: &OsStr| match (passed, name.to_str()) {
-            (_, Some(name)) if name.starts_with(OF_JOBS) => false,
+            // The submitter may be a job itself.
+            (_, Some(name)) if presence::OF_JOBS.contains(&name) => false,
             (PassedEnvironment::All, _) => true,
             (PassedEnvironment::Usual, Some(name)) => USUAL.contains(&name) || name.starts_with("LC_"),
             (PassedEnvironment::Usual, None) => false,

@@ -12,12 +12,12 @@ use crate::control::sender::NOTIFY_SOCKET;
 use crate::error::{Error, Result};
 use crate::platform::{bell, detach, lock, process, procfs};
 use crate::store::Store;
-use crate::worker::{bell_file, lock_file};
+use crate::worker::{TASK_ID, bell_file, lock_file};
 
 /// A worker that has not come up within this is left to itself.
 const START_LIMIT: Duration = Duration::from_secs(5);
-/// What a worker must not take over from the job that its starter may be.
-const OF_JOBS: [&str; 5] = [JOB_ID, ATTEMPT, DEADLINE, DEADLINE_OWNER, NOTIFY_SOCKET];
+/// What neither a worker nor a task takes over from the job that its starter may be.
+pub(in crate::app) const OF_JOBS: [&str; 6] = [JOB_ID, ATTEMPT, DEADLINE, DEADLINE_OWNER, NOTIFY_SOCKET, TASK_ID];
 
 /// The worker's process, where there is one.
 pub(in crate::app) fn pid(folder: &Path) -> Result<Option<i32>> {
