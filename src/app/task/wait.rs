@@ -15,7 +15,6 @@ use crate::model::batch::{Ended, Fingerprint, Notice, Verdict};
 use crate::model::envelope::{Envelope, Status};
 use crate::model::event::{Event, Live, Place};
 use crate::model::exit_code::{Exit, PENDING, RUNNER_FAILED, SIGNAL_BASE, SOME_JOB_FAILED};
-use crate::model::outcome::Progress;
 use crate::model::queue_data::TaskListData;
 use crate::model::signal::Signal;
 use crate::model::task::{TaskData, TaskStatus};
@@ -231,11 +230,14 @@ impl Shown {
                     display.show(&Notice::Begun { seq, id: Some(row.id.clone()), title: title.into(), attempt });
                 }
                 let told = store.live(row.seq)?.unwrap_or_default();
-                let elapsed = row.timing.started_at.map(|at| unix_time().saturating_sub(at)).unwrap_or_default();
+                let timing = &row.timing;
+                let elapsed = timing.started_at.map(|at| unix_time().saturating_sub(at)).unwrap_or_default();
+                // Its deadline may have been moved.
+                let moved = timing.deadline_at.zip(timing.started_at).map(|(end, start)| end.saturating_sub(start));
                 let live = Live {
                     elapsed,
-                    timeout: row.timing.timeout,
-                    progress: told.progress.map(Progress::fraction).and_then(Progress::of),
+                    timeout: moved.or(timing.timeout),
+                    progress: told.progress,
                     status: told.message.unwrap_or_default(),
                     ..Live::default()
                 };
