@@ -1,0 +1,5 @@
+//! Many jobs: `batch`.
+
+mod bars;
+mod lists;
+mod resume;

@@ -1,0 +1,6 @@
+//! What a job writes, and where the answer goes.
+
+mod capture;
+mod readers;
+mod report;
+mod volume;

@@ -1,0 +1,13 @@
+//! The durable queue: `task` and `worker`.
+
+mod bars;
+mod clock;
+mod crash;
+mod disk;
+mod notices;
+mod store;
+mod submitters;
+mod surroundings;
+mod tasks;
+mod turns;
+mod worker;

@@ -1,0 +1,5 @@
+//! `runner timeout` beside timeout(1).
+
+mod compared;
+mod signals;
+mod terminal;

@@ -1,0 +1,9 @@
+//! All of the job is ended, and nothing else.
+
+mod bystanders;
+mod cgroups;
+mod containment;
+mod killed_runner;
+mod leftovers;
+mod nested;
+mod survivors;
