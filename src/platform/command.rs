@@ -159,6 +159,7 @@ fn checked_candidates(program: &OsStr, path: Option<&OsStr>, cwd: Option<&Path>)
     let shown = Path::new(program).display().to_string();
     let in_path = !program.as_bytes().contains(&b'/');
     let mut refusal = None;
+    let mut unsearchable = None;
     let mut found = Vec::new();
     for file in all_candidates(program, path) {
         let seen_from_here = cwd.map_or_else(|| file.clone(), |cwd| cwd.join(&file));
@@ -168,29 +169,47 @@ fn checked_candidates(program: &OsStr, path: Option<&OsStr>, cwd: Option<&Path>)
                 // One that is a program is tried first, and in all likelihood alone.
                 break;
             }
-            Err(error)
-                if in_path && [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {}
-            Err(error) => refusal = refusal.or(Some(error)),
+            // A directory of PATH that may not be searched says nothing about the command, see path_resolution(7).
+            Err(Refusal::Unseen(error)) if in_path => {
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    unsearchable.get_or_insert(file);
+                }
+            }
+            Err(Refusal::Unseen(error) | Refusal::Seen(error)) => refusal = refusal.or(Some(error)),
         }
     }
+    let hint = unsearchable
+        .as_deref()
+        .and_then(Path::parent)
+        .map_or_else(String::new, |dir| format!("; {} is in PATH and may not be searched by this user", dir.display()));
     match (found.is_empty(), refusal) {
         (false, _) => Ok(found),
         (true, Some(error)) => Err(refused(&shown, &error)),
         (true, None) => Err(Error::CommandNotFound {
             message: format!("cannot run {shown}: no such command in PATH"),
-            remediation: "Check the spelling and the PATH, or give the file with its folder, as in ./NAME".to_owned(),
+            remediation: format!(
+                "Check the spelling and the PATH, or give the file with its folder, as in ./NAME{hint}"
+            ),
         }),
     }
 }
 
+/// Why a file cannot be executed.
+enum Refusal {
+    /// stat(2) failed: it does not exist, or a directory above it may not be searched.
+    Unseen(io::Error),
+    /// The file exists.
+    Seen(io::Error),
+}
+
 /// Fails where this file can certainly not be executed.
-fn runnable(file: &Path) -> io::Result<()> {
-    let stat = rustix::fs::stat(file)?;
+fn runnable(file: &Path) -> std::result::Result<(), Refusal> {
+    let stat = rustix::fs::stat(file).map_err(|error| Refusal::Unseen(error.into()))?;
     if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory {
-        return Err(io::ErrorKind::IsADirectory.into());
+        return Err(Refusal::Seen(io::ErrorKind::IsADirectory.into()));
     }
     rustix::fs::accessat(rustix::fs::CWD, file, rustix::fs::Access::EXEC_OK, rustix::fs::AtFlags::EACCESS)
-        .map_err(io::Error::from)
+        .map_err(|error| Refusal::Seen(error.into()))
 }
 
 fn refused(shown: &str, error: &io::Error) -> Error {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 
-use crate::support::{SOON, exec, folder, seconds, set_mode, strings};
+use crate::support::{SOON, become_nobody, exec, folder, is_root, seconds, set_mode, strings};
 
 #[test]
 fn the_job_s_own_code_is_ours() {
@@ -102,6 +102,26 @@ fn the_path_is_searched_as_by_a_shell() {
     // The command is looked up in the path that it will have.
     let done = exec("--env").arg(format!("PATH={}", second.path().display())).job(["tool"]).run();
     done.assert_code(0);
+}
+
+/// As under a HOME of another user whose programs stand in PATH.
+#[test]
+fn a_directory_of_the_path_that_may_not_be_searched_hides_nothing() {
+    let closed = folder();
+    set_mode(closed.path(), 0o000);
+    let path = format!("{}:/usr/bin:/bin", closed.path().display());
+    let as_user = |words: [&str; 1]| {
+        let run = exec("").env("PATH", &path).job(words);
+        if is_root() { run.with(become_nobody) } else { run }
+    };
+    as_user(["true"]).run().assert_code(0).assert_silent();
+    let done = as_user(["no-such-command-anywhere"]).run();
+    done.assert_code(127);
+    let answer = done.answer();
+    assert_eq!(answer["error"]["code"], "NOT_FOUND", "{answer:#}");
+    let hint = answer["error"]["remediation"].as_str().unwrap_or_default();
+    assert!(hint.contains(&*closed.path().to_string_lossy()), "{hint}");
+    set_mode(closed.path(), 0o700);
 }
 
 #[test]

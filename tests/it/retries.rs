@@ -193,13 +193,13 @@ fn delays_are_waited_for() {
 fn a_timeout_gives_the_next_attempt_more_time_up_to_the_maximum() {
     let tally = Tally::new();
     let options =
-        "--json --timeout 100ms --max-timeout 300ms --grace 0 --retries 3 --retry-delay 0 --retry-timeout-growth 2";
-    let done = tally.exec(options, "[ $n != 3 ] || exit 1; sleep 60").run();
+        "--json --timeout 300ms --max-timeout 900ms --grace 0 --retries 3 --retry-delay 0 --retry-timeout-growth 2";
+    let done = tally.exec(options, "[ $RUNNER_ATTEMPT != 3 ] || exit 1; sleep 60").run();
     done.assert_code(124).assert_tree_dead();
     let answer = done.json();
-    assert_eq!(each(&answer, "timeout_seconds"), [&json!(0.1), &json!(0.2), &json!(0.3), &json!(0.3)]);
+    assert_eq!(each(&answer, "timeout_seconds"), [&json!(0.3), &json!(0.6), &json!(0.9), &json!(0.9)]);
     assert_eq!(each(&answer, "reason"), [&json!("total"), &json!("total"), &Value::Null, &json!("total")]);
-    assert_eq!(answer["error"]["details"]["timeout_seconds"], 0.3);
+    assert_eq!(answer["error"]["details"]["timeout_seconds"], 0.9);
 }
 
 #[test]

@@ -100,6 +100,7 @@ impl Scratch {
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command.current_dir(self.0.path()).env("HOME", self.0.path()).env("XDG_CONFIG_HOME", self.path("config"));
+        command.env("PATH", std::env::join_paths(searchable()).expect("a search path"));
         command.env("LC_ALL", "C").env_remove("LANG").env_remove("LANGUAGE").env_remove("POSIXLY_CORRECT");
         for name in ["NO_COLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "CI", "COLUMNS", "LINES", "LESS", "LESSOPEN", "ENV"] {
             command.env_remove(name);
@@ -131,9 +132,14 @@ impl Scratch {
 
 /// PATH with the program under test in front.
 pub(crate) fn search_path() -> std::ffi::OsString {
-    let mut folders = vec![runner_path().parent().expect("a program is in a folder").to_owned()];
-    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-    std::env::join_paths(folders).expect("a search path")
+    let own = runner_path().parent().expect("a program is in a folder").to_owned();
+    std::env::join_paths(std::iter::once(own).chain(searchable())).expect("a search path")
+}
+
+/// The directories of PATH that this user may search: others make execvp(3) say that permission is denied.
+fn searchable() -> impl Iterator<Item = PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).filter(|dir| dir.join(".").exists()).collect::<Vec<_>>().into_iter()
 }
 
 /// The answer on a standard error that is no terminal: its last line that is an object.
