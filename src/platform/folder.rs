@@ -123,6 +123,16 @@ impl Folder {
         Ok(rustix::fs::utimensat(&self.fd, name, &times.0, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
+    /// Lets the owner write to the folder until `finish` sets its mode. Nothing changes where the user is not the owner.
+    pub fn make_writable(&self) {
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        let denied = rustix::fs::accessat(&self.fd, ".", access, AtFlags::EACCESS) == Err(Errno::ACCESS);
+        if let (true, Ok(stat)) = (denied, rustix::fs::fstat(&self.fd)) {
+            // What cannot be changed here fails at the first write, with a message about it.
+            _ = rustix::fs::chmodat(&self.fd, ".", Mode::from_raw_mode(stat.st_mode) | Mode::RWXU, AtFlags::empty());
+        }
+    }
+
     /// Sets mode and times of the folder itself; to be done when nothing more is made in it.
     pub fn finish(&self, mode: u32, times: Option<&Times>) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -133,6 +133,7 @@ impl Work<'_> {
             Err(error) => return self.trouble("read", source, error),
         };
         let outer = std::mem::replace(&mut self.device, device);
+        to.make_writable();
         for entry in entries {
             match entry.and_then(|entry| Ok((entry.file_type()?, entry))) {
                 Ok((kind, entry)) => self.entry(&entry.path(), kind, to, &entry.file_name())?,
