@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::model::auto_timeout::AutoTimeout;
 use crate::model::batch::{Counts, Entry, Notice};
 use crate::model::exit_code::Exit;
-use crate::model::job::{Route, Streams};
+use crate::model::job::{Route, Streams, before_parent};
 use crate::model::outcome::TimeoutReason;
 use crate::model::quoting;
 use crate::model::request::{AnswerOptions, BatchRequest, Grouping, JournalRequest};
@@ -165,9 +165,13 @@ fn complete(request: &BatchRequest, timeouts: Arc<Mutex<Tally>>) -> Complete {
 /// The time for the whole batch: what was asked for, or what the runner above us allows.
 fn total(request: &BatchRequest) -> Option<(Duration, TimeoutReason)> {
     let grace = request.defaults.limits.grace.unwrap_or_default();
-    let parent = environment::parent_timeout(grace).map(|left| (left, TimeoutReason::ParentDeadline));
     let own = request.total_timeout.map(|total| (total, TimeoutReason::TotalBudget));
-    own.into_iter().chain(parent).min_by_key(|(limit, _)| *limit)
+    match environment::parent_timeout() {
+        Some(parent) if own.is_none_or(|(total, _)| total > parent) => {
+            Some((before_parent(parent, Some(grace)), TimeoutReason::ParentDeadline))
+        }
+        _ => own,
+    }
 }
 
 /// Says what an earlier run left.

@@ -4,40 +4,59 @@
 //! nothing.
 
 use std::ffi::{OsStr, OsString};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::backend::local::JOB_ID;
 use crate::model::job::Surroundings;
 use crate::platform::process;
 use crate::platform::procfs::Identity;
-use crate::time::clock::unix_time;
+use crate::platform::remains::boot_id;
+use crate::time::clock::{since_boot, unix_time};
 
-/// When the attempt will be stopped, in milliseconds since the Unix epoch.
+/// When the attempt will be stopped, in milliseconds since the Unix epoch: for other programs.
 pub const DEADLINE: &str = "RUNNER_DEADLINE_UNIX_MS";
+/// The same in nanoseconds of CLOCK_BOOTTIME, which nobody can set, see clock_gettime(2). Stronger than the other.
+pub const DEADLINE_BOOTTIME: &str = "RUNNER_DEADLINE_BOOTTIME_NS";
+/// Which boot of the machine that clock belongs to.
+pub const DEADLINE_BOOT_ID: &str = "RUNNER_DEADLINE_BOOT_ID";
 /// Who will stop it: pid and start time, with a colon between.
 pub const DEADLINE_OWNER: &str = "RUNNER_DEADLINE_OWNER";
 pub const ATTEMPT: &str = "RUNNER_ATTEMPT";
-/// What a nested runner leaves to the one above it, beside its own grace.
+/// The time that a nested runner needs to answer before the one above it acts; at most this part of what there is.
 const MARGIN: Duration = Duration::from_millis(250);
+const LARGEST_PART: u32 = 4;
 /// The least that a nested runner plans for: it still has to start and to answer.
 const LEAST: Duration = Duration::from_millis(1);
 
-/// The time that the runner above us allows, less what we need to stop in.
-pub fn parent_timeout(grace: Duration) -> Option<Duration> {
-    let deadline = deadline_unix_ms()?;
+/// The time within which the runner above us must have our answer.
+pub fn parent_timeout() -> Option<Duration> {
+    let left = time_left()?;
     let owner = std::env::var(DEADLINE_OWNER).ok()?;
     let (pid, start_time) = owner.split_once(':')?;
     let owner = Identity { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? };
     if !process::is_our_ancestor(owner) {
         return None;
     }
-    let left = Duration::from_millis(deadline).saturating_sub(unix_time());
-    Some(left.saturating_sub(grace).saturating_sub(MARGIN).max(LEAST))
+    Some(left.saturating_sub(MARGIN.min(left / LARGEST_PART)).max(LEAST))
 }
 
-/// When the runner above us will stop us, as it said at our start.
-pub fn deadline_unix_ms() -> Option<u64> {
-    std::env::var(DEADLINE).ok()?.parse().ok()
+/// How long until the runner above us will stop us, by what it set at our start.
+pub fn time_left() -> Option<Duration> {
+    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
+    let boot = std::env::var(DEADLINE_BOOT_ID).ok();
+    match number(DEADLINE_BOOTTIME) {
+        Some(deadline) if boot.as_deref() == this_boot() => {
+            Some(Duration::from_nanos(deadline).saturating_sub(since_boot()))
+        }
+        _ => Some(Duration::from_millis(number(DEADLINE)?).saturating_sub(unix_time())),
+    }
+}
+
+/// Read once: a batch asks for it with every job.
+fn this_boot() -> Option<&'static str> {
+    static BOOT: OnceLock<Option<String>> = OnceLock::new();
+    BOOT.get_or_init(boot_id).as_deref()
 }
 
 /// The job's environment: ours or none, then what was asked for, then what we tell every job.
@@ -54,10 +73,16 @@ pub fn for_job(
     }
     set(&mut env, OsStr::new(JOB_ID), job_id.into());
     set(&mut env, OsStr::new(ATTEMPT), attempt.to_string().into());
-    env.retain(|(name, _)| name != DEADLINE && name != DEADLINE_OWNER);
+    let deadline = [DEADLINE, DEADLINE_BOOTTIME, DEADLINE_BOOT_ID, DEADLINE_OWNER];
+    env.retain(|(name, _)| deadline.iter().all(|known| name != known));
     if let (Some(wall), Some(own)) = (wall, process::own_identity()) {
         let deadline = unix_time().saturating_add(wall).as_millis();
         set(&mut env, OsStr::new(DEADLINE), deadline.to_string().into());
+        if let Some(boot) = this_boot() {
+            let deadline = since_boot().saturating_add(wall).as_nanos();
+            set(&mut env, OsStr::new(DEADLINE_BOOTTIME), deadline.to_string().into());
+            set(&mut env, OsStr::new(DEADLINE_BOOT_ID), boot.into());
+        }
         set(&mut env, OsStr::new(DEADLINE_OWNER), format!("{}:{}", own.pid, own.start_time).into());
     }
     env

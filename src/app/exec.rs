@@ -89,7 +89,7 @@ fn supervise(mut request: ExecRequest, begun: &mut Request, ended: &mut Ended) -
         }
     }
     let limits = &mut request.job.limits;
-    limits.parent_timeout = environment::parent_timeout(limits.grace.unwrap_or_default());
+    limits.parent_timeout = environment::parent_timeout();
     let several = request.job.retry.retries > 0;
     let input = if several { Input::of_several(&request.job.surroundings.stdin)? } else { Input::Same };
     let tries = Tries::new(request.job.retry.clone(), &request.job.limits, begun.seed());

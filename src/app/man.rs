@@ -18,6 +18,12 @@ const GIVEN_TO_JOBS: &[(&str, &str)] = &[
     ("RUNNER_ATTEMPT", "counts the attempts, from 1"),
     ("RUNNER_NOTIFY_SOCKET", "where the job reports progress, values and the need for more time, see runner-notify(1)"),
     ("RUNNER_DEADLINE_UNIX_MS", "when the job will be stopped, in milliseconds since 1970"),
+    (
+        "RUNNER_DEADLINE_BOOTTIME_NS",
+        "the same in nanoseconds since boot, on CLOCK_BOOTTIME; a runner below this one uses it where \
+         RUNNER_DEADLINE_BOOT_ID names the present boot",
+    ),
+    ("RUNNER_DEADLINE_BOOT_ID", "the boot of that clock, as in /proc/sys/kernel/random/boot_id"),
     ("RUNNER_DEADLINE_OWNER", "who will stop it: process id and start time, with a colon between"),
 ];
 

@@ -12,7 +12,7 @@ use crate::platform::process;
 
 /// Runs an operation in this very process: the child that the supervisor started.
 pub fn run_child(arguments: &[OsString]) -> Exit {
-    child::run(arguments, environment::deadline_unix_ms())
+    child::run(arguments, environment::time_left())
 }
 
 /// Blanks our own command line behind so many words: parameters may hold secrets, and everybody on this machine can read

@@ -115,7 +115,8 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// What the wall time may never exceed, whatever extends it.
     pub max_timeout: Option<Duration>,
-    /// The deadline of a runner that we run under, where that comes first; its reason is told apart.
+    /// The time within which a runner above us must have the answer. It shortens the grace first, and the wall time only
+    /// where that is not enough.
     pub parent_timeout: Option<Duration>,
     /// What is left of the time for all attempts together; its reason is told apart, too.
     pub budget: Option<Budget>,
@@ -165,9 +166,20 @@ impl Limits {
     fn no_more_than(&self, own: Option<Duration>) -> Option<(Duration, TimeoutReason)> {
         let own = own.map(|own| (own, TimeoutReason::Total));
         let budget = self.budget.map(|budget| (budget.left, TimeoutReason::TotalBudget));
-        let parent = self.parent_timeout.map(|parent| (parent, TimeoutReason::ParentDeadline));
-        [own, budget, parent].into_iter().flatten().min_by_key(|(limit, _)| *limit)
+        let nearest = [own, budget].into_iter().flatten().min_by_key(|(limit, _)| *limit);
+        match self.parent_timeout {
+            Some(parent) if nearest.is_none_or(|(limit, _)| limit > parent) => {
+                Some((before_parent(parent, self.grace), TimeoutReason::ParentDeadline))
+            }
+            _ => nearest,
+        }
     }
+}
+
+/// When a job is stopped that would keep the runner above waiting: so that there is some grace, at most a tenth of the
+/// time.
+pub fn before_parent(parent: Duration, grace: Option<Duration>) -> Duration {
+    parent.saturating_sub(grace.unwrap_or_default().min(parent / 10))
 }
 
 /// Whom the ladder reaches.
@@ -250,9 +262,17 @@ pub enum Route {
 mod tests {
     use std::time::Duration;
 
-    use super::{Budget, Limits, Scope};
+    use super::{Budget, Limits, Scope, before_parent};
     use crate::model::outcome::TimeoutReason::{ParentDeadline, Total, TotalBudget};
     use crate::model::signal::Signal;
+
+    #[test]
+    fn a_runner_above_takes_of_the_grace_first() {
+        let second = Duration::from_secs(1);
+        assert_eq!(before_parent(60 * second, Some(5 * second)), 55 * second);
+        assert_eq!(before_parent(10 * second, Some(5 * second)), 9 * second);
+        assert_eq!(before_parent(10 * second, None), 10 * second);
+    }
 
     #[test]
     fn the_smallest_limit_holds_and_is_named() {
@@ -280,6 +300,7 @@ mod tests {
             (Some(5), None, Some(3), Some(4), Some((3, ParentDeadline)), None),
             (Some(5), None, Some(5), Some(5), Some((5, Total)), None),
             (None, None, Some(5), Some(5), Some((5, TotalBudget)), None),
+            (Some(6), None, Some(5), None, Some((5, ParentDeadline)), None),
         ] {
             let limits = limits(timeout, max, parent, left);
             assert_eq!(limits.wall(), wall.map(|(limit, reason)| (seconds(limit), reason)), "{limits:?}");

@@ -60,10 +60,10 @@ fn command_line(name: &str, parameters: &Value) -> Vec<OsString> {
 }
 
 /// Runs the operation that these arguments name, and says how to leave.
-pub fn run(arguments: &[OsString], deadline_unix_ms: Option<u64>) -> Exit {
+pub fn run(arguments: &[OsString], time_left: Option<Duration>) -> Exit {
     // Parameters may hold secrets. The program, the verb and the name stay.
     process::hide_arguments(3);
-    match prepared(arguments).and_then(|prepared| carry_out(prepared, deadline_unix_ms)) {
+    match prepared(arguments).and_then(|prepared| carry_out(prepared, time_left)) {
         Ok(exit) => exit,
         // Runner has read the parameters before, so this is between two versions of it.
         Err(error) => {
@@ -82,13 +82,13 @@ fn prepared(arguments: &[OsString]) -> Result<Box<dyn Prepared>> {
     entry.parameters_from_json(value)
 }
 
-fn carry_out(operation: Box<dyn Prepared>, deadline_unix_ms: Option<u64>) -> Result<Exit> {
+fn carry_out(operation: Box<dyn Prepared>, time_left: Option<Duration>) -> Result<Exit> {
     signals::set_own_dispositions();
     let sender = Sender::of_this_job();
     let cancel = Cancel::new()?;
     let scratch = ScratchList::default();
     let arrivals = Arrivals::watch(&STOPS)?;
-    let mut context = Context::new(sender.clone(), cancel.clone(), scratch.clone(), deadline_unix_ms);
+    let mut context = Context::new(sender.clone(), cancel.clone(), scratch.clone(), time_left);
     let (done, ended) = channel();
     let bell = arrivals.doorbell();
     let work = move || {

@@ -16,7 +16,7 @@ use crate::ops::Failure;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::doorbell::Doorbell;
 use crate::platform::poller;
-use crate::time::clock::{Clock, Moment, SystemClock, unix_time};
+use crate::time::clock::{Clock, Moment, SystemClock};
 
 /// Reports are sent at most this often. What is kept back goes with the next one; a whole progress, and what is given
 /// with `partial_now`, are sent at once.
@@ -65,16 +65,16 @@ impl Cancel {
 }
 
 impl Context {
-    /// The surroundings of an operation that starts now. `deadline_unix_ms` is when it will be stopped.
+    /// The surroundings of an operation that starts now. `time_left`: how long until it will be stopped.
     pub(super) fn new(
         sender: Option<Sender>,
         cancel: Cancel,
         scratch: ScratchList,
-        deadline_unix_ms: Option<u64>,
+        time_left: Option<Duration>,
     ) -> Self {
         let clock = SystemClock::start();
         let now = clock.now();
-        let deadline = deadline_unix_ms.map(|at| now + Duration::from_millis(at).saturating_sub(unix_time()));
+        let deadline = time_left.map(|left| now + left);
         Self { sender, cancel, scratch, clock, deadline, next_report: now, progress: None, status: String::new() }
     }
 
@@ -256,18 +256,14 @@ mod tests {
     use std::time::Duration;
 
     use super::{Cancel, Context, ScratchList, fraction};
-    use crate::time::clock::unix_time;
 
     #[test]
     fn an_operation_knows_how_much_time_it_has() {
-        let left = |deadline: Option<Duration>| {
-            let at = deadline.map(|at| at.as_millis() as u64);
-            Context::new(None, Cancel::new().unwrap(), ScratchList::default(), at).deadline()
-        };
+        let left = |time_left| Context::new(None, Cancel::new().unwrap(), ScratchList::default(), time_left).deadline();
         let minute = Duration::from_secs(60);
         assert_eq!(left(None), None);
-        assert_eq!(left(Some(unix_time() - minute)), Some(Duration::ZERO));
-        assert!(left(Some(unix_time() + minute)).is_some_and(|left| left > minute / 2 && left <= minute));
+        assert_eq!(left(Some(Duration::ZERO)), Some(Duration::ZERO));
+        assert!(left(Some(minute)).is_some_and(|left| left > minute / 2 && left <= minute));
     }
 
     #[test]

@@ -103,6 +103,12 @@ impl fmt::Debug for Poller {
     }
 }
 
+/// Whether the descriptor is readable now.
+pub fn is_readable(descriptor: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
+    rustix::event::poll(&mut polled, Some(&timespec(Duration::ZERO))).is_ok_and(|ready| ready > 0)
+}
+
 /// Waits until the descriptor is readable, or for so long.
 pub fn await_readable(descriptor: BorrowedFd<'_>, limit: Duration) {
     await_any_readable(&[descriptor], limit);

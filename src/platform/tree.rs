@@ -18,6 +18,7 @@ use super::descriptors;
 use super::guard;
 use super::limits;
 use super::plan::{self, Plan, Shared};
+use super::poller;
 use super::process::{self, Child, Sent};
 use super::procfs::{self, Identity, Lineage, Stat};
 use super::signals::Inherited;
@@ -213,6 +214,11 @@ impl Tree {
             End::Signaled { signal, .. } => Some(signal),
             _ => None,
         }
+    }
+
+    /// The leader has exited, whether or not the guard has waited for it.
+    pub fn leader_has_exited(&self) -> bool {
+        self.leader.as_ref().is_some_and(|leader| poller::is_readable(leader.as_fd()))
     }
 
     /// Wakes a guard that was stopped by its own job; harmless otherwise.

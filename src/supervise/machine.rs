@@ -389,7 +389,8 @@ impl Machine {
             self.send(signal);
         }
         let grace = if self.leader_ended { self.policy.grace.or(Some(REST_GRACE)) } else { self.policy.grace };
-        if let Some(grace) = grace {
+        let left = self.policy.answer_by.map(|by| by.saturating_sub(now - self.started_at));
+        if let Some(grace) = grace.into_iter().chain(left).min() {
             self.arm(Timer::Grace, now + grace);
         }
     }

@@ -34,6 +34,7 @@ fn policy() -> Policy {
         warn_signal: None,
         stop_signal: Signal::TERM,
         grace: Some(GRACE),
+        answer_by: None,
         scope: Scope::Tree,
         leftovers: Leftovers::Report,
     }
@@ -703,6 +704,7 @@ fn any_policy() -> impl Strategy<Value = Policy> {
         scope,
         longest,
         grace: Some(grace),
+        answer_by: None,
         idle: idle.then_some(IDLE),
         warn: warn.then_some(TIMEOUT / 2),
         ..policy()

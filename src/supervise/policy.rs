@@ -36,6 +36,8 @@ pub struct Policy {
     pub warn_signal: Option<Signal>,
     pub stop_signal: Signal,
     pub grace: Option<Duration>,
+    /// When the runner above must have the answer, from the start on: no grace lasts longer.
+    pub answer_by: Option<Duration>,
     pub scope: Scope,
     pub leftovers: Leftovers,
 }
@@ -52,6 +54,7 @@ impl Policy {
             warn_signal: limits.warn_signal,
             stop_signal: limits.stop_signal,
             grace: limits.grace,
+            answer_by: limits.parent_timeout,
             scope: limits.scope,
             leftovers,
         }

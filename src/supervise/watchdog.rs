@@ -146,7 +146,15 @@ impl Watchdog {
             for id in news {
                 self.with_job(id, |job, surface| job.look(surface));
             }
+            let mut moved_output = false;
             for key in &ready {
+                // The output of one job goes before a deadline that is due, and not that of all: it is ready again next
+                // time, and behind others then.
+                let is_output = Job::is_output(*key);
+                if is_output && moved_output && self.deadlines.next().is_some_and(|next| next <= self.clock.now()) {
+                    continue;
+                }
+                moved_output |= is_output;
                 self.dispatch(*key, feed);
             }
             self.obey_keys(feed);
@@ -185,11 +193,11 @@ impl Watchdog {
                 }
                 Supply::Stop(cause) => {
                     let input = Input::Stop { cause, rung: Rung::Signal, heard: false };
-                    self.with_each(|job, surface| job.step(input, surface));
+                    self.with_each(|job, surface| job.stop(input, surface));
                 }
                 Supply::StopJob { tag, cause } => {
                     let input = Input::Stop { cause, rung: Rung::Signal, heard: false };
-                    self.with_tagged(tag, |job, surface| job.step(input, surface));
+                    self.with_tagged(tag, |job, surface| job.stop(input, surface));
                 }
                 Supply::MoveDeadline { tag, order, by } => {
                     self.with_tagged(tag, |job, surface| job.move_deadline(order, by, surface));

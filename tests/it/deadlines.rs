@@ -188,3 +188,27 @@ fn the_job_s_own_code_does_not_hide_a_timeout() {
     assert_eq!(answer["error"]["code"], "TIMEOUT");
     assert_eq!(answer["error"]["details"]["termination"]["exit_code"], 0);
 }
+
+on_both_rungs! {
+    /// The deadline passes while runner is stopped; the job has ended before it.
+    fn an_end_before_the_deadline_counts_where_runner_was_stopped(rung) {
+        let place = crate::support::folder();
+        let go = place.path().join("go");
+        let run = exec("--timeout 2 --json").rung(rung).env("GO", &go);
+        let run = run.sh("echo ready >&2; until [ -e \"$GO\" ]; do sleep 0.01; done").stderr_to(std::process::Stdio::null());
+        let run = run.start();
+        crate::support::wait_until(SOON, "the job", || {
+            run.lifeline().holders().iter().any(|pid| {
+                *pid != run.pid() && std::fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name == b"sh\n")
+            })
+        });
+        run.signal(libc::SIGSTOP);
+        std::fs::write(&go, "").expect("our own folder");
+        crate::support::wait_until(SOON, "the end of the job", || run.lifeline().holders() == [run.pid()]);
+        crate::support::wait_until(SOON, "the deadline", || run.elapsed() > seconds(2.2));
+        run.signal(libc::SIGCONT);
+        let done = run.finish();
+        done.assert_code(0);
+        assert_eq!(done.json()["status"], "success");
+    }
+}

@@ -37,8 +37,14 @@ const GUARD: usize = 1;
 const CONTROL: usize = 2;
 const KEYBOARD: usize = 3;
 const OUTPUT: usize = 4;
+/// Keys from here on belong to no job.
+pub(super) const LAST_KEY: usize = usize::MAX - 7;
 const _: () = assert!(OUTPUT + output::KEYS <= KEYS);
 
+/// How often the report of a leader's end is looked for once the leader is known to have exited.
+const REPORT_PERIOD: Duration = Duration::from_millis(1);
+/// And how many times: a tracer may keep the end from the guard, see ptrace(2).
+const REPORT_LOOKS: u32 = 100;
 /// Messages that are taken before the event loop looks at its deadlines again.
 const MESSAGES_AT_ONCE: usize = 64;
 /// The same in bytes, for long values take long to read.
@@ -65,6 +71,8 @@ pub(super) struct Job {
     end: Option<End>,
     started: bool,
     empty: bool,
+    /// Deadlines that were put off for the report of the leader's end.
+    report_looks: u32,
     processes: Vec<ProcessRow>,
     survivors: Vec<ProcessRow>,
     leftovers: Vec<Leftover>,
@@ -113,6 +121,7 @@ impl Job {
             end: None,
             started: false,
             empty: false,
+            report_looks: 0,
             processes: Vec::new(),
             survivors: Vec::new(),
             leftovers: Vec::new(),
@@ -129,6 +138,11 @@ impl Job {
         job.perform(effects, surface);
         job.tell_if_all_ended(surface);
         Ok(job)
+    }
+
+    /// The key is of a job's output, rather than of its guard, its messages or of no job.
+    pub(super) fn is_output(key: usize) -> bool {
+        key < LAST_KEY && key % KEYS >= OUTPUT
     }
 
     fn key(&self, kind: usize) -> usize {
@@ -269,6 +283,15 @@ impl Job {
             Timer::Pulse => {}
             Timer::Keys => return self.take_keyboard(surface),
             Timer::Wall | Timer::Idle => {
+                // An end before the deadline counts, also where runner was stopped or frozen meanwhile.
+                self.look(surface);
+                if self.end.is_none() && self.report_looks < REPORT_LOOKS && self.tree.leader_has_exited() {
+                    // The guard is about to report it; it may have been frozen as well.
+                    self.tree.nudge_guard();
+                    self.report_looks += 1;
+                    surface.deadlines.arm((self.id, timer), surface.now + REPORT_PERIOD);
+                    return;
+                }
                 // What the job said in time counts, also when we were busy with something else.
                 self.listen(BYTES_BEFORE_DEADLINE, surface);
                 return self.step(Input::Due(timer), surface);
@@ -358,6 +381,12 @@ impl Job {
     pub(super) fn step(&mut self, input: Input, surface: &mut Surface<'_>) {
         let effects = self.machine.step(input, surface.now);
         self.perform(effects, surface);
+    }
+
+    /// Stops the job, unless it has ended by itself already.
+    pub(super) fn stop(&mut self, input: Input, surface: &mut Surface<'_>) {
+        self.look(surface);
+        self.step(input, surface);
     }
 
     /// Looks what is new with the tree.

@@ -27,7 +27,7 @@ on_both_rungs! {
         assert_eq!(details["reason"], "parent_deadline");
         assert_eq!(details["partial_result"]["stdout"], "ready\n");
         let limit = details["timeout_seconds"].as_f64().unwrap_or_default();
-        assert!(limit <= 2.0 - 0.3 - 0.25, "the deadline less its own grace and a moment: {limit}");
+        assert!((1.0..1.75).contains(&limit), "there is a grace before the outer deadline: {limit}");
         assert!(inner["error"]["remediation"].as_str().is_some_and(|text| text.contains("above")), "{inner:#}");
         assert_eq!(outer["error"]["code"], "COMMAND_FAILED", "it ended by itself, in time: {outer:#}");
         assert_eq!(outer["error"]["details"]["exit_code"], 124);
@@ -40,6 +40,25 @@ on_both_rungs! {
         let answer = done.json();
         assert_eq!(answer["error"]["details"]["reason"], "total");
         assert_eq!(answer["error"]["details"]["timeout_seconds"], 0.4);
+    }
+
+    /// Its grace is shortened, and its own limit is not touched.
+    fn a_limit_that_leaves_no_whole_grace_holds(rung) {
+        let line = "exec \"$RUN\" exec --json --timeout 1 --grace 30 -- \"$VICTIM\" ignore-term";
+        let done = exec("--timeout 4").rung(rung).env("RUN", RUNNER).sh(line).run();
+        done.assert_code(124).assert_silent().assert_took_between(seconds(1.0), seconds(4.0)).assert_tree_dead();
+        let details = done.json()["error"]["details"].clone();
+        assert_eq!((details["reason"].as_str(), details["timeout_seconds"].as_f64()), (Some("total"), Some(1.0)));
+        assert_eq!(crate::support::strings(&details["termination"]["signals"]), ["TERM", "KILL"]);
+    }
+
+    /// A job within its time is never called late, however short the outer limit and long the grace.
+    fn a_short_outer_limit_does_not_stop_a_job_in_time(rung) {
+        for limit in ["2", "5"] {
+            let line = "exec \"$RUN\" exec --grace 30 -- \"$VICTIM\" sleep 200";
+            let run = exec("--timeout").arg(limit).rung(rung).env("RUN", RUNNER);
+            run.sh(line).run().assert_code(0).assert_silent().assert_tree_dead();
+        }
     }
 
     fn an_outer_one_without_a_deadline_sets_none(rung) {
@@ -104,6 +123,19 @@ on_both_rungs! {
 fn is_runner(pid: i32) -> bool {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     line.starts_with(RUNNER.as_bytes())
+}
+
+/// Programs that were written for it read the wall clock; between two runners a clock that nobody sets counts.
+#[test]
+fn a_wall_clock_that_was_set_moves_no_deadline() {
+    let line = "RUNNER_DEADLINE_UNIX_MS=1 exec \"$RUN\" exec -- \"$VICTIM\" sleep 200";
+    let run = exec("--timeout 20").env("RUN", RUNNER);
+    run.sh(line).run().assert_code(0).assert_silent().assert_tree_dead();
+    // Of another boot the clock says nothing.
+    let line =
+        "RUNNER_DEADLINE_BOOT_ID=another RUNNER_DEADLINE_BOOTTIME_NS=1 exec \"$RUN\" exec -- \"$VICTIM\" sleep 200";
+    let run = exec("--timeout 20").env("RUN", RUNNER);
+    run.sh(line).run().assert_code(0).assert_silent().assert_tree_dead();
 }
 
 /// A deadline that a process left in the environment which is not above us binds nobody.
