@@ -148,7 +148,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__batch)
-            opts="-c -a -0 -n -j -t -k -u -q -v -h --each --shell --arg-file --link --null --max-args --dry-run --jobs --max-load --min-free-memory --timeout --timeout-floor --total-timeout --warn-after --warn-signal --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --keep-order --line-buffer --tag --ungroup --quiet --json --report --log --capture-limit --progress --verbose --results --junit --joblog --ci --record --fail-fast --max-failures --journal --journal-sync --resume --resume-only --secret-env --env-clear --sd-notify --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --stdin --retries --help --name"
+            opts="-c -a -0 -n -j -t -k -u -q -v -h --each --shell --arg-file --link --null --max-args --dry-run --jobs --max-load --min-free-memory --timeout --timeout-floor --total-timeout --signal-to --warn-after --warn-signal --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --keep-order --line-buffer --tag --ungroup --quiet --json --report --log --capture-limit --progress --verbose --results --junit --joblog --ci --record --fail-fast --max-failures --journal --journal-sync --resume --resume-only --secret-env --env-clear --sd-notify --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --stdin --retries --help --name"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -230,6 +230,10 @@ _runner() {
                     ;;
                 --total-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal-to)
+                    COMPREPLY=($(compgen -W "tree group command" -- "${cur}"))
                     return 0
                     ;;
                 --warn-after)
@@ -470,7 +474,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__exec)
-            opts="-c -t -q -v -h --shell --pty --cwd --env --secret-env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --warn-after --warn-signal --leftovers --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --retry-output --json --report --capture-limit --log --progress --quiet --verbose --help --record"
+            opts="-c -t -q -v -h --shell --pty --cwd --env --secret-env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --signal-to --warn-after --warn-signal --leftovers --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --retry-output --json --report --capture-limit --log --progress --quiet --verbose --help --record"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -540,6 +544,10 @@ _runner() {
                     ;;
                 --signal)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal-to)
+                    COMPREPLY=($(compgen -W "tree group command" -- "${cur}"))
                     return 0
                     ;;
                 --warn-after)
@@ -709,7 +717,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__op)
-            opts="-t -q -v -h --cwd --env --secret-env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --warn-after --warn-signal --leftovers --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --retry-output --json --report --capture-limit --log --progress --quiet --verbose --help --record --list archive copy extract fetch hash post sleep wait-for"
+            opts="-t -q -v -h --cwd --env --secret-env --env-clear --stdin --sd-notify --name --timeout --max-timeout --idle-timeout --grace --signal --signal-to --warn-after --warn-signal --leftovers --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --retry-output --json --report --capture-limit --log --progress --quiet --verbose --help --record --list archive copy extract fetch hash post sleep wait-for"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -771,6 +779,10 @@ _runner() {
                     ;;
                 --signal)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal-to)
+                    COMPREPLY=($(compgen -W "tree group command" -- "${cur}"))
                     return 0
                     ;;
                 --warn-after)
@@ -1321,7 +1333,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__task__subcmd__submit)
-            opts="-c -t -h -v -q --shell --from --pty --priority --after --at --delay --group --on-crash --on-done --on-done-timeout --webhook --inherit-env --wait --secret-env --env-clear --sd-notify --name --timeout --warn-after --warn-signal --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --capture-limit --log --help --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --verbose --stdin --json --report --progress --retry-output --record --quiet"
+            opts="-c -t -h -v -q --shell --from --pty --priority --after --at --delay --group --on-crash --on-done --on-done-timeout --webhook --inherit-env --wait --secret-env --env-clear --sd-notify --name --timeout --signal-to --warn-after --warn-signal --retries --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --total-timeout --capture-limit --log --help --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --verbose --stdin --json --report --progress --retry-output --record --quiet"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1400,6 +1412,10 @@ _runner() {
                     ;;
                 -t)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal-to)
+                    COMPREPLY=($(compgen -W "tree group command" -- "${cur}"))
                     return 0
                     ;;
                 --warn-after)

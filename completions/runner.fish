@@ -49,8 +49,11 @@ complete -c runner -n "__fish_runner_using_subcommand exec" -l max-timeout -d 'L
 complete -c runner -n "__fish_runner_using_subcommand exec" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l signal -d 'The stop signal, name or number [default: TERM]' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l signal-to -d 'Who gets the stop signal first: tree, group or command [default: tree]' -r -f -a "tree\t''
+group\t''
+command\t''"
 complete -c runner -n "__fish_runner_using_subcommand exec" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
-complete -c runner -n "__fish_runner_using_subcommand exec" -l warn-signal -d 'Send this signal to the job with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l warn-signal -d 'Send this signal to the command with the warning' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l leftovers -d 'What outlives the job: report (default), kill, wait' -r -f -a "report\t''
 kill\t''
 wait\t''"
@@ -91,8 +94,11 @@ complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_su
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l signal -d 'The stop signal, name or number [default: TERM]' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l signal-to -d 'Who gets the stop signal first: tree, group or command [default: tree]' -r -f -a "tree\t''
+group\t''
+command\t''"
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l warn-signal -d 'Send this signal to the job with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l warn-signal -d 'Send this signal to the command with the warning' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l leftovers -d 'What outlives the job: report (default), kill, wait' -r -f -a "report\t''
 kill\t''
 wait\t''"
@@ -184,8 +190,11 @@ complete -c runner -n "__fish_runner_using_subcommand batch" -l min-free-memory 
 complete -c runner -n "__fish_runner_using_subcommand batch" -s t -l timeout -d 'Stop a job after so long, or N% of the median' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l timeout-floor -d 'Let no timeout that is a share of the median be shorter [default: 1s]' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l total-timeout -d 'Stop the whole batch after so long' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -l signal-to -d 'Who gets the stop signal first: tree, group or command [default: tree]' -r -f -a "tree\t''
+group\t''
+command\t''"
 complete -c runner -n "__fish_runner_using_subcommand batch" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
-complete -c runner -n "__fish_runner_using_subcommand batch" -l warn-signal -d 'Send this signal to the job with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -l warn-signal -d 'Send this signal to the command with the warning' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l retry-on -d 'Retry only these failures [default: any, but not 125 to 127]' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l no-retry-on -d 'Never retry these failures; the same words, and they win' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l retry-delay -d 'Wait so long before the second attempt [default: 1s]' -r
@@ -279,8 +288,11 @@ complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subc
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l secret-env -d 'Set a variable whose value no record shows' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l name -d 'What to call the job in answers' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -s t -l timeout -d 'Stop the job after so long; auto: by its history' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l signal-to -d 'Who gets the stop signal first: tree, group or command [default: tree]' -r -f -a "tree\t''
+group\t''
+command\t''"
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
-complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l warn-signal -d 'Send this signal to the job with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l warn-signal -d 'Send this signal to the command with the warning' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l retries -d 'Try a job that failed again, up to N times' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l retry-on -d 'Retry only these failures [default: any, but not 125 to 127]' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l no-retry-on -d 'Never retry these failures; the same words, and they win' -r

@@ -50,7 +50,7 @@ fn supervise(request: &TimeoutRequest, program: &str, name: &str, inherited: Inh
         warn_signal: None,
         stop_signal: request.signal,
         grace: request.kill_after,
-        scope: if request.foreground { Scope::Leader } else { Scope::Tree },
+        scope: if request.foreground { Scope::Command } else { Scope::Group },
     };
     let spec = JobSpec {
         command: Command::Argv(request.command.clone()),

@@ -23,6 +23,7 @@ use crate::platform::tree::TreeSpec;
 use crate::platform::tty::Terminal;
 use crate::supervise::feed::{Feed, Submission, Supply};
 use crate::supervise::orders::{Manners, Orders};
+use crate::supervise::policy::REST_GRACE;
 use crate::supervise::watchdog::Watchdog;
 use crate::time::clock::Moment;
 
@@ -284,6 +285,9 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
         keyboard: None,
         umask: surroundings.umask,
         keep_ignored_pipe: manners == Manners::PassOn,
+        orphan_signal: (manners == Manners::PassOn)
+            .then_some((assignment.spec.limits.stop_signal, assignment.spec.limits.grace.unwrap_or(REST_GRACE)))
+            .filter(|(signal, _)| *signal != Signal::KILL),
         is_measured: assignment.spec.limits.idle_timeout.is_some(),
     })
 }

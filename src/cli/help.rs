@@ -143,8 +143,11 @@ Exit codes:
 const TIMEOUT_ABOUT: &str = "\
 Run a command with a time limit, as timeout(1) of GNU coreutils does.
 
-Options, messages and exit codes are those of timeout(1). Beyond it, no process of the command escapes the limit. No \
-configuration is read. The program behaves in this way too when it is called by the name timeout.";
+Options, messages and exit codes are those of timeout(1). Beyond it, no process of the command escapes the limit: the \
+signal goes to the command and its process group; when the command has ended, or --kill-after has passed, what is left gets \
+it too, and then KILL. Without --kill-after the rest of the tree has 5 seconds to end after the command. With --foreground \
+the command alone is signaled. Where timeout itself is killed the command gets the signal, and KILL after --kill-after or 5 \
+seconds. No configuration is read. The program behaves in this way too when it is called by the name timeout.";
 
 const TIMEOUT_REST: &str = "\
 Durations:

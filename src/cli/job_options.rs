@@ -119,10 +119,17 @@ pub struct OtherLimitOptions {
     /// The stop signal, name or number [default: TERM]
     #[arg(long, value_name = "SIG", value_parser = parse_signal, allow_hyphen_values = true)]
     pub signal: Option<Signal>,
+    /// Who gets the stop signal first: tree, group or command [default: tree]
+    ///
+    /// group is the command and the processes of its group, as timeout(1) has it. The rest of the tree gets the signal
+    /// when the command has ended or the grace is over; what is left after the grace gets KILL in any case.
+    #[arg(long, value_name = "WHO", hide_short_help = true, hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(["tree", "group", "command"]).try_map(|word| word.parse::<Scope>()))]
+    pub signal_to: Option<Scope>,
     /// Warn once after so long, in a line on standard error
     #[arg(long, value_name = "DUR", value_parser = duration::parse, allow_hyphen_values = true, hide_short_help = true)]
     pub warn_after: Option<Duration>,
-    /// Send this signal to the job with the warning
+    /// Send this signal to the command with the warning
     #[arg(long, value_name = "SIG", value_parser = parse_signal, allow_hyphen_values = true, hide_short_help = true)]
     pub warn_signal: Option<Signal>,
     /// What outlives the job: report (default), kill, wait
@@ -262,7 +269,7 @@ impl OtherLimitOptions {
             warn_signal: self.warn_signal,
             stop_signal: self.signal.or(defaults.signal).unwrap_or(Signal::TERM),
             grace: Some(self.grace.or(defaults.grace).unwrap_or(GRACE)),
-            scope: Scope::Tree,
+            scope: self.signal_to.unwrap_or_default(),
         })
     }
 }

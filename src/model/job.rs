@@ -6,6 +6,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::outcome::TimeoutReason;
 use crate::model::quoting;
 use crate::model::retry::Retry;
@@ -130,7 +132,7 @@ pub struct Limits {
     pub stop_signal: Signal,
     /// From the stop signal to SIGKILL. None: the job may take as long as it likes to end.
     pub grace: Option<Duration>,
-    /// Whom signals reach.
+    /// Which processes the stop signal reaches first.
     pub scope: Scope,
 }
 
@@ -182,13 +184,31 @@ pub fn before_parent(parent: Duration, grace: Option<Duration>) -> Duration {
     parent.saturating_sub(grace.unwrap_or_default().min(parent / 10))
 }
 
-/// Whom the ladder reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which processes get the stop signal first. The rest of the tree gets it once the command has ended or the grace is
+/// over, and what is left then gets SIGKILL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Every process of the tree.
+    #[default]
     Tree,
-    /// The leader alone, as `timeout --foreground` promises.
-    Leader,
+    /// The command and the processes of its group, as timeout(1) does.
+    Group,
+    /// The command alone.
+    Command,
+}
+
+impl std::str::FromStr for Scope {
+    type Err = String;
+
+    fn from_str(word: &str) -> std::result::Result<Self, String> {
+        match word {
+            "tree" => Ok(Self::Tree),
+            "group" => Ok(Self::Group),
+            "command" => Ok(Self::Command),
+            _ => Err(format!("'{word}' is none of tree, group and command")),
+        }
+    }
 }
 
 /// Where the job runs and what it inherits.

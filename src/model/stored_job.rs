@@ -80,6 +80,8 @@ pub struct StoredLimits {
     pub stop_signal: Option<Signal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal_to: Option<Scope>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -172,6 +174,7 @@ impl StoredJob {
                 warn_signal: job.limits.warn_signal,
                 stop_signal: Some(job.limits.stop_signal),
                 grace_us: job.limits.grace.map(micros),
+                signal_to: Some(job.limits.scope).filter(|scope| *scope != Scope::Tree),
             },
             leftovers: match job.leftovers {
                 Leftovers::Report | Leftovers::KillAfterFailure | Leftovers::Ignore => StoredLeftovers::Report,
@@ -206,7 +209,7 @@ impl StoredJob {
                 warn_signal: self.limits.warn_signal,
                 stop_signal: self.limits.stop_signal.unwrap_or(Signal::TERM),
                 grace: duration(self.limits.grace_us),
-                scope: Scope::Tree,
+                scope: self.limits.signal_to.unwrap_or_default(),
             },
             surroundings: Surroundings {
                 secrets: Vec::new(),

@@ -111,6 +111,7 @@ fn watch(plan: &mut Plan) -> ! {
         wanted |= 1 << (signal - 1);
     }
     let mut rounds = 0;
+    let mut kill_at: Option<u64> = None;
     loop {
         if runner_is_gone(plan) {
             restore_modes(plan);
@@ -123,12 +124,20 @@ fn watch(plan: &mut Plan) -> ! {
             exit(0);
         }
         let orphaned = runner_is_gone(plan);
-        let killing = orphaned || shared.order.load(Ordering::Acquire) == ORDER_KILL;
-        if orphaned {
+        let mut killing = shared.order.load(Ordering::Acquire) == ORDER_KILL;
+        if orphaned && !killing {
+            let now = monotonic_millis();
+            let at = *kill_at.get_or_insert_with(|| {
+                signal_command(plan);
+                now.saturating_add(plan.orphan_grace)
+            });
+            killing = plan.orphan_signal == 0 || now >= at;
+        }
+        if orphaned && killing {
             kill_cgroup(plan);
         }
         let met = if killing { kill_below(0, 0) } else { 0 };
-        if orphaned && met == 0 {
+        if orphaned && killing && met == 0 {
             rounds += 1;
             if rounds > ORPHANED_ROUNDS {
                 exit(0);
@@ -136,10 +145,33 @@ fn watch(plan: &mut Plan) -> ! {
         }
         // Signals come when there is news; a kill is repeated though, at once while it still finds new processes.
         let pause = libc::timespec { tv_sec: 0, tv_nsec: if met > 0 { 200_000 } else { 10_000_000 } };
-        let timeout = if killing { &raw const pause } else { null() };
+        let timeout = if killing || orphaned { &raw const pause } else { null() };
         // SAFETY: waits for one of our blocked signals.
         let _ = unsafe { syscall!(Sysno::rt_sigtimedwait, &raw const wanted, 0, timeout, 8) };
     }
+}
+
+/// Runner died: the command gets its signal, and so does its group where we lead that.
+fn signal_command(plan: &Plan) {
+    let leader_pid = plan.shared.leader_pid.load(Ordering::Relaxed);
+    let ended = plan.shared.leader_ended.load(Ordering::Relaxed) == 1;
+    if plan.orphan_signal == 0 || leader_pid <= 1 || ended {
+        return;
+    }
+    // Our own group, in which these signals are blocked for us alone.
+    let target = if plan.guard_leads_group { 0 } else { leader_pid as isize };
+    for signal in [plan.orphan_signal, libc::SIGCONT] {
+        // SAFETY: takes numbers; only we reap the leader, so the number is still its own, and its group's.
+        let _ = unsafe { syscall!(Sysno::kill, target, signal) };
+    }
+}
+
+/// Milliseconds of a clock that nobody sets.
+fn monotonic_millis() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes to it.
+    let _ = unsafe { syscall!(Sysno::clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time) };
+    (time.tv_sec as u64).wrapping_mul(1_000).wrapping_add(time.tv_nsec as u64 / 1_000_000)
 }
 
 /// Waits for every child that ended. False when there is none left at all.

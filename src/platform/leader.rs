@@ -28,7 +28,7 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
                 default_disposition(signal);
             }
         }
-        if plan.own_group || plan.terminal >= 0 {
+        if (plan.own_group && !plan.guard_leads_group) || plan.terminal >= 0 {
             let _ = syscall!(Sysno::setpgid, 0, 0);
         }
         if plan.terminal >= 0

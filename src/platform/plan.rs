@@ -108,6 +108,12 @@ pub(super) struct Plan {
     pub(super) keyboard: i32,
     /// A process group of its own.
     pub(super) own_group: bool,
+    /// That group is led by the guard, so that a command which makes a group for itself leaves it, as below timeout(1).
+    pub(super) guard_leads_group: bool,
+    /// Sent to the leader, or to its group where that is its own, when runner dies; 0 stands for the kill of the tree.
+    pub(super) orphan_signal: i32,
+    /// From then to the kill of the tree, in milliseconds.
+    pub(super) orphan_grace: u64,
     /// The limit on descriptors that the job has, soft and hard, where ours is another.
     pub(super) descriptor_limit: Option<[u64; 2]>,
     /// Signals whose disposition the leader sets to default, one bit each (bit 0 is signal 1).

@@ -19,6 +19,11 @@ pub fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
+/// Our own process group.
+pub fn own_group() -> i32 {
+    rustix::process::getpgrp().as_raw_nonzero().get()
+}
+
 /// Our own identity, for those below us who ask whether we still live.
 pub fn own_identity() -> Option<Identity> {
     procfs::stat(own_pid()).map(|stat| stat.identity())

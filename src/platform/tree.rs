@@ -54,6 +54,8 @@ pub struct TreeSpec {
     pub umask: Option<u32>,
     /// An ignored SIGPIPE stays ignored, as timeout(1) leaves it.
     pub keep_ignored_pipe: bool,
+    /// Where runner dies, the command gets this signal, and the tree is killed so long after. None: killed at once.
+    pub orphan_signal: Option<(Signal, Duration)>,
     /// Its CPU time will be asked for: it gets a control group that nobody used before.
     pub is_measured: bool,
 }
@@ -123,6 +125,11 @@ impl Tree {
             terminal: raw(&spec.terminal),
             keyboard: raw(&spec.keyboard),
             own_group: spec.own_group,
+            guard_leads_group: spec.own_group && spec.orphan_signal.is_some(),
+            orphan_signal: spec.orphan_signal.map_or(0, |(signal, _)| signal.number()),
+            orphan_grace: spec
+                .orphan_signal
+                .map_or(0, |(_, grace)| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)),
             descriptor_limit: limits::before_raise(),
             reset_signals: inherited.to_reset(spec.keep_ignored_pipe),
             candidates: spec.command.candidates(),
@@ -269,7 +276,38 @@ impl Tree {
 
     /// Sends a signal once to every process of the tree, then CONT, so that a stopped one can act on it.
     pub fn signal(&self, signal: Signal) {
-        let reached = self.signal_each(signal);
+        self.signal_those(signal, |_| true);
+    }
+
+    /// The same to the leader and to the processes of the group that it was started in.
+    pub fn signal_group(&self, signal: Signal) {
+        let (leader, group) = (self.leader_pid(), self.group_id());
+        self.signal_those(signal, |stat| stat.pid == leader || stat.group == group);
+    }
+
+    /// The same to those that `signal_group` leaves out.
+    pub fn signal_outside_group(&self, signal: Signal) {
+        let (leader, group) = (self.leader_pid(), self.group_id());
+        self.signal_those(signal, |stat| stat.pid != leader && stat.group != group);
+    }
+
+    /// The same to those that `signal_leader` leaves out.
+    pub fn signal_all_but_leader(&self, signal: Signal) {
+        let leader = self.leader_pid();
+        self.signal_those(signal, |stat| stat.pid != leader);
+    }
+
+    /// The process group in which the leader was started.
+    fn group_id(&self) -> i32 {
+        match () {
+            () if self.plan.guard_leads_group => self.guard_pid,
+            () if self.plan.own_group || self.plan.terminal >= 0 => self.leader_pid(),
+            () => process::own_group(),
+        }
+    }
+
+    fn signal_those(&self, signal: Signal, chosen: impl Fn(&Stat) -> bool) {
+        let reached = self.signal_each(signal, chosen);
         if ![Signal::KILL, Signal::CONT].contains(&signal) {
             for identity in reached {
                 process::send(identity, Signal::CONT);
@@ -280,13 +318,14 @@ impl Tree {
 
     /// Sends a signal of job control to every process of the tree.
     pub fn signal_alone(&self, signal: Signal) {
-        self.signal_each(signal);
+        self.signal_each(signal, |_| true);
         self.nudge_guard();
     }
 
-    /// Sends a signal to all that are there, parents first. What is started as an answer to the signal does not get it.
-    fn signal_each(&self, signal: Signal) -> Vec<Identity> {
-        let look = || self.living().iter().map(Stat::identity).collect::<Vec<_>>();
+    /// Sends a signal to all of these that are there, parents first. What is started as an answer to the signal does not
+    /// get it.
+    fn signal_each(&self, signal: Signal, chosen: impl Fn(&Stat) -> bool) -> Vec<Identity> {
+        let look = || self.living().iter().filter(|stat| chosen(stat)).map(Stat::identity).collect::<Vec<_>>();
         // A fork may hide from one look; two that are alike have seen all.
         let mut found = look();
         for _ in 0..SETTLE_ROUNDS {

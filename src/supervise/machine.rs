@@ -8,7 +8,9 @@ use std::time::Duration;
 use crate::model::job::{Leftovers, Scope};
 use crate::model::outcome::{Cause, TimeoutReason};
 use crate::model::signal::Signal;
-use crate::supervise::policy::{DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, Policy, REAP_LIMIT, REST_GRACE, START_LIMIT};
+use crate::supervise::policy::{
+    DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, LATE_GRACE, Policy, REAP_LIMIT, REST_GRACE, START_LIMIT,
+};
 pub use crate::supervise::step::{Effect, Input, Rung, State, TIMERS, Timer};
 use crate::time::clock::Moment;
 
@@ -30,6 +32,10 @@ pub struct Machine {
     eof: bool,
     leftovers_found: bool,
     forwarded: bool,
+    /// The last signal to end that was passed on.
+    passed_on: Option<Signal>,
+    /// The rest of the tree got the stop signal, too.
+    rest_signaled: bool,
     /// A stop that waits for the command to be there.
     stop_when_started: Option<(Cause, bool)>,
     /// Signals to pass on once there is a command.
@@ -57,6 +63,8 @@ impl Machine {
             eof: false,
             leftovers_found: false,
             forwarded: false,
+            passed_on: None,
+            rest_signaled: policy.scope == Scope::Tree,
             stop_when_started: None,
             held_back: Vec::new(),
             abandoned: false,
@@ -161,16 +169,35 @@ impl Machine {
                     self.disarm_limits();
                     self.kill(now);
                 }
-                Leftovers::Report | Leftovers::KillAfterFailure | Leftovers::Ignore => self.drain(now),
+                Leftovers::Report | Leftovers::KillAfterFailure | Leftovers::Ignore => {
+                    if let (Some(signal), false, false) = (self.passed_on, self.rest_signaled, self.spares_rest()) {
+                        self.effects.push(Effect::SignalRest(signal, self.policy.scope));
+                    }
+                    self.drain(now);
+                }
             },
-            // The leader alone was told; now the rest is.
-            State::Stopping if self.policy.scope == Scope::Leader => {
-                self.effects.push(Effect::Signal(self.policy.stop_signal, Scope::Tree));
-                self.arm(Timer::Grace, now + REST_GRACE);
+            State::Stopping | State::Sweeping if self.spares_rest() => self.drain(now),
+            State::Stopping => {
+                self.signal_rest();
+                // A command without a grace may end in its own time; the rest of its tree may not.
+                if self.policy.grace.is_none() {
+                    self.arm(Timer::Grace, now + REST_GRACE);
+                }
             }
-            // A command without a grace may end in its own time; the rest of its tree may not.
-            State::Stopping if self.policy.grace.is_none() => self.arm(Timer::Grace, now + REST_GRACE),
-            State::Stopping | State::Sweeping | State::Draining | State::Done => {}
+            State::Sweeping | State::Draining | State::Done => {}
+        }
+    }
+
+    /// `timeout --foreground` acts on its command alone.
+    fn spares_rest(&self) -> bool {
+        self.policy.scope == Scope::Command && self.policy.leftovers == Leftovers::Ignore
+    }
+
+    /// The stop signal for those of the tree that did not get it yet.
+    fn signal_rest(&mut self) {
+        if !self.rest_signaled {
+            self.rest_signaled = true;
+            self.effects.push(Effect::SignalRest(self.policy.stop_signal, self.policy.scope));
         }
     }
 
@@ -224,8 +251,17 @@ impl Machine {
             (Timer::Warn, State::Starting | State::Running) => {
                 self.effects.push(Effect::TellWarning);
                 if let Some(signal) = self.policy.warn_signal {
-                    self.effects.push(Effect::Signal(signal, self.policy.scope));
+                    self.effects.push(Effect::Signal(signal, Scope::Command));
                 }
+            }
+            (Timer::Grace, State::Stopping) if !self.rest_signaled && !self.spares_rest() => {
+                if let Some(cause) = self.cause {
+                    self.effects.push(Effect::TellStopping(cause, Signal::KILL));
+                }
+                self.signals.push(Signal::KILL);
+                self.effects.push(Effect::Signal(Signal::KILL, self.policy.scope));
+                self.signal_rest();
+                self.arm(Timer::Grace, now + LATE_GRACE);
             }
             (Timer::Grace, State::Stopping) => self.kill(now),
             (Timer::Grace, State::Starting) if self.stop_when_started.is_some() => {
@@ -238,7 +274,7 @@ impl Machine {
                 self.begin_stop(cause, Rung::Kill, false, now);
             }
             (Timer::Repeat, State::Sweeping) => {
-                self.effects.push(Effect::Kill);
+                self.effects.push(self.kill_effect());
                 self.arm(Timer::Repeat, now + KILL_PERIOD);
             }
             (Timer::Reap, State::Sweeping) => {
@@ -397,6 +433,7 @@ impl Machine {
 
     fn kill(&mut self, now: Moment) {
         if self.state == State::Stopping
+            && !self.signals.contains(&Signal::KILL)
             && let Some(cause) = self.cause
         {
             self.effects.push(Effect::TellStopping(cause, Signal::KILL));
@@ -417,6 +454,9 @@ impl Machine {
             return;
         }
         self.effects.push(Effect::TellForwarded(signal));
+        if [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].contains(&signal) {
+            self.passed_on = Some(signal);
+        }
         if !heard {
             self.send(signal);
         }
@@ -430,8 +470,13 @@ impl Machine {
         if !self.signals.contains(&signal) {
             self.signals.push(signal);
         }
-        let effect = if signal == Signal::KILL { Effect::Kill } else { Effect::Signal(signal, self.policy.scope) };
+        let effect =
+            if signal == Signal::KILL { self.kill_effect() } else { Effect::Signal(signal, self.policy.scope) };
         self.effects.push(effect);
+    }
+
+    fn kill_effect(&self) -> Effect {
+        if self.spares_rest() { Effect::Signal(Signal::KILL, Scope::Command) } else { Effect::Kill }
     }
 
     fn arm(&mut self, timer: Timer, at: Moment) {

@@ -9,7 +9,9 @@ use super::{Effect, Input, Machine, Rung, State, TIMERS, Timer};
 use crate::model::job::{Leftovers, Scope};
 use crate::model::outcome::{Cause, TimeoutReason};
 use crate::model::signal::Signal;
-use crate::supervise::policy::{DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, Policy, REAP_LIMIT, REST_GRACE, START_LIMIT};
+use crate::supervise::policy::{
+    DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, LATE_GRACE, Policy, REAP_LIMIT, REST_GRACE, START_LIMIT,
+};
 use crate::time::clock::{Clock, ManualClock, Moment};
 use crate::time::deadlines::Deadlines;
 
@@ -358,7 +360,7 @@ fn a_warning_is_given_once_and_stops_nothing() {
     let mut rig = Rig::running(warned);
     rig.pass(TIMEOUT - Duration::from_nanos(1));
     assert_eq!(rig.seen.iter().filter(|effect| **effect == Effect::TellWarning).count(), 1);
-    assert!(rig.did(Effect::Signal(Signal::USR1, Scope::Tree)));
+    assert!(rig.did(Effect::Signal(Signal::USR1, Scope::Command)));
     assert_eq!(rig.state(), State::Running);
 }
 
@@ -395,16 +397,49 @@ fn a_signal_that_is_passed_on_starts_the_grace_once() {
 }
 
 #[test]
-fn a_leader_that_is_told_alone_does_not_leave_the_rest_behind() {
-    let mut rig = Rig::running(Policy { scope: Scope::Leader, leftovers: Leftovers::Ignore, ..policy() });
+fn a_command_that_is_signaled_alone_does_not_leave_the_rest_behind() {
+    for scope in [Scope::Group, Scope::Command] {
+        let mut rig = Rig::running(Policy { scope, grace: None, ..policy() });
+        rig.pass(TIMEOUT);
+        assert!(rig.did(Effect::Signal(Signal::TERM, scope)) && !rig.did(Effect::SignalRest(Signal::TERM, scope)));
+        rig.feed(Input::LeaderExited);
+        assert!(rig.did(Effect::SignalRest(Signal::TERM, scope)));
+        rig.pass(REST_GRACE);
+        assert!(rig.did(Effect::Kill));
+    }
+}
+
+#[test]
+fn the_rest_is_signaled_at_the_end_of_the_grace_of_the_command() {
+    let mut rig = Rig::running(Policy { scope: Scope::Group, ..policy() });
     rig.pass(TIMEOUT);
-    assert!(
-        rig.did(Effect::Signal(Signal::TERM, Scope::Leader)) && !rig.did(Effect::Signal(Signal::TERM, Scope::Tree))
-    );
-    rig.feed(Input::LeaderExited);
-    assert!(rig.did(Effect::Signal(Signal::TERM, Scope::Tree)));
-    rig.pass(REST_GRACE);
+    rig.pass(GRACE);
+    assert!(rig.did(Effect::Signal(Signal::KILL, Scope::Group)) && !rig.did(Effect::Kill));
+    assert!(rig.did(Effect::SignalRest(Signal::TERM, Scope::Group)));
+    rig.pass(LATE_GRACE);
     assert!(rig.did(Effect::Kill));
+}
+
+#[test]
+fn in_the_foreground_the_rest_is_let_be() {
+    let foreground = Policy { scope: Scope::Command, leftovers: Leftovers::Ignore, ..policy() };
+    let mut rig = Rig::running(foreground);
+    rig.feed(Input::Eof);
+    rig.pass(TIMEOUT);
+    rig.pass(GRACE);
+    assert!(rig.did(Effect::Signal(Signal::KILL, Scope::Command)));
+    rig.feed(Input::LeaderExited);
+    assert_eq!(rig.state(), State::Done);
+    assert!(!rig.did(Effect::Kill) && !rig.did(Effect::SignalRest(Signal::TERM, Scope::Command)));
+}
+
+#[test]
+fn a_signal_to_end_that_was_passed_on_reaches_the_rest_after_the_command() {
+    let mut rig = Rig::running(Policy { scope: Scope::Group, leftovers: Leftovers::Ignore, ..policy() });
+    rig.feed(Input::Forward { signal: Signal::TERM, heard: false });
+    assert!(rig.did(Effect::Signal(Signal::TERM, Scope::Group)));
+    rig.feed(Input::LeaderExited);
+    assert!(rig.did(Effect::SignalRest(Signal::TERM, Scope::Group)));
 }
 
 #[test]
@@ -695,7 +730,7 @@ fn any_policy() -> impl Strategy<Value = Policy> {
         Just(Leftovers::Wait),
         Just(Leftovers::Ignore)
     ];
-    let scope = prop_oneof![Just(Scope::Tree), Just(Scope::Leader)];
+    let scope = prop_oneof![Just(Scope::Tree), Just(Scope::Group), Just(Scope::Command)];
     let grace = prop_oneof![Just(Duration::ZERO), Just(GRACE)];
     let longest = prop_oneof![Just(None), Just(Some(LONGEST))];
     let flags = (any::<bool>(), any::<bool>());

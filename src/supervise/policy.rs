@@ -18,8 +18,10 @@ pub const KILL_PERIOD: Duration = Duration::from_millis(50);
 pub const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
 /// How long a stop waits for a command that is still being executed.
 pub const START_LIMIT: Duration = Duration::from_secs(1);
-/// What the rest of a tree gets after the leader's end where no grace was set.
-pub const REST_GRACE: Duration = Duration::from_secs(1);
+/// Grace of the rest of a tree after the leader's end where no grace was set: the default of `exec`.
+pub const REST_GRACE: Duration = Duration::from_secs(5);
+/// Grace of processes that get the stop signal only at the end of the command's grace.
+pub const LATE_GRACE: Duration = Duration::from_millis(250);
 
 /// The limits that the machine holds a job to.
 #[derive(Clone, Copy, Debug)]

@@ -79,8 +79,10 @@ pub enum Input {
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Effect {
-    /// Send a signal to the leader or the whole tree, then CONT.
+    /// Send a signal to the leader, its group or the whole tree, then CONT.
     Signal(Signal, Scope),
+    /// Send a signal to those of the tree that this scope leaves out, then CONT.
+    SignalRest(Signal, Scope),
     /// End the whole tree.
     Kill,
     Arm(Timer, Moment),

@@ -32,6 +32,27 @@ on_both_rungs! {
         assert_eq!((times(&text, "leader told"), times(&text, "child told")), (1, 1), "{text}");
     }
 
+    /// The rest of the tree gets the signal at the end of the grace, when the command is killed.
+    fn the_command_alone_is_signaled_first_where_that_is_asked_for(rung) {
+        let done = exec("--timeout 1 --grace 0.4 --signal-to command").rung(rung).victim("count 15").run();
+        done.assert_code(124).assert_tree_dead();
+        let text = done.stdout_text();
+        let (leader, child) = (text.find("leader told"), text.find("child told"));
+        assert!(leader.is_some() && leader < child, "{text}");
+        assert_eq!((times(&text, "leader told"), times(&text, "child told")), (1, 1), "{text}");
+    }
+
+    fn a_session_of_its_own_is_not_of_the_group_of_the_command(rung) {
+        let script = "setsid sh -c 'trap \"echo rest; exit\" TERM; echo up; while :; do sleep 0.02; done' & \
+            trap 'sleep 0.3; echo command; exit' TERM; while :; do sleep 0.02; done";
+        let mut run = exec("--grace 20 --signal-to group").rung(rung).sh(script).start();
+        run.wait_for_stdout("up\n");
+        run.signal(libc::SIGTERM);
+        let done = run.finish();
+        done.assert_code(143).assert_tree_dead();
+        assert_eq!(done.stdout_text(), "up\ncommand\nrest\n");
+    }
+
     /// Real-time signals queue, so that a second one could not be lost in the first.
     fn a_stop_signal_that_queues_comes_once_too(rung) {
         let done = exec("--timeout 0.4 --grace 0.4 --signal RTMIN+3").rung(rung).victim("count 37").run();

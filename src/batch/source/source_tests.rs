@@ -302,7 +302,7 @@ fn faults_of_toml_are_on_their_line() {
 fn every_option_of_a_job_has_its_long_name() {
     let text =
         r#"{"id":"x","name":"the job","cmd":["a"],"timeout":"60s","max-timeout":120,"idle_timeout":"30s","grace":0,
-        "signal":"INT","warn-after":"10s","warn-signal":"SIGUSR1","leftovers":"kill","retries":3,"retry-delay":"500ms",
+        "signal":"INT","signal-to":"group","warn-after":"10s","warn-signal":"SIGUSR1","leftovers":"kill","retries":3,"retry-delay":"500ms",
         "retry-backoff":1.5,"retry-max-delay":10,"retry-timeout-growth":2,"total-timeout":"1h","cwd":"/tmp",
         "env":{"A":"1"},"env-clear":true,"stdin":"in.txt","capture-limit":"64K","log":"{id}-{#}.log","sd-notify":true,
         "retry-on":["exit:75,exit:1-3","timeout"],"no-retry-on":"signal","lock":["db",{"x":1}],"priority":"CRITICAL"}"#
@@ -318,6 +318,7 @@ fn every_option_of_a_job_has_its_long_name() {
     assert_eq!(job.limits.grace, Some(Duration::ZERO));
     assert_eq!(job.limits.stop_signal, Signal::INT);
     assert_eq!(job.limits.warn_after, Some(seconds(10)));
+    assert_eq!(job.limits.scope, Scope::Group);
     assert_eq!(job.limits.warn_signal, Some(Signal::USR1));
     assert_eq!(job.leftovers, Leftovers::Kill);
     assert_eq!(

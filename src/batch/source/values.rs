@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::batch::source::fault::Wrong;
 use crate::model::auto_timeout::parse_factor;
 use crate::model::batch::{Lock, Priority};
-use crate::model::job::{Leftovers, Stdin};
+use crate::model::job::{Leftovers, Scope, Stdin};
 use crate::model::quantity::ByteSize;
 use crate::model::retry::Condition;
 use crate::model::signal::Signal;
@@ -152,6 +152,12 @@ pub(super) fn factor(field: &str, value: &Value) -> Read<f64> {
         Ok(factor) if plain && factor >= 1.0 && factor.is_finite() => Ok(factor),
         _ => Err(Wrong::new(field, format!("'{text}' is no number from 1 on"), format!("Give {field} {wanted}"))),
     }
+}
+
+pub(super) fn signal_to(field: &str, value: &Value) -> Read<Scope> {
+    let words = "tree, group or command";
+    let word = value.as_str().ok_or_else(|| wrong_kind(field, value, &format!("{words}, as a text")))?;
+    word.parse().map_err(|problem: String| Wrong::new(field, problem, format!("Give {field} {words}")))
 }
 
 pub(super) fn leftovers(field: &str, value: &Value) -> Read<Leftovers> {

@@ -15,7 +15,11 @@ impl Job {
         for effect in effects {
             match effect {
                 Effect::Signal(signal, Scope::Tree) => self.tree.signal(signal),
-                Effect::Signal(signal, Scope::Leader) => self.tree.signal_leader(signal),
+                Effect::Signal(signal, Scope::Group) => self.tree.signal_group(signal),
+                Effect::Signal(signal, Scope::Command) => self.tree.signal_leader(signal),
+                Effect::SignalRest(_, Scope::Tree) => {}
+                Effect::SignalRest(signal, Scope::Group) => self.tree.signal_outside_group(signal),
+                Effect::SignalRest(signal, Scope::Command) => self.tree.signal_all_but_leader(signal),
                 Effect::Kill => self.tree.kill(),
                 Effect::Arm(timer, at) => {
                     if timer == Timer::Grace {

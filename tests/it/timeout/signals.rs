@@ -1,12 +1,14 @@
 //! Signals and `runner timeout`: which one it sends, which ones it passes on, what it dies of, what the command
 //! inherits, and that nothing escapes.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::support::terminal::leash::Leash;
 use crate::support::terminal::peer::{Pair, both, both_as};
 use crate::support::terminal::process::{Running, Setup, in_set, set, settled, start, start_as};
-use crate::support::terminal::{Scratch, Stopwatch};
+use crate::support::terminal::{Scratch, Stopwatch, until};
 
 /// The signals whose default action ends a process and which a program can catch, save those of a crash.
 const TERMINATING: &[i32] = &[
@@ -339,6 +341,61 @@ fn a_kill_of_timeout_takes_the_command_and_its_tree_with_it() {
     run.signal(libc::SIGKILL);
     leash.freed();
     assert_eq!(run.ended().signal(), Some(libc::SIGKILL));
+}
+
+/// As later versions of GNU timeout do by a parent-death signal.
+#[test]
+fn a_kill_of_timeout_gives_the_command_its_signal_first() {
+    let scratch = Scratch::new();
+    let script = "trap 'echo asked >asked; exit' USR1; echo $$ >up; while :; do sleep 0.02; done";
+    let run = start(&mut scratch.runner(&["timeout", "-s", "USR1", "60", "sh", "-c", script]));
+    let command = scratch.pid("up");
+    run.signal(libc::SIGKILL);
+    assert_eq!(scratch.line("asked"), "asked");
+    until("the command has ended", || !crate::support::is_alive(command));
+}
+
+/// The first signal goes to the command and its group: an inner timeout, which has a group of its own, sends the one
+/// that its command expects.
+#[test]
+fn a_timeout_below_a_timeout_sends_its_own_signal() {
+    let command = "trap 'echo cleaned; exit' USR1; while :; do sleep 0.02; done";
+    let scratch = Scratch::new();
+    let own = scratch.timeout_link();
+    for inner in [own.as_path(), Path::new("timeout")] {
+        let outer = ["-s", "ALRM", "1"].map(OsStr::new);
+        let job = ["-s", "USR1", "25", "sh", "-c", command].map(OsStr::new);
+        let ended = both(&[&outer[..], &[inner.as_os_str()], &job].concat()).ended().code(124);
+        // The shell may name the signal that ended its sleep(1), too.
+        assert!(ended.theirs.is_none_or(|theirs| theirs.out() == "cleaned\n"));
+        assert_eq!(ended.ours.out(), "cleaned\n", "{}", inner.display());
+    }
+}
+
+/// A child that shuts down after the end of its parent may finish.
+#[test]
+fn children_may_finish_after_their_parent() {
+    let child = "trap 'sleep 2; echo finished >finished; exit' TERM; echo $$ >up; while :; do sleep 0.02; done";
+    let script = format!("sh -c \"{child}\" & until [ -e up ]; do sleep 0.02; done; exec sleep 30");
+    let ended = both(&["1", "sh", "-c", &script]).ended().code(124);
+    for scratch in ended.folders() {
+        assert_eq!(scratch.line("finished"), "finished");
+    }
+}
+
+#[test]
+fn in_the_foreground_the_command_alone_is_signaled() {
+    let script = "sh -c 'echo $$ >child; exec sleep 30' & until [ -e child ]; do sleep 0.02; done; exec sleep 30";
+    for options in [&["--foreground", "1"][..], &["--foreground", "-k", "0.2", "-s", "KILL", "1"]] {
+        let pair = both(&[options, &["sh", "-c", script]].concat());
+        let code = if options.len() > 2 { 137 } else { 124 };
+        let ended = pair.ended().code(code);
+        for scratch in ended.folders() {
+            let child = scratch.pid("child");
+            assert!(crate::support::is_alive(child), "{options:?}");
+            crate::support::signal(child, libc::SIGKILL);
+        }
+    }
 }
 
 #[test]

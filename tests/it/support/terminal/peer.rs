@@ -35,6 +35,7 @@ pub(crate) struct Pair {
 pub(crate) struct Ends {
     pub(crate) ours: Ended,
     pub(crate) theirs: Option<Ended>,
+    folders: Vec<Scratch>,
     call: String,
 }
 
@@ -71,9 +72,12 @@ pub(crate) fn both_as<S: AsRef<std::ffi::OsStr>>(
 impl Pair {
     #[track_caller]
     pub(crate) fn ended(self) -> Ends {
-        let ends = Ends { ours: self.ours.ended(), theirs: self.theirs.map(Running::ended), call: self.call };
-        drop(self.folders);
-        ends
+        Ends {
+            ours: self.ours.ended(),
+            theirs: self.theirs.map(Running::ended),
+            folders: self.folders,
+            call: self.call,
+        }
     }
 }
 
@@ -124,6 +128,11 @@ impl Ends {
             assert!(end.elapsed.as_secs_f64() >= seconds, "{who}: {}: after {:?}", self.call, end.elapsed);
         }
         self
+    }
+
+    /// The folders that they ran in.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = &Scratch> {
+        self.folders.iter()
     }
 
     fn each(&self) -> impl Iterator<Item = (&'static str, &Ended)> {
