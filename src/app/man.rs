@@ -32,7 +32,7 @@ const FILES: &[(&str, &str)] = &[
     (
         "runner.toml",
         "Defaults of a project. It is searched from the working directory upward to the root of the repository, the \
-         home directory or a mount, and passed over where neither the user nor root owns it.",
+         home directory or a mount.",
     ),
     ("$XDG_CONFIG_HOME/runner/config.toml", "Defaults of a user; below ~/.config where the variable is not set."),
 ];
@@ -43,6 +43,11 @@ const FILES_REST: &str = "Both hold a table [defaults] with any of the keys time
     each a duration or none; and a table [history] with record (true or false), timeout-floor, timeout-cap and \
     timeout-default, see runner-history(1). An option is stronger than the \
     environment, which is stronger than the file of the project, which is stronger than that of the user.";
+
+const FILES_TRUST: &str = "A file that cannot be read (HOME may belong to another user, as under su -m) is no \
+    configuration. Neither is one that belongs to another user: the owner, of a symbolic link too, must be the user, root \
+    or, for root under sudo, the user of SUDO_UID. With -v each ignored file is named. A file that can be read and is \
+    wrong is an error.";
 
 const FILES_SHARED: &str = "Paths that options and operations name are opened by the rules of fs.protected_symlinks, \
     fs.protected_fifos and fs.protected_regular in proc_sys_fs(5), whatever these are set to. In a sticky directory that all \
@@ -148,7 +153,7 @@ fn configuration() -> String {
     text.extend(GIVEN_TO_JOBS.iter().map(|(name, meaning)| entry(name, meaning)));
     text.push_str(".SH FILES\n");
     text.extend(FILES.iter().map(|(name, meaning)| entry(name, meaning)));
-    for paragraph in [FILES_REST, FILES_SHARED] {
+    for paragraph in [FILES_REST, FILES_TRUST, FILES_SHARED] {
         text.push_str(&format!(".PP\n{}\n", escaped(paragraph)));
     }
     text

@@ -6,6 +6,7 @@ mod support;
 mod answer;
 mod bad_input;
 mod batch;
+mod configuration;
 mod deadlines;
 mod environment;
 mod exit_codes;
