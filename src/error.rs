@@ -91,8 +91,10 @@ impl Error {
     /// What to do next.
     pub fn remediation(&self) -> String {
         match self {
+            Self::Path { source, remediation, .. } => {
+                RefusedAccess::of(source).map_or_else(|| remediation.clone(), |refused| refused.remediation.clone())
+            }
             Self::Invalid { remediation, .. }
-            | Self::Path { remediation, .. }
             | Self::CommandNotFound { remediation, .. }
             | Self::CannotRun { remediation, .. }
             | Self::Conflict { remediation, .. }
@@ -129,6 +131,21 @@ impl Error {
             | Self::Internal(_) => {}
         }
         ErrorBody { code: self.kind(), message: self.to_string(), details, remediation: self.remediation() }
+    }
+}
+
+/// Access that the system may allow and that runner refuses. It is the inner error of an `io::Error`.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct RefusedAccess {
+    pub message: String,
+    pub remediation: String,
+}
+
+impl RefusedAccess {
+    /// The refusal that an error holds.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
     }
 }
 

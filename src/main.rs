@@ -111,8 +111,8 @@ fn with_defaults<R>(
             for file in &config.files {
                 answer::say(&format!("runner: read {}", file.display()));
             }
-            for file in &config.skipped {
-                answer::say(&format!("runner: skipped {}, which is not ours", file.display()));
+            for file in &config.ignored {
+                answer::say(&format!("runner: ignored {}: {}", file.path.display(), file.reason));
             }
         }
         resolve(&config)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use etcetera::BaseStrategy;
 
-use crate::app::config_file;
+use crate::app::config_file::{self, Found, IgnoredFile, TrustedOwners};
 use crate::error::{Error, Result};
 use crate::model::auto_timeout::{TimeoutBounds, parse_factor};
 use crate::model::quantity::{ByteSize, Seconds};
@@ -58,8 +58,8 @@ pub struct Config {
     pub history: HistoryDefaults,
     /// Files that were read, the strongest first.
     pub files: Vec<PathBuf>,
-    /// Project files that were found and not read, because neither we nor root own them.
-    pub skipped: Vec<PathBuf>,
+    /// Files that were not read because they belong to another user or may not be read.
+    pub ignored: Vec<IgnoredFile>,
 }
 
 /// Defaults of the queue. `Some(None)` is the word `none`.
@@ -146,13 +146,15 @@ pub(crate) struct Layer {
 
 /// The defaults of this process: its environment, its directory, its user.
 pub fn load() -> Result<Config> {
-    // Without a home there is no user file, and the search for a project file ends at the root.
+    // Without a home there is no user file, and the search for a project file ends at the root. A relative one is none:
+    // it would make a user's file of what stands in the working directory.
     let base = etcetera::base_strategy::Xdg::new().ok();
+    let absolute = |path: &PathBuf| path.is_absolute();
     load_from(&Sources {
         variable: &|name| std::env::var_os(name),
         directory: std::env::current_dir().ok(),
-        home: base.as_ref().map(|base| base.home_dir().to_owned()),
-        user_file: base.as_ref().map(|base| base.config_dir().join("runner/config.toml")),
+        home: base.as_ref().map(|base| base.home_dir().to_owned()).filter(absolute),
+        user_file: base.as_ref().map(|base| base.config_dir().join("runner/config.toml")).filter(absolute),
     })
 }
 
@@ -160,13 +162,13 @@ pub fn load() -> Result<Config> {
 pub fn load_from(sources: &Sources<'_>) -> Result<Config> {
     let mut config = Config::default();
     config.add(environment(sources.variable)?);
+    let sudo_uid = (sources.variable)("SUDO_UID");
+    let trusted = TrustedOwners::new(sudo_uid.as_ref().and_then(|uid| uid.to_str()));
     if let Some(directory) = &sources.directory {
-        let found = config_file::read_project(directory, sources.home.as_deref())?;
-        config.skipped = found.skipped;
-        config.add_file(found.file);
+        config.add_found(config_file::read_project(directory, sources.home.as_deref(), &trusted)?);
     }
     if let Some(path) = &sources.user_file {
-        config.add_file(config_file::read_user(path)?);
+        config.add_found(config_file::read_user(path, &trusted)?);
     }
     Ok(config)
 }
@@ -183,8 +185,9 @@ impl Config {
         config
     }
 
-    fn add_file(&mut self, file: Option<(PathBuf, Layer)>) {
-        if let Some((path, layer)) = file {
+    fn add_found(&mut self, found: Found) {
+        self.ignored.extend(found.ignored);
+        if let Some((path, layer)) = found.file {
             self.files.push(path);
             self.add(layer);
         }

@@ -5,8 +5,8 @@
 //! is parsed that does not exist.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::app::config::{Layer, Origin, invalid, parse_progress, parse_size, parse_timeout};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plain};
+use crate::platform::{path_walk, process};
 use crate::time::duration;
 
 const PROJECT_FILE: &str = "runner.toml";
@@ -27,41 +28,69 @@ const TABLES: [(&str, &str); 3] = [
     ("history", "record, timeout-floor, timeout-cap, timeout-default"),
 ];
 
-/// What the search for a project file came upon.
+/// What the search for configuration came upon.
 #[derive(Default)]
 pub(crate) struct Found {
     pub(crate) file: Option<(PathBuf, Layer)>,
-    pub(crate) skipped: Vec<PathBuf>,
+    pub(crate) ignored: Vec<IgnoredFile>,
+}
+
+/// A configuration file that was not read. The user did not name it, so this is no error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IgnoredFile {
+    pub path: PathBuf,
+    /// Why not, and what to do about it.
+    pub reason: String,
+}
+
+impl IgnoredFile {
+    fn unreadable(path: &Path, error: &io::Error) -> Self {
+        let fix = "make it readable, or give its values as options or variables";
+        Self { path: path.to_owned(), reason: format!("{}; {fix}", plain(error)) }
+    }
+
+    fn foreign(path: &Path, owner: u32) -> Self {
+        let owner = process::described_user(owner);
+        let fix = "change its owner to yourself or root, or give its values as options or variables";
+        Self { path: path.to_owned(), reason: format!("it belongs to {owner}; {fix}") }
+    }
+}
+
+/// The users whose configuration is read: the effective user, root and, for root under sudo, the user who called sudo.
+pub(crate) struct TrustedOwners {
+    user: u32,
+    sudo_user: Option<u32>,
+}
+
+impl TrustedOwners {
+    /// `sudo_uid` is the value of `SUDO_UID`, which counts for root alone.
+    pub(crate) fn new(sudo_uid: Option<&str>) -> Self {
+        let user = process::effective_user();
+        Self { user, sudo_user: sudo_uid.filter(|_| user == 0).and_then(|uid| uid.parse().ok()) }
+    }
+
+    fn contains(&self, owner: u32) -> bool {
+        owner == self.user || owner == 0 || Some(owner) == self.sudo_user
+    }
 }
 
 /// Reads the nearest `runner.toml` from `start` up to the root of the repository, `home` or a mount, whichever comes
-/// first. A file that neither we nor root own is passed over: whoever can write to a directory above ours must not
-/// set our limits.
-pub(crate) fn read_project(start: &Path, home: Option<&Path>) -> Result<Found> {
+/// first. A file of another user is passed over: write access to a directory above ours must not set our limits.
+pub(crate) fn read_project(start: &Path, home: Option<&Path>, trusted: &TrustedOwners) -> Result<Found> {
     let mut found = Found::default();
-    let user = rustix::process::geteuid().as_raw();
-    let trusted = |metadata: &fs::Metadata| metadata.uid() == user || metadata.uid() == 0;
-    let Ok(device) = fs::metadata(start).map(|metadata| metadata.dev()) else { return Ok(found) };
+    let device = match fs::metadata(start) {
+        Ok(metadata) => metadata.dev(),
+        Err(error) => {
+            found.ignored.push(IgnoredFile::unreadable(&start.join(PROJECT_FILE), &error));
+            return Ok(found);
+        }
+    };
     for directory in start.ancestors() {
         if directory != start && fs::metadata(directory).map(|metadata| metadata.dev()).ok() != Some(device) {
             break;
         }
-        let path = directory.join(PROJECT_FILE);
-        // The link itself is looked at too: in a directory that all may write to, one that leads to a file of ours
-        // may be anybody's.
-        if let Ok(link) = fs::symlink_metadata(&path) {
-            if !trusted(&link) {
-                found.skipped.push(path);
-            } else if let Some((file, metadata)) = open(&path)? {
-                if trusted(&metadata) {
-                    let layer = read(&path, file, &metadata)?;
-                    found.file = Some((path, layer));
-                    break;
-                }
-                found.skipped.push(path);
-            }
-        }
-        if Some(directory) == home || fs::symlink_metadata(directory.join(".git")).is_ok() {
+        found.read_file(&directory.join(PROJECT_FILE), trusted)?;
+        if found.file.is_some() || Some(directory) == home || fs::symlink_metadata(directory.join(".git")).is_ok() {
             break;
         }
     }
@@ -69,20 +98,39 @@ pub(crate) fn read_project(start: &Path, home: Option<&Path>) -> Result<Found> {
 }
 
 /// Reads the user's file, if it exists.
-pub(crate) fn read_user(path: &Path) -> Result<Option<(PathBuf, Layer)>> {
-    let Some((file, metadata)) = open(path)? else { return Ok(None) };
-    Ok(Some((path.to_owned(), read(path, file, &metadata)?)))
+pub(crate) fn read_user(path: &Path, trusted: &TrustedOwners) -> Result<Found> {
+    let mut found = Found::default();
+    found.read_file(path, trusted)?;
+    Ok(found)
 }
 
-/// Opens a file that may be absent.
-fn open(path: &Path) -> Result<Option<(File, fs::Metadata)>> {
-    // Without O_NONBLOCK, opening a FIFO would wait for its writer: open(2).
-    let opened = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
-    let opened = opened.and_then(|file| file.metadata().map(|metadata| (file, metadata)));
-    match opened {
-        Ok(opened) => Ok(Some(opened)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(unreadable(path)(error)),
+impl Found {
+    /// Reads a file that may be absent. It is ignored where it may not be read or belongs to another user.
+    fn read_file(&mut self, path: &Path, trusted: &TrustedOwners) -> Result<()> {
+        // A link of another user is no better than a file, wherever it leads.
+        let opened = fs::symlink_metadata(path).and_then(|link| {
+            let is_foreign = !trusted.contains(link.uid());
+            if is_foreign { Ok(Err(link.uid())) } else { path_walk::open_to_read_nonblocking(path).map(Ok) }
+        });
+        let file = match opened {
+            Ok(Ok(file)) => file,
+            Ok(Err(owner)) => {
+                self.ignored.push(IgnoredFile::foreign(path, owner));
+                return Ok(());
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(()),
+            Err(error) => {
+                self.ignored.push(IgnoredFile::unreadable(path, &error));
+                return Ok(());
+            }
+        };
+        let metadata = file.metadata().map_err(unreadable(path))?;
+        if trusted.contains(metadata.uid()) {
+            self.file = Some((path.to_owned(), read(path, file, &metadata)?));
+        } else {
+            self.ignored.push(IgnoredFile::foreign(path, metadata.uid()));
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Config, HistoryDefaults, Origin, Sources, Timeout, check_maximum, load_from};
@@ -275,16 +275,32 @@ fn a_file_of_somebody_else_is_passed_over() {
         return;
     }
     let config = world.load(&[]).expect("it is not looked into");
-    assert_eq!((config.defaults.timeout, config.skipped), (seconds(4), vec![path.clone()]));
+    assert_eq!((config.defaults.timeout, ignored(&config)), (seconds(4), vec![path.clone()]));
+    assert!(config.ignored[0].reason.contains("uid 12345"), "{:?}", config.ignored);
+    // Root under sudo acts for the user who called it; anyone can set the variable, so it counts for nobody else.
+    if rustix::process::geteuid().is_root() {
+        assert!(complaint(world.load(&[("SUDO_UID", "12345")])).contains("deep/runner.toml"));
+        assert_eq!(ignored(&world.load(&[("SUDO_UID", "12346")]).expect("another user")), vec![path.clone()]);
+    }
     // A link of somebody else to a file of ours is no better.
     fs::remove_file(&path).expect("it was there");
     std::os::unix::fs::symlink("../runner.toml", &path).expect("a link");
     std::os::unix::fs::lchown(&path, Some(12345), None).expect("root can");
-    assert_eq!(world.load(&[]).expect("it is not followed").skipped, vec![path]);
+    assert_eq!(ignored(&world.load(&[]).expect("it is not followed")), vec![path]);
+    // The user's own file, too: HOME may be that of another user.
+    let world = World::new();
+    let path = world.root.path().join("home/.config/runner/config.toml");
+    world.write("home/.config/runner/config.toml", "broken");
+    std::os::unix::fs::chown(&path, Some(12345), None).expect("root can");
+    assert_eq!(ignored(&world.load(&[]).expect("it is not looked into")), vec![path]);
+}
+
+fn ignored(config: &Config) -> Vec<PathBuf> {
+    config.ignored.iter().map(|file| file.path.clone()).collect()
 }
 
 #[test]
-fn what_cannot_be_read_is_an_error_that_names_it() {
+fn what_is_no_regular_file_is_an_error_that_names_it() {
     let world = World::new();
     fs::create_dir(world.root.path().join("home/work/runner.toml")).expect("a directory");
     assert!(complaint(world.load(&[])).contains("work/runner.toml is not a regular file"));
@@ -293,22 +309,30 @@ fn what_cannot_be_read_is_an_error_that_names_it() {
     let file = world.root.path().join("home/.config/runner/config.toml");
     rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a FIFO");
     assert!(complaint(world.load(&[])).contains("config.toml is not a regular file"));
-
+    // It is too large after so many bytes, however many there are.
     let world = World::new();
-    world.write("home/work/runner.toml", "[defaults]\n");
-    make_unreadable(&world.root.path().join("home/work/runner.toml"));
-    if rustix::process::geteuid().is_root() {
-        // Root reads everything, whatever the mode says.
-        return;
-    }
-    let error = world.load(&[]).expect_err("it cannot be read");
-    assert_eq!(error.kind(), ErrorCode::AuthorizationDenied);
-    assert!(error.to_string().contains("runner.toml"), "{error}");
+    let file = fs::File::create(world.root.path().join("home/work/runner.toml")).expect("a file");
+    file.set_len(1 << 40).expect("a hole");
+    assert!(complaint(world.load(&[])).contains("runner.toml is too large"));
 }
 
-fn make_unreadable(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o000)).expect("it is ours");
+#[test]
+fn what_cannot_be_opened_is_ignored_and_named() {
+    let world = World::new();
+    // A link round in a circle is refused to root as well.
+    for path in ["home/work/runner.toml", "home/.config/runner/config.toml"] {
+        let path = world.root.path().join(path);
+        std::os::unix::fs::symlink(&path, &path).expect("a link");
+    }
+    world.write("home/runner.toml", "[defaults]\ntimeout = 4\n");
+    let config = world.load(&[]).expect("neither was named by the user");
+    assert_eq!(config.defaults.timeout, seconds(4), "the search goes on above");
+    let names: Vec<_> = config.ignored.iter().filter_map(|file| file.path.file_name()).collect();
+    assert_eq!(names, ["runner.toml", "config.toml"]);
+    assert!(config.ignored.iter().all(|file| file.reason.contains("symbolic links; make it readable")), "{config:?}");
+    // Nor is it an error that there is no working directory any more.
+    let config = world.load_at("home/gone", &[]).expect("nothing was named");
+    assert!(config.ignored[0].path.ends_with("home/gone/runner.toml"), "{config:?}");
 }
 
 #[test]

@@ -29,6 +29,7 @@ use crate::model::sample::Subject;
 use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 use crate::platform::descriptors;
+use crate::platform::path_walk;
 use crate::platform::signals::{self, Inherited};
 use crate::supervise::orders::Manners;
 use crate::time::clock::unix_time;
@@ -226,6 +227,7 @@ fn stands_at_line_start(outcome: &Outcome, streams: Streams) -> bool {
 
 pub(super) fn check_directory(cwd: &Path) -> Result<()> {
     let help = "Check --cwd: it must name an existing folder that may be entered";
+    path_walk::check(cwd).map_err(Error::path("enter", cwd, help))?;
     let metadata = std::fs::metadata(cwd).map_err(Error::path("enter", cwd, help))?;
     if !metadata.is_dir() {
         let error = std::io::Error::from(std::io::ErrorKind::NotADirectory);

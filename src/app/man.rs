@@ -3,7 +3,6 @@
 //! Called by `main` and by the test that compares the pages in the repository. The pages hold no date, so that the same
 //! program always gives the same text. See man-pages(7) for the order of sections, groff_man(7) for the macros.
 
-use std::fs;
 use std::path::Path;
 
 use clap::Command;
@@ -11,6 +10,8 @@ use clap_mangen::Man;
 
 use crate::app::config;
 use crate::error::{Error, Result};
+use crate::platform::files;
+use crate::platform::folder::Folder;
 
 /// What a job finds in its environment beside its own.
 const GIVEN_TO_JOBS: &[(&str, &str)] = &[
@@ -31,7 +32,7 @@ const FILES: &[(&str, &str)] = &[
     (
         "runner.toml",
         "Defaults of a project. It is searched from the working directory upward to the root of the repository, the \
-         home directory or a mount, and passed over where neither the user nor root owns it.",
+         home directory or a mount.",
     ),
     ("$XDG_CONFIG_HOME/runner/config.toml", "Defaults of a user; below ~/.config where the variable is not set."),
 ];
@@ -42,6 +43,17 @@ const FILES_REST: &str = "Both hold a table [defaults] with any of the keys time
     each a duration or none; and a table [history] with record (true or false), timeout-floor, timeout-cap and \
     timeout-default, see runner-history(1). An option is stronger than the \
     environment, which is stronger than the file of the project, which is stronger than that of the user.";
+
+const FILES_TRUST: &str = "A file that cannot be read (HOME may belong to another user, as under su -m) is no \
+    configuration. Neither is one that belongs to another user: the owner, of a symbolic link too, must be the user, root \
+    or, for root under sudo, the user of SUDO_UID. With -v each ignored file is named. A file that can be read and is \
+    wrong is an error.";
+
+const FILES_SHARED: &str = "Paths that options and operations name are opened by the rules of fs.protected_symlinks, \
+    fs.protected_fifos and fs.protected_regular in proc_sys_fs(5), whatever these are set to. In a sticky directory that all \
+    may write to, such as /tmp, a symbolic link is followed only if it belongs to the user or to the owner of the \
+    directory; this holds for every component of a path, for reading and writing. A regular file or a FIFO there, or in a \
+    sticky directory that a group may write to, is written to or replaced only under the same condition.";
 
 /// Defines the apostrophe that the parts of a page use.
 const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
@@ -95,10 +107,10 @@ pub fn one(command: Command, name: Option<&str>) -> Result<String> {
 /// Writes all pages into a directory, which is made where it does not exist.
 pub fn write(command: Command, directory: &Path) -> Result<()> {
     let help = "Give --dir a directory that you may write to";
-    fs::create_dir_all(directory).map_err(Error::path("make the directory", directory, help))?;
+    Folder::open_or_make(directory).map_err(Error::path("make the directory", directory, help))?;
     for page in pages(command)? {
         let path = directory.join(&page.file_name);
-        fs::write(&path, page.text).map_err(Error::path("write the man page", &path, help))?;
+        files::replace(&path, page.text.as_bytes()).map_err(Error::path("write the man page", &path, help))?;
     }
     Ok(())
 }
@@ -141,7 +153,9 @@ fn configuration() -> String {
     text.extend(GIVEN_TO_JOBS.iter().map(|(name, meaning)| entry(name, meaning)));
     text.push_str(".SH FILES\n");
     text.extend(FILES.iter().map(|(name, meaning)| entry(name, meaning)));
-    text.push_str(&format!(".PP\n{}\n", escaped(FILES_REST)));
+    for paragraph in [FILES_REST, FILES_TRUST, FILES_SHARED] {
+        text.push_str(&format!(".PP\n{}\n", escaped(paragraph)));
+    }
     text
 }
 

@@ -2,12 +2,15 @@
 //!
 //! It starts no thread and reads no configuration: a job may call it in a loop.
 
+use std::io::Read;
+
 use serde_json::Value;
 
 use crate::control::message::Draft;
 use crate::control::sender::Sender;
 use crate::error::{Error, Result};
 use crate::model::request::{NotifyRequest, PartialSource};
+use crate::platform::path_walk;
 
 /// Sends it. Outside of a job there is nobody to tell, and that is an error.
 pub fn run(request: &NotifyRequest) -> Result<()> {
@@ -50,7 +53,9 @@ fn value(source: &PartialSource) -> Result<Value> {
         PartialSource::Value(value) => Ok(value.clone()),
         PartialSource::File(path) => {
             let help = "Check --partial: the file behind the @ must exist and be readable";
-            let text = std::fs::read(path).map_err(Error::path("read", path, help))?;
+            let mut text = Vec::new();
+            let read = path_walk::open_to_read(path).and_then(|mut file| file.read_to_end(&mut text));
+            read.map_err(Error::path("read", path, help))?;
             serde_json::from_slice(&text).map_err(wrong)
         }
         PartialSource::Stdin => {

@@ -18,6 +18,7 @@ use crate::model::envelope::Envelope;
 use crate::model::request::{BatchRequest, CiSystem, Grouping, JobList};
 use crate::platform::descriptors::{self, Kind, Moved};
 use crate::platform::files;
+use crate::platform::path_walk;
 use crate::render::records::{self, CiLog, Frame, Place, Record, Setting, Summary};
 use crate::time::clock::unix_time;
 
@@ -289,7 +290,7 @@ fn last_byte(path: &Path) -> Option<u8> {
     if !fs::metadata(path).ok()?.is_file() {
         return None;
     }
-    let mut file = File::open(path).ok()?;
+    let mut file = path_walk::open_to_read(path).ok()?;
     file.seek(io::SeekFrom::End(-1)).ok()?;
     let mut last = [0];
     file.read_exact(&mut last).ok()?;

@@ -3,7 +3,8 @@
 //! Written as jobs end, so that all that is known is there also where the batch is killed. The folder of a job is called
 //! by its id, or by its number; what a file name cannot hold is written as `%XX`.
 
-use std::fs::{self, File};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use crate::model::batch::Ended;
 use crate::model::envelope::Envelope;
 use crate::model::outcome::StreamRecord;
 use crate::platform::descriptors::{self, Moved};
+use crate::platform::folder::Folder;
 use crate::render::{Format, Style, json::Json};
 
 /// No name is longer, in bytes. Every file system takes so much.
@@ -37,7 +39,7 @@ enum Place {
         file: OwnedFd,
         torn: bool,
     },
-    Folder,
+    Folder(Folder),
 }
 
 impl Results {
@@ -45,10 +47,10 @@ impl Results {
     /// ends with a slash.
     pub fn open(path: &Path) -> Result<Self> {
         let place = if Self::wants_all_bytes(path) {
-            fs::create_dir_all(path).map_err(Error::path("make the folder", path, HELP))?;
+            let folder = Folder::open_or_make(path).map_err(Error::path("make the folder", path, HELP))?;
             // Better now than at the end of the first job.
-            try_folder(path).map_err(Error::path("write into the folder", path, HELP))?;
-            Place::Folder
+            try_folder(&folder).map_err(Error::path("write into the folder", path, HELP))?;
+            Place::Folder(folder)
         } else {
             Place::Lines { file: descriptors::output(path, HELP)?, torn: false }
         };
@@ -77,48 +79,50 @@ impl Results {
                 *torn = written.is_err();
                 written.map_err(Error::path("write", &self.path, HELP))
             }
-            Place::Folder => {
-                let folder = self.path.join(folder_name(ended.id.as_deref(), ended.seq));
-                write_folder(&folder, ended, &line).map_err(Error::path("write the results into", folder, HELP))
+            Place::Folder(folder) => {
+                let name = folder_name(ended.id.as_deref(), ended.seq);
+                write_folder(folder, OsStr::new(&name), ended, &line).map_err(Error::path(
+                    "write the results into",
+                    self.path.join(name),
+                    HELP,
+                ))
             }
         }
     }
 }
 
 /// Fails where nothing can be made in this folder.
-fn try_folder(folder: &Path) -> io::Result<()> {
-    let probe = folder.join(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
-    File::create_new(&probe)?;
-    fs::remove_file(&probe)
+fn try_folder(folder: &Folder) -> io::Result<()> {
+    let probe = OsString::from(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
+    folder.create_shared(&probe)?;
+    folder.remove(&probe)
 }
 
-fn write_folder(folder: &Path, ended: &Ended, envelope: &[u8]) -> io::Result<()> {
-    match fs::create_dir(folder) {
+fn write_folder(results: &Folder, name: &OsStr, ended: &Ended, envelope: &[u8]) -> io::Result<()> {
+    match results.make_shared(name) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
     // A link would lead to where nobody wants our files.
-    if !fs::symlink_metadata(folder)?.is_dir() {
-        return Err(io::ErrorKind::NotADirectory.into());
-    }
+    let folder = results.open_below(name)?;
     let nothing = StreamRecord::default();
     let (stdout, stderr) = ended.outcome.as_ref().map_or((&nothing, &nothing), |it| (&it.stdout, &it.stderr));
     for (name, record) in [("stdout", stdout), ("stderr", stderr)] {
-        let mut file = make_anew(&folder.join(name))?;
+        let mut file = make_anew(&folder, name)?;
         let mut content = Content::of(record);
         while let Some(piece) = content.next_piece()? {
             file.write_all(piece)?;
         }
     }
     // Last: where it is, the others are whole.
-    make_anew(&folder.join("envelope.json"))?.write_all(envelope)
+    make_anew(&folder, "envelope.json")?.write_all(envelope)
 }
 
 /// A file of an earlier run, or a link in its place, is not written through.
-fn make_anew(path: &Path) -> io::Result<File> {
-    match fs::remove_file(path) {
+fn make_anew(folder: &Folder, name: &str) -> io::Result<File> {
+    match folder.remove(OsStr::new(name)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => File::create_new(path),
+        _ => folder.create_shared(OsStr::new(name)),
     }
 }
 

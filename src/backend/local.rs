@@ -17,6 +17,7 @@ use crate::model::signal::Signal;
 use crate::platform::cgroup::Home;
 use crate::platform::command::{self, Check, PreparedCommand};
 use crate::platform::descriptors;
+use crate::platform::path_walk;
 use crate::platform::process;
 use crate::platform::signals::{self, Arrivals, Inherited};
 use crate::platform::tree::TreeSpec;
@@ -271,6 +272,8 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
             None
         }
         Stdin::File(path) if descriptors::is_fifo(path) => {
+            // The job opens the FIFO itself, since that may block; the links that lead there are checked now.
+            path_walk::check(path).map_err(Error::path("read", path, "Check --stdin"))?;
             late_input = Some(command::path_string(path)?);
             None
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::error::{Error, plain};
+use crate::error::{Error, RefusedAccess, plain};
 use crate::model::envelope::ErrorCode;
 use crate::model::outcome::OperationFailure;
 
@@ -37,6 +37,7 @@ impl Failure {
 
     /// The operating system refused `action`, such as "read /etc/shadow".
     pub fn system(action: &str, argument: impl Into<String>, error: &io::Error) -> Self {
+        let refused = RefusedAccess::of(error).map(|refused| refused.remediation.as_str());
         let (code, remediation) = match error.kind() {
             io::ErrorKind::NotFound => (ErrorCode::NotFound, "Check the name and that it exists"),
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -69,6 +70,7 @@ impl Failure {
                 }
             },
         };
+        let remediation = refused.unwrap_or(remediation);
         Self::new(code, format!("cannot {action}: {}", plain(error)), remediation).about(argument)
     }
 }

@@ -7,6 +7,8 @@ use std::io::{self, Seek};
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use crate::platform::path_walk;
+
 /// The name that means standard input.
 const STDIN: &str = "-";
 
@@ -18,7 +20,7 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     if is_stdin(path) {
         return Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?));
     }
-    File::open(path)
+    path_walk::open_to_read(path)
 }
 
 /// How many bytes it will give. None: nobody knows.
@@ -33,6 +35,7 @@ pub(super) fn size(path: &Path) -> io::Result<Option<u64>> {
             None
         });
     }
+    path_walk::check(path)?;
     let metadata = path.metadata()?;
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());

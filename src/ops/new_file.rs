@@ -12,6 +12,7 @@ use std::io;
 use crate::ops::Context;
 use crate::ops::context::Scratch;
 use crate::platform::folder::{Folder, Kind};
+use crate::platform::path_walk;
 
 /// A file that is being written.
 #[derive(Debug)]
@@ -76,12 +77,13 @@ pub(super) fn put(
 }
 
 /// Fails where what stands there is no file and no link: a folder holds other things, and a FIFO, a socket or a device
-/// is what others talk through.
+/// is what others talk through. Neither is a file of another user in a shared folder replaced.
 pub(super) fn refuse_irreplaceable(folder: &Folder, name: &OsStr) -> io::Result<()> {
     match folder.kind(name)? {
         Some(Kind::Folder) => Err(io::ErrorKind::IsADirectory.into()),
         Some(Kind::Special) => Err(io::Error::other("a FIFO, a socket or a device stands there, and is not replaced")),
-        Some(Kind::File | Kind::Link) | None => Ok(()),
+        Some(Kind::File) => path_walk::check_entry(folder, name),
+        Some(Kind::Link) | None => Ok(()),
     }
 }
 

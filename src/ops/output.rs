@@ -4,10 +4,9 @@
 //! Used by all operations that write one, so that all have the same rules.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -16,6 +15,7 @@ use crate::ops::{Context, Failure, shown};
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::files;
 use crate::platform::folder::{self, Folder, Inode, inode};
+use crate::platform::path_walk;
 
 /// The name that means standard output.
 const STDOUT: &str = "-";
@@ -59,14 +59,12 @@ impl Output {
     }
 
     fn new_file(path: &Path, context: &Context, own: &mut Vec<Inode>) -> io::Result<Target> {
-        let there = fs::metadata(path).ok();
-        let resolved = files::resolve(path)?;
-        let name = resolved.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_owned();
-        let folder = Folder::open(resolved.parent().unwrap_or(Path::new(".")))?;
+        let (folder, name) = path_walk::locate_file(path)?;
+        path_walk::check_entry(&folder, &name)?;
         let new = NewFile::create(&folder, context)?;
-        own.extend(there.as_ref().map(inode));
+        own.extend(fs::metadata(path).ok().as_ref().map(inode));
         own.push(inode(&new.file().metadata()?));
-        let mode = there.map_or_else(folder::mode_of_new_file, |there| there.mode() & 0o777);
+        let mode = folder.permissions(&name)?.unwrap_or_else(folder::mode_of_new_file);
         Ok(Target::File { new, folder, name, mode })
     }
 
@@ -150,7 +148,7 @@ fn publish(
         // A file that is a mount point of its own, as containers make them, can only be written in place.
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
             whole.rewind()?;
-            io::copy(&mut whole, &mut File::create(path)?).map(drop)
+            io::copy(&mut whole, &mut files::open_in_place(path)?).map(drop)
         }
         other => other,
     }

@@ -3,7 +3,6 @@
 //! O_NONBLOCK is set only on what we made ourselves: on an inherited descriptor it would change our caller's too.
 
 use std::ffi::CStr;
-use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -15,6 +14,7 @@ use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::pipe::{PipeFlags, SpliceFlags};
 
+use super::path_walk;
 use crate::error::{Error, Result};
 
 /// What kind of thing a descriptor leads to, as far as writing to it differs.
@@ -258,8 +258,8 @@ pub fn is_fifo(path: &Path) -> bool {
 
 /// A file to read from.
 pub fn input(path: &Path) -> Result<OwnedFd> {
-    let file =
-        File::open(path).map_err(Error::path("read", path, "Check --stdin: the file must exist and be readable"))?;
+    let help = "Check --stdin: the file must exist and be readable";
+    let file = path_walk::open_to_read(path).map_err(Error::path("read", path, help))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         let error = io::Error::from(io::ErrorKind::IsADirectory);
         return Err(Error::path("read", path, "Check --stdin: it must name a file")(error));
@@ -279,21 +279,20 @@ pub fn more_output(path: &Path, remediation: &str) -> Result<OwnedFd> {
 
 fn open_output(path: &Path, manner: OFlags, remediation: &str) -> Result<OwnedFd> {
     let mode = Mode::from_raw_mode(0o666);
-    let flags = OFlags::WRONLY | OFlags::CREATE | manner | OFlags::CLOEXEC | OFlags::NOCTTY;
+    // A FIFO without a reader would keep us from starting; it is named instead.
+    let flags = OFlags::WRONLY | OFlags::CREATE | manner | OFlags::NOCTTY | OFlags::NONBLOCK;
     if let Some(own) = super::files::own_descriptor(path) {
         // It has a position that others share, and must not be cut off.
         return duplicate(own);
     }
-    // A FIFO without a reader would keep us from starting; it is named instead.
-    let is_fifo = is_fifo(path);
-    let flags = if is_fifo { flags | OFlags::NONBLOCK } else { flags };
-    let file = rustix::fs::open(path, flags, mode).map_err(|errno| {
-        let text = if errno == Errno::NXIO { "Nobody reads this FIFO; start its reader first" } else { remediation };
-        Error::path("write", path, text)(errno)
+    let file = path_walk::open(path, flags, mode).map_err(|error| {
+        let has_no_reader = error.raw_os_error() == Some(libc::ENXIO);
+        let text = if has_no_reader { "Nobody reads this FIFO; start its reader first" } else { remediation };
+        Error::path("write", path, text)(error)
     })?;
-    if is_fifo {
-        // This open file is ours alone; its writer may wait.
-        rustix::io::ioctl_fionbio(&file, false).map_err(Error::system("open a FIFO"))?;
-    }
+    // This open file is ours alone; its writer may wait.
+    rustix::fs::fcntl_getfl(&file)
+        .and_then(|flags| rustix::fs::fcntl_setfl(&file, flags.difference(OFlags::NONBLOCK)))
+        .map_err(Error::system("open a file to write"))?;
     Ok(file)
 }

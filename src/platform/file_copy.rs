@@ -3,19 +3,20 @@
 //!
 //! Called by the operation `copy`, piece by piece, so that it can stop in between.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::{OFlags, SeekFrom};
+use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
+
+use super::path_walk;
 
 /// Opens a file to be copied: no link, and no pipe that would keep us waiting for its writer.
 pub fn open_source(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(path_walk::open(path, flags, Mode::empty())?.into())
 }
 
 /// Makes both share their content, which then costs nothing. False: that cannot be done here.

@@ -1,5 +1,6 @@
 //! Files that are written for the user: replaced as a whole where they are regular or absent, else written as they are.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,60 +8,41 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
-use rustix::io::Errno;
 
 use super::descriptors::{self, Moved};
-use super::folder::Folder;
+use super::folder::{self, Folder};
+use super::path_walk;
 
 /// A FIFO's reader may come a moment later than we do.
 const OPEN_TRIES: u32 = 50;
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
 /// A reader that takes nothing for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How many links in a row are followed, as the kernel does.
-const LINK_LIMIT: u32 = 40;
 
 /// The file that a path leads to in the end; links to what does not exist yet are followed, too.
 pub fn resolve(path: &Path) -> io::Result<PathBuf> {
-    let mut current = path.to_owned();
-    for _ in 0..LINK_LIMIT {
-        match fs::read_link(&current) {
-            Ok(target) => {
-                current = current.parent().map_or_else(|| target.clone(), |folder| folder.join(&target));
-            }
-            Err(_) => return Ok(current),
-        }
-    }
-    Err(io::Error::from_raw_os_error(libc::ELOOP))
+    let (folder, name) = path_walk::locate_file(path)?;
+    Ok(if folder.path() == Path::new(".") { name.into() } else { folder.path().join(name) })
 }
 
 /// The descriptor of ours that a path such as /dev/stdout or /dev/fd/3 stands for.
 pub(super) fn own_descriptor(path: &Path) -> Option<BorrowedFd<'static>> {
-    let mut current = path.to_owned();
-    for _ in 0..LINK_LIMIT {
-        let folder = fs::canonicalize(folder_of(&current)).ok()?;
-        if folder == Path::new(&format!("/proc/{}/fd", super::process::own_pid())) {
-            let number: i32 = current.file_name()?.to_str()?.parse().ok()?;
-            let open = number >= 0 && fs::symlink_metadata(&current).is_ok();
-            // SAFETY: it was just seen to be open; what our caller left open stays so until we exit.
-            return open.then(|| unsafe { BorrowedFd::borrow_raw(number) });
-        }
-        let target = fs::read_link(&current).ok()?;
-        current = folder.join(target);
-    }
-    None
+    let number: i32 = {
+        let found = path_walk::locate(path).ok().filter(|found| found.is_magic)?;
+        let own = rustix::fs::stat("/proc/self/fd").ok()?;
+        let there = rustix::fs::fstat(found.folder.descriptor()).ok()?;
+        let name = found.name.filter(|_| (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino))?;
+        name.to_str()?.parse().ok()?
+    };
+    // What was opened to look at the path is closed again, and may have had that very number.
+    let open = number >= 0 && fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
+    // SAFETY: it was just seen to be open; what our caller left open stays so until we exit.
+    open.then(|| unsafe { BorrowedFd::borrow_raw(number) })
 }
 
 /// True for a path that exists and is no regular file: a pipe, a device, a descriptor under /dev/fd.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 /// True for a path whose file is replaced as a whole when it is written: one that is regular or absent.
@@ -70,25 +52,22 @@ pub fn is_replaced(path: &Path) -> bool {
 
 /// Fails where `replace` could certainly not write this file.
 pub fn check_writable(path: &Path) -> io::Result<()> {
+    if own_descriptor(path).is_some() {
+        return Ok(());
+    }
+    path_walk::check(path)?;
     let metadata = fs::metadata(path);
     if metadata.as_ref().is_ok_and(fs::Metadata::is_dir) {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    if own_descriptor(path).is_some() {
-        return Ok(());
-    }
-    if is_special(path) {
+    if metadata.is_ok_and(|metadata| !metadata.is_file()) {
+        let found = path_walk::locate(path)?;
+        found.name.map_or(Ok(()), |name| path_walk::check_entry(&found.folder, &name))?;
         return Ok(rustix::fs::accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS)?);
     }
-    let target = resolve(path)?;
-    if target.file_name().is_none() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    let folder = folder_of(&target);
-    if !fs::metadata(folder)?.is_dir() {
-        return Err(io::ErrorKind::NotADirectory.into());
-    }
-    Ok(rustix::fs::accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+    let (folder, name) = path_walk::locate_file(path)?;
+    path_walk::check_entry(&folder, &name)?;
+    folder.check_writable()
 }
 
 /// Puts `bytes` into the file, as a whole or not at all where it is regular or absent. Its permissions are kept.
@@ -104,41 +83,52 @@ pub fn replace_with(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> io::Res
     if is_special(path) {
         return fill(&mut Patient(open_special(path)?.as_fd()));
     }
-    let target = resolve(path)?;
-    let name = target.file_name().ok_or(io::ErrorKind::IsADirectory)?;
-    let mut temporary_name = std::ffi::OsString::from(".");
-    temporary_name.push(name);
-    temporary_name.push(format!(".{}.tmp", uuid::Uuid::now_v7().simple()));
-    let temporary = folder_of(&target).join(temporary_name);
-    write_whole(&temporary, fill, &target).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
-    fs::rename(&temporary, &target).or_else(|error| {
-        let _ = fs::remove_file(&temporary);
+    let (folder, name) = path_walk::locate_file(path)?;
+    path_walk::check_entry(&folder, &name)?;
+    let mut temporary = OsString::from(".");
+    temporary.push(&name);
+    temporary.push(format!(".{}.tmp", uuid::Uuid::now_v7().simple()));
+    write_whole(&folder, &temporary, fill, &name).inspect_err(|_| drop(folder.remove(&temporary)))?;
+    folder.rename(&temporary, &name).or_else(|error| {
+        let _ = folder.remove(&temporary);
         // A file that is a mount point of its own, as containers make them, can only be written in place.
-        if error.raw_os_error() == Some(libc::EBUSY) { fill(&mut File::create(&target)?) } else { Err(error) }
+        if error.raw_os_error() == Some(libc::EBUSY) { fill(&mut open_in_place(path)?) } else { Err(error) }
     })
+}
+
+/// Opens a file that cannot be replaced, to write all of it anew.
+pub fn open_in_place(path: &Path) -> io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOCTTY;
+    Ok(path_walk::open(path, flags, Mode::from_raw_mode(0o666))?.into())
+}
+
+/// Opens a file to read it and to add to its end, and makes it where it is missing.
+pub fn open_to_append(path: &Path) -> io::Result<File> {
+    // A FIFO, which is refused later, must not keep us waiting.
+    let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOCTTY | OFlags::NONBLOCK;
+    Ok(path_walk::open(path, flags, Mode::from_raw_mode(0o666))?.into())
 }
 
 /// A file for bytes that only we read again, in `$TMPDIR` or where the system keeps such files. It has no name: nothing is
 /// left of it once it is closed.
 pub fn temporary() -> io::Result<File> {
-    unnamed(&std::env::temp_dir())
+    unnamed(&Folder::open(&std::env::temp_dir())?)
 }
 
 /// A file without a name for what will be part of this one, on the same disk where that can be.
 pub fn draft(path: &Path) -> io::Result<File> {
-    if is_replaced(path) { unnamed(folder_of(&resolve(path)?)) } else { temporary() }
+    if is_replaced(path) { unnamed(&path_walk::locate_file(path)?.0) } else { temporary() }
 }
 
 /// A file that can be written and read and has no name.
-fn unnamed(folder: &Path) -> io::Result<File> {
-    if let Some(file) = Folder::open(folder)?.create_unnamed()? {
+fn unnamed(folder: &Folder) -> io::Result<File> {
+    if let Some(file) = folder.create_unnamed()? {
         return Ok(file);
     }
-    let name = folder.join(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL;
-    let file = rustix::fs::open(&name, flags, Mode::from_raw_mode(0o600))?;
-    fs::remove_file(&name)?;
-    Ok(file.into())
+    let name = OsString::from(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
+    let file = folder.create_named(&name)?;
+    folder.remove(&name)?;
+    Ok(file)
 }
 
 /// Gives back the room of so many bytes of a file, where the file system can.
@@ -165,15 +155,16 @@ impl Write for Patient<'_> {
 fn open_special(path: &Path) -> io::Result<OwnedFd> {
     // Without a reader, opening a FIFO in this way fails at once.
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let mut opened = rustix::fs::open(path, flags, Mode::empty());
+    let open = || path_walk::open(path, flags, Mode::empty());
+    let mut opened = open();
     for _ in 0..OPEN_TRIES {
-        if opened.as_ref().err() != Some(&Errno::NXIO) {
+        if opened.as_ref().err().and_then(io::Error::raw_os_error) != Some(libc::ENXIO) {
             break;
         }
         super::process::nap(OPEN_PAUSE);
-        opened = rustix::fs::open(path, flags, Mode::empty());
+        opened = open();
     }
-    Ok(opened?)
+    opened
 }
 
 fn written(moved: Moved) -> io::Result<()> {
@@ -184,14 +175,14 @@ fn written(moved: Moved) -> io::Result<()> {
 }
 
 fn write_whole(
-    temporary: &Path,
+    folder: &Folder,
+    temporary: &OsStr,
     fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
-    target: &Path,
+    target: &OsStr,
 ) -> io::Result<()> {
-    // Never through a link that somebody put there.
-    let mut file = File::create_new(temporary)?;
-    if let Ok(metadata) = fs::metadata(target) {
-        let _ = file.set_permissions(metadata.permissions());
+    let mut file = folder.create_shared(temporary)?;
+    if let Some(permissions) = folder.permissions(target)? {
+        folder::set_mode(&file, permissions, None)?;
     }
     fill(&mut file)?;
     // The rename must not become durable before the content.

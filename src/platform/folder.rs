@@ -6,12 +6,14 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
+
+use super::path_walk;
 
 /// An open folder and the path by which it was found.
 #[derive(Debug)]
@@ -50,11 +52,40 @@ impl Times {
 }
 
 impl Folder {
-    /// Opens a folder that the user named: links are followed.
+    /// Opens a folder that the user named: links are followed as `path_walk` allows.
     pub fn open(path: &Path) -> io::Result<Self> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let fd = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Self { fd, path: path.to_owned() })
+        Ok(Self { path: path.to_owned(), ..path_walk::open_folder(path)? })
+    }
+
+    /// Opens a folder that the user named, and makes it where it is missing, with those above it.
+    pub fn open_or_make(path: &Path) -> io::Result<Self> {
+        match Self::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        match Self::open_or_make(parent)?.make_shared(name) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Self::open(path),
+        }
+    }
+
+    /// Takes over an open descriptor.
+    pub(super) fn from_fd(fd: OwnedFd, path: PathBuf) -> Self {
+        Self { fd, path }
+    }
+
+    /// The folder of this name in it, opened by the caller.
+    pub(super) fn child(&self, fd: OwnedFd, name: &OsStr) -> Self {
+        let path = if self.path == Path::new(".") { name.into() } else { self.path.join(name) };
+        Self { fd, path }
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// Opens a folder in this one. A link is refused as what it is: no folder.
@@ -79,6 +110,27 @@ impl Folder {
         Ok(rustix::fs::mkdirat(&self.fd, name, Mode::RWXU)?)
     }
 
+    /// Makes a folder with the permissions that the umask leaves.
+    pub fn make_shared(&self, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::mkdirat(&self.fd, name, Mode::RWXU | Mode::RWXG | Mode::RWXO)?)
+    }
+
+    /// Removes a file or a link.
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+    }
+
+    /// Makes the names in it durable.
+    pub fn sync(&self) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(rustix::fs::fsync(rustix::fs::openat(&self.fd, ".", flags, Mode::empty())?)?)
+    }
+
+    /// Fails where we may not make and remove names in it.
+    pub fn check_writable(&self) -> io::Result<()> {
+        Ok(rustix::fs::accessat(&self.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+    }
+
     /// What stands under this name. None: nothing.
     pub fn kind(&self, name: &OsStr) -> io::Result<Option<Kind>> {
         match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -89,6 +141,17 @@ impl Folder {
                 _ => Kind::Special,
             })),
             Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The permissions of a regular file in it. None: there is no such file.
+    pub fn permissions(&self, name: &OsStr) -> io::Result<Option<u32>> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+                Ok(Some(stat.st_mode & 0o777))
+            }
+            Ok(_) | Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -154,10 +217,19 @@ impl Folder {
         }
     }
 
-    /// A new file under this name.
+    /// A new file under this name, for us alone.
     pub fn create_named(&self, name: &OsStr) -> io::Result<File> {
+        self.create(name, Mode::RUSR | Mode::WUSR)
+    }
+
+    /// A new file under this name with the permissions that the umask leaves.
+    pub fn create_shared(&self, name: &OsStr) -> io::Result<File> {
+        self.create(name, Mode::from_raw_mode(0o666))
+    }
+
+    fn create(&self, name: &OsStr, mode: Mode) -> io::Result<File> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+        Ok(rustix::fs::openat(&self.fd, name, flags, mode)?.into())
     }
 
     /// Gives a file without a name its name. Fails where the name is taken.

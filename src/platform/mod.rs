@@ -27,6 +27,7 @@ pub mod local_time;
 pub mod lock;
 pub mod machine;
 mod math;
+pub mod path_walk;
 mod plan;
 pub mod poller;
 pub mod probe;

@@ -81,15 +81,28 @@ pub fn own_umask() -> u32 {
 /// The name of the user that we are: of the list of users, or of the environment where that does not know it, or a number.
 pub fn user_name() -> String {
     let own = rustix::process::getuid().as_raw();
+    let told = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+    name_of_user(own).or_else(told).unwrap_or_else(|| format!("uid {own}"))
+}
+
+/// The user for whom the kernel decides what we may do with files.
+pub fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// A user as messages name one: `alice (uid 1000)`, or the number alone.
+pub fn described_user(uid: u32) -> String {
+    name_of_user(uid).map_or_else(|| format!("uid {uid}"), |name| format!("{name} (uid {uid})"))
+}
+
+fn name_of_user(uid: u32) -> Option<String> {
     let listed = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let found = listed.lines().find_map(|line| {
+    listed.lines().find_map(|line| {
         // name:password:uid:..., see passwd(5).
         let mut fields = line.split(':');
         let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(own)).then(|| name.to_owned())
-    });
-    let told = || std::env::var("USER").ok().filter(|name| !name.is_empty());
-    found.or_else(told).unwrap_or_else(|| format!("uid {own}"))
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
 }
 
 /// Pauses this thread. Only for short waits: of a repeated kill, for a locked file.

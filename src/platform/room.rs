@@ -24,10 +24,5 @@ pub fn longest_file() -> u64 {
 
 /// Makes the name of a new file durable.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let target = super::files::resolve(path)?;
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
+    super::path_walk::locate_file(path)?.0.sync()
 }

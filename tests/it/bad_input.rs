@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Exec, exec, exec_with, folder, is_root, runner, runner_at, set_mode};
+use crate::support::{Exec, exec, exec_with, folder, runner};
 
 /// Runs it with a job that would leave a file, and gives the error: the code is 125 and no job ran.
 #[track_caller]
@@ -187,27 +187,6 @@ fn a_user_s_config_file_is_checked_as_well() {
     fs::create_dir(place.path().join("runner")).expect("a folder");
     fs::write(place.path().join("runner/config.toml"), "[defaults\n").expect("a file");
     refused(exec("").env("XDG_CONFIG_HOME", place.path()), "VALIDATION_ERROR", "config.toml");
-}
-
-/// As a user who may not read it; root may read all.
-#[test]
-fn an_unreadable_config_file() {
-    let place = folder();
-    let config = place.path().join("runner.toml");
-    fs::write(&config, "[defaults]\n").expect("a file");
-    set_mode(place.path(), 0o755);
-    set_mode(&config, 0o000);
-    let mut command = in_project(place.path());
-    if is_root() {
-        let copy = place.path().join("copy-of-runner");
-        crate::support::copy_program(Path::new(env!("CARGO_BIN_EXE_runner")), &copy);
-        command = runner_at(&copy);
-        command.current_dir(place.path());
-        crate::support::become_nobody(&mut command);
-    }
-    let done = exec_with(command, "").job(["true"]).run();
-    done.assert_code(125);
-    assert_named(&done.answer(), "AUTHORIZATION_DENIED", "runner.toml");
 }
 
 #[test]

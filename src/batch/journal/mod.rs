@@ -4,7 +4,7 @@
 //! locked from the opening on, so that two runners never write to one journal.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufReader, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::model::batch::{Ended, Entry, Verdict};
 use crate::model::request::JournalRequest;
 use crate::platform::doorbell::Doorbell;
+use crate::platform::files;
 use crate::platform::procfs::Identity;
 use crate::platform::remains::{self, Remains};
 use crate::platform::{process, room};
@@ -237,8 +238,7 @@ impl Storage for JournalFile {
 fn open_locked(path: &Path) -> Result<File> {
     let help = "Name a file in a folder that exists and may be written";
     loop {
-        let opened = OpenOptions::new().read(true).append(true).create(true).open(path);
-        let file = opened.map_err(Error::path("open the journal", path, help))?;
+        let file = files::open_to_append(path).map_err(Error::path("open the journal", path, help))?;
         let metadata = file.metadata().map_err(Error::path("look at the journal", path, help))?;
         if !metadata.is_file() {
             return Err(Error::Invalid {

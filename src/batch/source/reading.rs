@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::batch::source::fault::{Trouble, Wrong};
 use crate::error::{self, Error};
 use crate::platform::descriptors;
+use crate::platform::path_walk;
 
 /// Read at once.
 const PIECE: usize = 128 << 10;
@@ -76,7 +77,7 @@ impl Input {
     pub(super) fn file(path: &Path) -> error::Result<Self> {
         let help = "Check the name: it must be a file that you may read";
         let open = || {
-            let file = File::open(path)?;
+            let file = path_walk::open_to_read(path)?;
             let metadata = file.metadata()?;
             if metadata.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok((file, metadata)) }
         };

@@ -10,6 +10,7 @@ use super::Tally;
 use crate::ops::listing::Listing;
 use crate::ops::output::Output;
 use crate::ops::{Context, Failure, shown};
+use crate::platform::path_walk;
 
 /// All that goes in, in the order in which it does.
 #[derive(Default)]
@@ -39,6 +40,7 @@ pub(super) fn list(
     for path in paths {
         let source = base.join(path);
         let stored = stored_name(path);
+        path_walk::check_parents(&source).map_err(|error| unreadable(&source, &error))?;
         for entry in WalkDir::new(&source).follow_root_links(false).sort_by_file_name() {
             context.check()?;
             let entry = entry.map_err(|error| {

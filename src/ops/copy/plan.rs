@@ -13,6 +13,7 @@ use crate::model::envelope::ErrorCode;
 use crate::ops::{Context, Failure, shown};
 use crate::platform::files;
 use crate::platform::folder::inode;
+use crate::platform::path_walk;
 
 /// All that is to be done.
 pub(super) struct Plan {
@@ -44,6 +45,7 @@ pub(super) fn make(
     context: &mut Context,
 ) -> Result<Plan, Failure> {
     let mut plan = Plan { steps: Vec::new() };
+    path_walk::check(destination).map_err(|error| unusable(sources[0], destination, &error))?;
     let into = match fs::metadata(destination) {
         Ok(metadata) if metadata.is_dir() => true,
         Ok(_) if sources.len() == 1 && !ends_with_slash(destination) => false,
@@ -53,7 +55,8 @@ pub(super) fn make(
         Err(error) => return Err(unusable(sources[0], destination, &error)),
     };
     for source in sources {
-        let metadata = fs::symlink_metadata(source)
+        let metadata = path_walk::check_parents(source)
+            .and_then(|()| fs::symlink_metadata(source))
             .map_err(|error| Failure::system(&format!("copy {}", text(source)), text(source), &error))?;
         let place = place(source, &metadata, destination, into)?;
         let clash = |step: &Step| match (&step.place, &place) {

@@ -15,6 +15,7 @@ use crate::ops::output::Output;
 use crate::ops::{Context, Failure, shown};
 use crate::platform::file_copy;
 use crate::platform::folder::{self, Folder, Inode, Times, inode};
+use crate::platform::path_walk;
 
 /// The work and what it learned.
 struct Work<'a> {
@@ -128,7 +129,7 @@ impl Work<'_> {
             Ok(device) => device,
             Err(error) => return self.trouble("write to", to.path(), error),
         };
-        let entries = match fs::read_dir(source) {
+        let entries = match path_walk::check_parents(source).and_then(|()| fs::read_dir(source)) {
             Ok(entries) => entries,
             Err(error) => return self.trouble("read", source, error),
         };

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::error::{Error, Result, plain};
+use crate::error::{Error, RefusedAccess, Result, plain};
 use crate::model::envelope::ErrorCode;
 use crate::ops::listing::Listing;
 use crate::ops::parameters::FilePath;
@@ -214,7 +214,11 @@ impl Tally {
     fn unreadable(&mut self, path: &Path, error: &io::Error) {
         self.unreadable.push(json!({ "path": shown::name(path), "error": plain(error) }));
         if self.first.is_none() {
-            let error = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            let error = match (error.raw_os_error(), RefusedAccess::of(error)) {
+                (Some(number), _) => io::Error::from_raw_os_error(number),
+                (None, Some(refused)) => io::Error::new(error.kind(), refused.clone()),
+                (None, None) => error.kind().into(),
+            };
             self.first = Some((path.to_owned(), error));
         }
     }
