@@ -183,7 +183,8 @@ impl Report {
 
 /// Delivers an error of runner's own, before or instead of a job's answer.
 pub fn deliver_error(error: &Error, options: &AnswerOptions, request: &Request) {
-    let envelope = crate::model::answer::of_error(error.body(), &request.info());
+    let mut envelope = crate::model::answer::of_error(error.body(), &request.info());
+    options.secrets.mask_envelope(&mut envelope);
     if options.json {
         let _ = to_stdout(&envelope, false);
     } else {

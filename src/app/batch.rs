@@ -87,7 +87,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         Some(wanted) => {
             let (journal, earlier) = Journal::open(wanted)?;
             if request.answer.verbose > 0 {
-                tell_earlier(wanted, &earlier);
+                tell_earlier(wanted, &earlier, &request.answer.secrets);
             }
             (Some(journal), wanted.resume.map(|rule| (earlier, rule)))
         }
@@ -171,8 +171,9 @@ fn total(request: &BatchRequest) -> Option<(Duration, TimeoutReason)> {
 }
 
 /// Says what an earlier run left.
-fn tell_earlier(wanted: &JournalRequest, earlier: &Earlier) {
-    let path = wanted.path.display();
+fn tell_earlier(wanted: &JournalRequest, earlier: &Earlier, secrets: &Secrets) {
+    let path = wanted.path.to_string_lossy();
+    let path = secrets.mask_text(&path);
     if !earlier.is_resumed {
         return answer::say(&format!("runner: begins the journal {path}"));
     }
@@ -258,7 +259,7 @@ fn prepare(
 fn dry_run(mut source: Source) -> Result<Exit> {
     let mut lines = Vec::with_capacity(PORTION);
     while let Some(entry) = source.next()? {
-        let words = entry.job.command.argv();
+        let words = entry.job.command.shown_words();
         let secrets = Secrets::of(&entry.job.surroundings);
         lines.extend_from_slice(&quoting::command_line(&secrets.mask_words(&words)));
         lines.push(b'\n');
