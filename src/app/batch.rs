@@ -32,6 +32,7 @@ use crate::model::batch::{Counts, Entry, Notice};
 use crate::model::exit_code::Exit;
 use crate::model::job::{Route, Streams};
 use crate::model::outcome::TimeoutReason;
+use crate::model::printable::clean;
 use crate::model::quoting;
 use crate::model::request::{AnswerOptions, BatchRequest, Grouping, JournalRequest};
 use crate::model::sample::Subject;
@@ -258,10 +259,13 @@ fn prepare(
 /// Prints the command of every job, as a shell would read it, and runs none.
 fn dry_run(mut source: Source) -> Result<Exit> {
     let mut lines = Vec::with_capacity(PORTION);
+    // What a shell shall read stays exact.
+    let terminal = descriptors::is_terminal(descriptors::stdout());
     while let Some(entry) = source.next()? {
         let words = entry.job.command.shown_words();
         let secrets = Secrets::of(&entry.job.surroundings);
-        lines.extend_from_slice(&quoting::command_line(&secrets.mask_words(&words)));
+        let line = quoting::command_line(&secrets.mask_words(&words));
+        lines.extend(if terminal { clean(&String::from_utf8_lossy(&line)).into_bytes() } else { line });
         lines.push(b'\n');
         if lines.len() >= PORTION && !written(&mut lines)? {
             return Ok(Exit::Code(0));

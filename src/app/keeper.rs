@@ -119,7 +119,10 @@ impl Keeper<'_> {
             seq,
             label,
             outputs: outcome.map(|outcome| (outcome.stdout, outcome.stderr)).into_iter().collect(),
-            envelope: json.then(|| Json.render(envelope, Style::default()).into_bytes()),
+            envelope: json.then(|| {
+                let line = Json.render(envelope, Style::default());
+                answer::json_for(descriptors::stdout(), &line).into_owned().into_bytes()
+            }),
             frame: (frame.before, frame.after),
             joined: self.records.joins_streams(),
         });
@@ -220,7 +223,7 @@ impl Keeper<'_> {
         let width = pty::size(descriptors::stderr()).map(|size| usize::from(size.columns)).filter(|width| *width > 0);
         let ending = SummaryEnding { counts: self.counts, elapsed, stopped_because, again, width };
         let style = Style { colour: terminal && !answer::no_colour(), terminal };
-        answer::say(self.summary.render(&ending, style).trim_end());
+        answer::say_rendered(&self.summary.render(&ending, style));
     }
 
     /// Says on stderr why the batch ended before its list did.
