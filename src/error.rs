@@ -112,7 +112,7 @@ impl Error {
         }
     }
 
-    /// The same without these values, for whom the envelope is not masked.
+    /// The same with these values masked in its path, for callers that do not mask the envelope.
     #[must_use]
     pub fn masked(self, secrets: &Secrets) -> Self {
         match self {

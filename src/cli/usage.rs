@@ -222,7 +222,7 @@ pub(crate) struct Given<'a> {
 pub(crate) fn asked_for(definition: &Command, args: &[OsString]) -> AnswerOptions {
     let (mut answer, mut secrets) = (AnswerOptions::default(), Vec::new());
     walk(definition, args, |option| match option.name {
-        // One that is wrong hides nothing.
+        // A value that cannot be parsed masks nothing.
         b"secret-env" => secrets.extend(option.value.and_then(|text| parse_secret(text.to_owned()).ok())),
         b"json" => answer.json = true,
         b"report" => answer.report = option.value.map(Into::into),

@@ -49,7 +49,7 @@ pub fn command(entry: &Entry, parameters: Value) -> Command {
 
 /// Runs the operation that these arguments name, and says how to leave.
 pub fn run(arguments: &[OsString], deadline_unix_ms: Option<u64>) -> Exit {
-    // The number of a descriptor tells nothing to whoever lists processes.
+    // The number of the descriptor means nothing in a list of processes.
     process::hide_arguments(READABLE_WORDS);
     match prepared(arguments).and_then(|prepared| carry_out(prepared, deadline_unix_ms)) {
         Ok(exit) => exit,

@@ -33,7 +33,7 @@ pub(super) fn entry(fields: Fields, settings: &Settings, seq: u64, input_is_list
     entry_of(fields, settings, seq, input_is_list).map_err(|wrong| {
         let mut known = settings.clone();
         for (name, value) in own {
-            // One that is wrong hides nothing.
+            // A value of the wrong kind masks nothing.
             let _ = known.set(&canonical(name), value);
         }
         wrong.masked(&Secrets::of(&known.job.surroundings))

@@ -24,7 +24,7 @@ pub(in crate::ops) fn hide_secrets(parameters: &mut Map<String, Value>) {
         *url = if Address::parse(url).is_ok() { shown::shown(url) } else { shown::shown_where_wrong(url) };
     }
     for line in parameters.get_mut("header").and_then(Value::as_array_mut).into_iter().flatten() {
-        // Without a colon nobody can tell where its name ends.
+        // Without a colon the end of the name is not known.
         let name = line.as_str().and_then(|line| line.split_once(':')).map_or("", |(name, _)| name);
         *line = Value::String(format!("{name}: ..."));
     }
