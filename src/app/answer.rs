@@ -150,7 +150,7 @@ pub(super) enum Said {
     ToNobody,
 }
 
-/// Writes a line to stderr unchanged, within so much time, all waiting together. Also tells how much of the time is left.
+/// Writes a line to stderr unchanged, within `patience` for all its waiting. Also returns how much of that is left.
 pub(super) fn write_line_within(line: &str, patience: Duration) -> (Said, Duration) {
     let clock = SystemClock::start();
     let begun = clock.now();
