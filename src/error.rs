@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::model::envelope::{Details, ErrorBody, ErrorCode};
 use crate::model::exit_code;
+use crate::model::secrets::Secrets;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -110,6 +111,18 @@ impl Error {
                 _ => "This is a limit of the system that runner runs on; see the message".to_owned(),
             },
             Self::Internal(_) => "This is a bug in runner; please report it with the command line".to_owned(),
+        }
+    }
+
+    /// The same with these values masked in its path, for callers that do not mask the envelope.
+    #[must_use]
+    pub fn masked(self, secrets: &Secrets) -> Self {
+        match self {
+            Self::Path { action, path, source, remediation } if !secrets.is_empty() => {
+                let path = secrets.mask_text(&path.to_string_lossy()).into_owned().into();
+                Self::Path { action, path, source, remediation }
+            }
+            other => other,
         }
     }
 

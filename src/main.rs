@@ -34,7 +34,7 @@ fn run() -> Exit {
             carry_out(invocation).unwrap_or_else(|error| fail(&known(error), &AnswerOptions::default()))
         }
         Parsed::Say { text, to_stderr: true, exit } => {
-            answer::say(text.trim_end());
+            answer::say_rendered(&text);
             Exit::Code(exit)
         }
         Parsed::Say { text, to_stderr: false, exit } => match answer::print(&text) {

@@ -2,8 +2,9 @@
 //!
 //! Called once at the end of a verb. An answer that cannot be delivered never changes what it says.
 
+use std::borrow::Cow;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::error::{Error, Result, plain};
 use crate::model::answer::RequestInfo;
 use crate::model::attempt::Attempt;
 use crate::model::envelope::Envelope;
+use crate::model::printable::{clean, escape_json};
 use crate::model::request::{AnswerOptions, ErrorFormat};
 use crate::model::secrets::Secrets;
 use crate::platform::descriptors::{self, Moved};
@@ -108,6 +110,9 @@ pub fn to_stderr(envelope: &Envelope, format: Option<ErrorFormat>, fresh_line: b
         ErrorFormat::Json => ("json", Style::default()),
     };
     let mut text = render::by_name(name).map(|format| format.render(envelope, style)).unwrap_or_default();
+    if format == ErrorFormat::Json {
+        text = json_for(descriptors::stderr(), &text).into_owned();
+    }
     if !fresh_line {
         text.insert(0, '\n');
     }
@@ -118,9 +123,19 @@ pub fn to_stderr(envelope: &Envelope, format: Option<ErrorFormat>, fresh_line: b
     };
 }
 
-/// Writes one line of runner's own to stderr.
+/// JSON as this stream gets it: unchanged, but on a terminal nothing in it gives a command to that.
+pub(super) fn json_for<'a>(stream: BorrowedFd<'_>, json: &'a str) -> Cow<'a, str> {
+    if descriptors::is_terminal(stream) { escape_json(json) } else { Cow::Borrowed(json) }
+}
+
+/// Writes one line of runner's own to stderr. Text of others in it is cleaned.
 pub fn say(line: &str) {
-    say_within(line, STDERR_PATIENCE);
+    write_line_within(&clean(line), STDERR_PATIENCE);
+}
+
+/// Writes text to stderr that a renderer or the parser made, which may have several lines and colours.
+pub fn say_rendered(text: &str) {
+    write_line_within(text.trim_end(), STDERR_PATIENCE);
 }
 
 /// What became of a line.
@@ -135,8 +150,8 @@ pub(super) enum Said {
     ToNobody,
 }
 
-/// The same within so much time, all waiting together. Also tells how much of the time is left.
-pub(super) fn say_within(line: &str, patience: Duration) -> (Said, Duration) {
+/// Writes a line to stderr unchanged, within `patience` for all its waiting. Also returns how much of that is left.
+pub(super) fn write_line_within(line: &str, patience: Duration) -> (Said, Duration) {
     let clock = SystemClock::start();
     let begun = clock.now();
     let left = || patience.saturating_sub(clock.now() - begun);
@@ -183,7 +198,8 @@ impl Report {
 
 /// Delivers an error of runner's own, before or instead of a job's answer.
 pub fn deliver_error(error: &Error, options: &AnswerOptions, request: &Request) {
-    let envelope = crate::model::answer::of_error(error.body(), &request.info());
+    let mut envelope = crate::model::answer::of_error(error.body(), &request.info());
+    options.secrets.mask_envelope(&mut envelope);
     if options.json {
         let _ = to_stdout(&envelope, false);
     } else {

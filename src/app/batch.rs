@@ -32,6 +32,7 @@ use crate::model::batch::{Counts, Entry, Notice};
 use crate::model::exit_code::Exit;
 use crate::model::job::{Route, Streams, before_parent};
 use crate::model::outcome::TimeoutReason;
+use crate::model::printable::clean;
 use crate::model::quoting;
 use crate::model::request::{AnswerOptions, BatchRequest, Grouping, JournalRequest};
 use crate::model::sample::Subject;
@@ -87,7 +88,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         Some(wanted) => {
             let (journal, earlier) = Journal::open(wanted)?;
             if request.answer.verbose > 0 {
-                tell_earlier(wanted, &earlier);
+                tell_earlier(wanted, &earlier, &request.answer.secrets);
             }
             (Some(journal), wanted.resume.map(|rule| (earlier, rule)))
         }
@@ -175,8 +176,9 @@ fn total(request: &BatchRequest) -> Option<(Duration, TimeoutReason)> {
 }
 
 /// Says what an earlier run left.
-fn tell_earlier(wanted: &JournalRequest, earlier: &Earlier) {
-    let path = wanted.path.display();
+fn tell_earlier(wanted: &JournalRequest, earlier: &Earlier, secrets: &Secrets) {
+    let path = wanted.path.to_string_lossy();
+    let path = secrets.mask_text(&path);
     if !earlier.is_resumed {
         return answer::say(&format!("runner: begins the journal {path}"));
     }
@@ -261,10 +263,13 @@ fn prepare(
 /// Prints the command of every job, as a shell would read it, and runs none.
 fn dry_run(mut source: Source) -> Result<Exit> {
     let mut lines = Vec::with_capacity(PORTION);
+    // What a shell shall read stays exact.
+    let terminal = descriptors::is_terminal(descriptors::stdout());
     while let Some(entry) = source.next()? {
-        let words = entry.job.command.argv();
+        let words = entry.job.command.shown_words();
         let secrets = Secrets::of(&entry.job.surroundings);
-        lines.extend_from_slice(&quoting::command_line(&secrets.mask_words(&words)));
+        let line = quoting::command_line(&secrets.mask_words(&words));
+        lines.extend(if terminal { clean(&String::from_utf8_lossy(&line)).into_bytes() } else { line });
         lines.push(b'\n');
         if lines.len() >= PORTION && !written(&mut lines)? {
             return Ok(Exit::Code(0));

@@ -201,8 +201,7 @@ impl BatchDisplay {
         }
         let Some(job) = self.jobs.get(&seq) else { return };
         if let Some(line) = lines::line(event, self.verbose) {
-            let name: String = job.name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            self.board.say(&line.replacen("runner: ", &format!("runner: {name}: "), 1));
+            self.board.say(&line.replacen("runner: ", &format!("runner: {}: ", job.name), 1));
         }
     }
 
@@ -218,7 +217,7 @@ impl BatchDisplay {
             }),
         };
         if let Some(line) = line {
-            self.board.say(line.trim_end());
+            self.board.say_json(line.trim_end());
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::app::answer::{self, Said};
 use crate::capture::stage::Stage;
 use crate::error::Result;
+use crate::model::printable::clean;
 use crate::platform::descriptors;
 use crate::platform::tty::Terminal;
 
@@ -86,13 +87,22 @@ impl Board {
 
     /// Says a line.
     pub(super) fn say(&mut self, line: &str) {
+        self.write(&clean(line));
+    }
+
+    /// Says a line that is a JSON document.
+    pub(super) fn say_json(&mut self, line: &str) {
+        self.write(&answer::json_for(descriptors::stderr(), line));
+    }
+
+    fn write(&mut self, line: &str) {
         match &self.stage {
             // Lines for a terminal that takes none are dropped until it has had time to recover.
             Some(stage) if !stage.print(line, self.patience) => self.patience = Duration::ZERO,
             Some(_) => {}
             None if self.muted.is_some() => {}
             None => {
-                let (said, left) = answer::say_within(line, self.patience);
+                let (said, left) = answer::write_line_within(line, self.patience);
                 self.patience = left;
                 self.muted = Some(said).filter(|said| matches!(said, Said::Torn | Said::ToNobody));
             }

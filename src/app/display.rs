@@ -134,7 +134,7 @@ impl Display {
             (Form::Json, event) => {
                 let now = rfc3339(unix_time());
                 if let Some(line) = events::json_line(event, &now, &self.job_id, self.given_name.as_deref()) {
-                    self.say(line.trim_end());
+                    self.board.say_json(line.trim_end());
                 }
             }
             _ => {}

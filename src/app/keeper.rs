@@ -92,7 +92,8 @@ impl Keeper<'_> {
     fn ended(&mut self, ended: Ended) {
         self.counts.note(ended.verdict);
         let envelope = self.envelope(&ended);
-        for line in self.records.note(&ended, &envelope) {
+        for mut line in self.records.note(&ended, &envelope) {
+            self.request.answer.secrets.mask(&mut line);
             self.display.say(&line);
         }
         self.summary.note(&ended, &envelope);
@@ -118,7 +119,10 @@ impl Keeper<'_> {
             seq,
             label,
             outputs: outcome.map(|outcome| (outcome.stdout, outcome.stderr)).into_iter().collect(),
-            envelope: json.then(|| Json.render(envelope, Style::default()).into_bytes()),
+            envelope: json.then(|| {
+                let line = Json.render(envelope, Style::default());
+                answer::json_for(descriptors::stdout(), &line).into_owned().into_bytes()
+            }),
             frame: (frame.before, frame.after),
             joined: self.records.joins_streams(),
         });
@@ -213,13 +217,13 @@ impl Keeper<'_> {
         let journal = self.request.journal.as_ref().filter(|_| unsuccessful);
         let again = journal.map(|journal| {
             let path = String::from_utf8_lossy(&quoting::command_line(&[journal.path.clone().into()])).into_owned();
-            format!("runner batch --resume {path} ...")
+            self.request.answer.secrets.mask_text(&format!("runner batch --resume {path} ...")).into_owned()
         });
         let terminal = descriptors::is_terminal(descriptors::stderr());
         let width = pty::size(descriptors::stderr()).map(|size| usize::from(size.columns)).filter(|width| *width > 0);
         let ending = SummaryEnding { counts: self.counts, elapsed, stopped_because, again, width };
         let style = Style { colour: terminal && !answer::no_colour(), terminal };
-        answer::say(self.summary.render(&ending, style).trim_end());
+        answer::say_rendered(&self.summary.render(&ending, style));
     }
 
     /// Says on stderr why the batch ended before its list did.
@@ -235,7 +239,8 @@ impl Keeper<'_> {
         answer::to_stderr(&of_error(body, &self.begun.info()), self.request.answer.error_format, true, true);
     }
 
-    fn trouble(&mut self, trouble: String) {
+    fn trouble(&mut self, mut trouble: String) {
+        self.request.answer.secrets.mask(&mut trouble);
         if self.troubles.len() < TROUBLES && !self.troubles.contains(&trouble) {
             self.troubles.push(trouble);
         }

@@ -37,7 +37,7 @@ pub(super) fn print_json<T: Serialize>(document: &T) -> Result<()> {
     let rendered = if terminal { serde_json::to_string_pretty(document) } else { serde_json::to_string(document) };
     let mut text = rendered.map_err(|error| Error::Internal(format!("failed to write the answer: {error}")))?;
     text.push('\n');
-    answer::print(&text)
+    answer::print(&answer::json_for(descriptors::stdout(), &text))
 }
 
 /// Delivers an error, and says how to leave.

@@ -88,7 +88,8 @@ impl Records {
     }
 
     fn open_in(request: &BatchRequest, surroundings: &Surroundings<'_>) -> Result<Self> {
-        let setting = Setting { batch: batch_name(&request.list), token: uuid::Uuid::now_v7().simple().to_string() };
+        let batch = request.answer.secrets.mask_text(&batch_name(&request.list)).into_owned();
+        let setting = Setting { batch, token: uuid::Uuid::now_v7().simple().to_string() };
         let mut open = Vec::new();
         let resumes = request.journal.as_ref().is_some_and(|journal| journal.resume.is_some());
         for (name, option, path) in [("joblog", "--joblog", &request.joblog), ("junit", "--junit", &request.junit)] {

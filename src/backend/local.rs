@@ -3,7 +3,7 @@
 //! The watchdog has a thread of its own, on which it asks its foreman; the calling thread shows what happens.
 
 use std::ffi::OsString;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::thread;
 
 use crate::backend::{Assignment, Backend, Foreman, Next, Waker};
@@ -11,11 +11,12 @@ use crate::control::inlet::Inlet;
 use crate::control::sender::NOTIFY_SOCKET;
 use crate::error::{Error, Result};
 use crate::model::event::Event;
-use crate::model::job::{JobSpec, Route, Stdin, Streams};
+use crate::model::job::{Command, JobSpec, Route, Stdin, Streams};
 use crate::model::outcome::Cause;
 use crate::model::signal::Signal;
 use crate::platform::cgroup::Home;
 use crate::platform::command::{self, Check, PreparedCommand};
+use crate::platform::datagrams::sealed_file;
 use crate::platform::descriptors;
 use crate::platform::path_walk;
 use crate::platform::process;
@@ -242,8 +243,8 @@ fn was_killed(event: &Event) -> bool {
 /// Descriptors of ours that such a job takes at most: while it starts, when it has not taken over its own yet. Large
 /// outputs that go to temporary files come on top, and do without where there is none.
 pub fn descriptors_per_job(spec: &JobSpec, streams: Streams) -> u64 {
-    // Handles of the guard and of the leader, the control group, the socket.
-    let mut count = 4;
+    // Handles of the guard and of the leader, the control group, the socket; an operation's parameters.
+    let mut count = 4 + u64::from(matches!(spec.command, Command::Operation { .. }));
     for (route, terminal) in [streams.stdout, streams.stderr].into_iter().zip(streams.terminals) {
         let logs = u64::from(spec.log.is_some());
         count += match route {
@@ -260,7 +261,13 @@ pub fn descriptors_per_job(spec: &JobSpec, streams: Streams) -> u64 {
 
 fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> Result<TreeSpec> {
     let surroundings = &assignment.spec.surroundings;
-    let argv = assignment.spec.command.argv();
+    let mut argv = assignment.spec.command.argv();
+    let passed = match &assignment.spec.command {
+        // What may be secret in them stands in no list of processes.
+        Command::Operation { parameters, .. } => Some(sealed_file(parameters.to_string().as_bytes())?),
+        Command::Argv(_) | Command::Shell { .. } => None,
+    };
+    argv.extend(passed.as_ref().map(|file| file.as_raw_fd().to_string().into()));
     let check = if manners == Manners::PassOn { Check::ByStart } else { Check::BeforeStart };
     let env = std::mem::take(&mut assignment.env);
     let command = PreparedCommand::new(&argv, env, surroundings.cwd.as_deref(), JOB_ID, check)?;
@@ -282,6 +289,7 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
     Ok(TreeSpec {
         command,
         descriptors: [stdin, None, None],
+        passed,
         late_input,
         own_group,
         terminal: None,

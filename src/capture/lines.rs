@@ -17,6 +17,7 @@ use crate::capture::line_writer::Writer;
 use crate::capture::outlet::State;
 use crate::capture::stage::Stage;
 use crate::error::{Error, Result};
+use crate::model::printable::push_escaped;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::doorbell::Doorbell;
 
@@ -94,13 +95,7 @@ impl Form {
 /// What stands before each line of the job of this label. Characters that would spoil the line are written as escapes.
 pub fn before_line(label: &str) -> Vec<u8> {
     let mut shown = String::with_capacity(label.len() + 1);
-    for character in label.chars() {
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
+    push_escaped(&mut shown, label);
     shown.push('\t');
     shown.into_bytes()
 }

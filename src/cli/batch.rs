@@ -323,6 +323,7 @@ impl BatchOptions {
             error_format: None,
             quiet: self.output.quiet,
             verbose: self.output.verbose,
+            secrets: self.place.secrets(),
         }
     }
 

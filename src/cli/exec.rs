@@ -43,7 +43,7 @@ pub struct ExecOptions {
 impl ExecOptions {
     /// Where an error goes that comes before the options are resolved.
     pub fn answer(&self) -> AnswerOptions {
-        self.job.output.answer()
+        self.job.answer()
     }
 
     /// The request that these options make together with the defaults.

@@ -18,6 +18,7 @@ use crate::model::auto_timeout::AutoTimeout;
 use crate::model::job::{Command, JobSpec, Leftovers, Limits, Scope, Stdin, Surroundings};
 use crate::model::request::{AnswerOptions, ExecRequest, ProgressForm};
 use crate::model::retry::Retry;
+use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 use crate::time::duration;
 
@@ -58,8 +59,8 @@ pub struct PlaceOptions {
     ///
     /// NAME takes the value of our own environment, so that it stands on no command line; NAME=VALUE gives it. May be
     /// repeated, and wins over --env. Wherever runner keeps, logs or reports something, each byte of the value is
-    /// replaced by '*': in answers, events, messages, command lines, logs and all records of a batch. Of a value of several
-    /// lines, each line of 4 bytes or more is masked by itself, too. What runner passes on as it comes stays as the job
+    /// replaced by '*': in answers, events, messages, command lines, logs, errors, names, groups, directories and all records
+    /// of a batch. The group of a task is named by the masked text. Of a value of several lines, each line of 4 bytes or more is masked by itself, too. What runner passes on as it comes stays as the job
     /// wrote it; the output that a batch shows job by job or line by line, and that retries keep back, is masked.
     #[arg(long, value_name = "NAME[=VALUE]", hide_short_help = true,
         value_parser = OsStringValueParser::new().try_map(parse_secret))]
@@ -185,6 +186,11 @@ pub struct OutputOptions {
 pub struct Limit(pub Option<Duration>);
 
 impl JobOptions {
+    /// Where the answer goes, as far as the options say.
+    pub(crate) fn answer(&self) -> AnswerOptions {
+        AnswerOptions { secrets: self.place.secrets(), ..self.output.answer() }
+    }
+
     /// The request that these options make for `command` together with the defaults.
     pub(crate) fn resolve(self, command: Command, config: &Config) -> Result<ExecRequest> {
         let retry = self.attempts.resolve(&self.retries)?;
@@ -200,7 +206,7 @@ impl JobOptions {
     fn with_retry(self, retry: Retry, command: Command, config: &Config) -> Result<ExecRequest> {
         let (limits, auto) = self.limits.resolve(config)?;
         let record = self.record.resolve(config);
-        let answer = self.output.resolve(config);
+        let answer = AnswerOptions { secrets: self.place.secrets(), ..self.output.resolve(config) };
         let capture_limit = self.output.capture_limit(config);
         let job = JobSpec {
             command,
@@ -218,6 +224,11 @@ impl JobOptions {
 }
 
 impl PlaceOptions {
+    /// Values that no message shows.
+    pub(crate) fn secrets(&self) -> Secrets {
+        Secrets::new(self.secret_env.iter().map(|(_, value)| value))
+    }
+
     pub(crate) fn into_surroundings(self) -> Surroundings {
         Surroundings {
             umask: None,
@@ -284,6 +295,7 @@ impl OutputOptions {
             error_format: None,
             quiet: self.quiet,
             verbose: self.verbose,
+            secrets: Secrets::default(),
         }
     }
 
@@ -355,7 +367,7 @@ fn parse_variable(text: OsString) -> std::result::Result<(OsString, OsString), S
 }
 
 /// The value is in no message, whatever is wrong.
-fn parse_secret(text: OsString) -> std::result::Result<(OsString, OsString), String> {
+pub(crate) fn parse_secret(text: OsString) -> std::result::Result<(OsString, OsString), String> {
     use std::os::unix::ffi::OsStrExt;
     match text.as_bytes().first() {
         None => Err("the name is empty: give NAME, or NAME=VALUE".to_owned()),

@@ -43,7 +43,7 @@ pub(crate) enum Asked {
 impl OpOptions {
     /// Where an error goes that comes before the options are resolved.
     pub fn answer(&self) -> AnswerOptions {
-        self.job.output.answer()
+        self.job.answer()
     }
 
     /// How many words of the command line may be seen by anybody: those up to the operation's name.
@@ -67,7 +67,7 @@ pub(crate) fn read(matches: &ArgMatches, args: &[OsString]) -> std::result::Resu
                 message: format!("--list lists operations, and '{name}' would run"),
                 remediation: "Leave one of them out".to_owned(),
             };
-            return Ok(Asked::Refused(error, job.output.answer()));
+            return Ok(Asked::Refused(error, job.answer()));
         }
         return Ok(Asked::List { json: job.output.json });
     }
@@ -79,7 +79,7 @@ pub(crate) fn read(matches: &ArgMatches, args: &[OsString]) -> std::result::Resu
             let words_shown = 2 + args.iter().position(|word| word == name).map_or(0, |at| at + 1);
             Asked::Run(Box::new(OpOptions { job, command, words_shown }))
         }
-        Err(error) => Asked::Refused(error, job.output.answer()),
+        Err(error) => Asked::Refused(error, job.answer()),
     })
 }
 

@@ -10,8 +10,11 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::app::config;
+use crate::cli::job_options::parse_secret;
 use crate::error::Error;
 use crate::model::request::AnswerOptions;
+use crate::model::secrets::Secrets;
+use crate::ops::shown_word;
 
 /// A command line that is right, for those who gave none.
 fn example(verb: &str) -> &'static str {
@@ -30,6 +33,7 @@ pub(crate) fn wrong(error: &clap::Error, verb: &str, args: &[OsString]) -> Error
         _ => None,
     };
     let argument = text(ContextKind::InvalidArg);
+    let argument = if verb.starts_with("runner op") { argument.map(|word| shown_word(&word)) } else { argument };
     let name = argument.as_deref().map(bare).unwrap_or_default().to_owned();
     let value = text(ContextKind::InvalidValue).unwrap_or_default();
     let see = format!("'{verb} --help' lists what there is");
@@ -140,7 +144,7 @@ pub(crate) fn wrong_operation(error: &clap::Error, args: &[OsString], behind: &s
         ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument if name.is_none() => {
             let unknown = match error.get(ContextKind::InvalidSubcommand).or_else(|| error.get(ContextKind::InvalidArg))
             {
-                Some(ContextValue::String(text)) => text.clone(),
+                Some(ContextValue::String(text)) => shown_word(text),
                 _ => String::new(),
             };
             if unknown.starts_with('-') {
@@ -212,18 +216,21 @@ pub(crate) struct Given<'a> {
     pub(crate) value: Option<&'a OsStr>,
 }
 
-/// Where the answer to a wrong command line goes: what can be told from its options without a full parse. It looks no
+/// Where the answer to a wrong command line goes, and what it may not show: what can be told from its options without a
+/// full parse. It looks no
 /// further than clap would, up to `--` or the first word of the command.
 pub(crate) fn asked_for(definition: &Command, args: &[OsString]) -> AnswerOptions {
-    let mut answer = AnswerOptions::default();
+    let (mut answer, mut secrets) = (AnswerOptions::default(), Vec::new());
     walk(definition, args, |option| match option.name {
+        // A value that cannot be parsed masks nothing.
+        b"secret-env" => secrets.extend(option.value.and_then(|text| parse_secret(text.to_owned()).ok())),
         b"json" => answer.json = true,
         b"report" => answer.report = option.value.map(Into::into),
         b"quiet" | b"q" => answer.quiet = true,
         b"verbose" | b"v" => answer.verbose = answer.verbose.saturating_add(1),
         _ => {}
     });
-    answer
+    AnswerOptions { secrets: Secrets::new(secrets.into_iter().map(|(_, value)| value)), ..answer }
 }
 
 /// Goes over the options at the head of a command line. Answers where they end: at `--`, at the first word that is

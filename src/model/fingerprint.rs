@@ -12,9 +12,8 @@ use crate::model::job::Command;
 
 /// Changes when fingerprints of this version are not to be compared with those of earlier ones.
 const VERSION: &[u8] = b"runner command 1";
-/// The words of an operation's command line before its parameters: the program, which may be installed elsewhere next
-/// time, the verb, and the name.
-const WORDS_BEFORE_PARAMETERS: usize = 3;
+/// The parameters of an operation are cut into words of at most this many bytes, as they once stood on a command line.
+const PARAMETER_WORD: usize = 64 << 10;
 
 /// The fingerprint of a command, whatever its directory, variables and limits are.
 pub fn of_command(command: &Command) -> Fingerprint {
@@ -45,10 +44,11 @@ impl Digest {
                 self.0.update(b"s");
                 self.words([shell.as_bytes(), line.as_bytes()].into_iter());
             }
-            Command::Operation { name, argv, .. } => {
+            Command::Operation { name, parameters, .. } => {
                 self.0.update(b"o");
                 self.word(name.as_bytes());
-                self.words(argv.iter().skip(WORDS_BEFORE_PARAMETERS).map(|word| word.as_bytes()));
+                let text = parameters.to_string();
+                self.words(parameter_words(&text).into_iter().map(str::as_bytes));
             }
         }
     }
@@ -83,10 +83,22 @@ impl Digest {
     }
 }
 
+fn parameter_words(text: &str) -> Vec<&str> {
+    let (mut words, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let (word, behind) = rest.split_at(rest.floor_char_boundary(PARAMETER_WORD));
+        words.push(word);
+        rest = behind;
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
     use std::ffi::OsString;
+
+    use serde_json::json;
 
     use super::of_command;
     use crate::model::job::Command;
@@ -95,10 +107,11 @@ mod tests {
     fn commands_that_differ_have_fingerprints_that_differ() {
         let argv = |words: &[&str]| Command::Argv(words.iter().map(OsString::from).collect());
         let shell = |shell: &str, line: &str| Command::Shell { shell: shell.into(), line: line.into() };
-        let operation = |program: &str, parameters: &str| Command::Operation {
+        let operation = |program: &str, parameters: serde_json::Value| Command::Operation {
             name: "sleep",
-            parameters: serde_json::Value::Null,
-            argv: [program, "__operation", "sleep", parameters].map(OsString::from).to_vec(),
+            parameters,
+            shown: serde_json::Value::Null,
+            argv: [program, "__operation", "sleep"].map(OsString::from).to_vec(),
         };
         let all = [
             argv(&["ls"]),
@@ -107,10 +120,22 @@ mod tests {
             argv(&["sh", "ls"]),
             shell("sh", "ls"),
             shell("bash", "ls"),
-            operation("/usr/bin/runner", "{}"),
-            operation("/usr/bin/runner", "[]"),
+            operation("/usr/bin/runner", json!({})),
+            operation("/usr/bin/runner", json!({"a": 1})),
         ];
         assert_eq!(all.iter().map(of_command).collect::<BTreeSet<_>>().len(), all.len());
-        assert_eq!(of_command(&operation("/usr/bin/runner", "{}")), of_command(&operation("/opt/runner", "{}")));
+        let same = ["/usr/bin/runner", "/opt/runner"].map(|program| of_command(&operation(program, json!({}))));
+        assert_eq!(same[0], same[1]);
+    }
+
+    #[test]
+    fn fingerprints_of_operations_are_those_of_earlier_versions() {
+        let of = |parameters: serde_json::Value| {
+            let (shown, argv) = (serde_json::Value::Null, Vec::new());
+            of_command(&Command::Operation { name: "sleep", parameters, shown, argv }).to_string()
+        };
+        assert_eq!(of(json!({"duration": "1s"})), "98bac2648bf3ee361c87a13fa0dbf3eb");
+        // Longer than one word, which ends before a character and not within it.
+        assert_eq!(of(json!({"x": "ä".repeat(40_000)})), "40dac1f25326b9125dd130a415538e7f");
     }
 }

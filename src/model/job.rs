@@ -67,8 +67,16 @@ pub enum Command {
     Argv(Vec<OsString>),
     /// One line for a shell, run as `SHELL -c LINE`.
     Shell { shell: OsString, line: OsString },
-    /// A built-in operation with its parameters, and the command line of the child that runs it.
-    Operation { name: &'static str, parameters: serde_json::Value, argv: Vec<OsString> },
+    /// A built-in operation.
+    Operation {
+        name: &'static str,
+        /// All of them; they may hold secrets, and reach the child through a descriptor.
+        parameters: serde_json::Value,
+        /// The same as records show them.
+        shown: serde_json::Value,
+        /// The command line of the child that runs it, without what tells it where its parameters are.
+        argv: Vec<OsString>,
+    },
 }
 
 impl Command {
@@ -77,6 +85,14 @@ impl Command {
         match self {
             Self::Argv(argv) | Self::Operation { argv, .. } => argv.clone(),
             Self::Shell { shell, line } => vec![shell.clone(), "-c".into(), line.clone()],
+        }
+    }
+
+    /// Program and arguments as records show them.
+    pub fn shown_words(&self) -> Vec<OsString> {
+        match self {
+            Self::Operation { name, shown, .. } => vec![name.into(), shown.to_string().into()],
+            Self::Argv(_) | Self::Shell { .. } => self.argv(),
         }
     }
 

@@ -17,6 +17,7 @@ pub mod masking;
 pub mod matcher;
 pub mod outcome;
 pub mod percentiles;
+pub mod printable;
 pub mod quantity;
 pub mod queue_data;
 pub mod quoting;

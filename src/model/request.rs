@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::model::auto_timeout::{AutoTimeout, TimeoutBounds};
 use crate::model::job::{Command, JobSpec};
 use crate::model::outcome::Progress;
+use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 
 /// `runner exec` or `runner op`, complete.
@@ -55,6 +56,8 @@ pub struct AnswerOptions {
     pub quiet: bool,
     /// How often `-v` was given.
     pub verbose: u8,
+    /// Values that no message shows.
+    pub secrets: Secrets,
 }
 
 /// How progress is shown.

@@ -27,6 +27,15 @@ pub(super) fn shown_where_wrong(text: &str) -> String {
     format!("{scheme}{}", without_query(rest.rsplit('@').next().unwrap_or_default()))
 }
 
+/// A word of a command line that no operation takes, for a message: it may be a URL, or a header whose option is missing.
+pub(super) fn shown_word(word: &str) -> String {
+    match word.split_once(": ") {
+        _ if word.contains("://") => shown_where_wrong(word),
+        Some((name, _)) => format!("{name}: ..."),
+        None => word.to_owned(),
+    }
+}
+
 fn without_query(text: &str) -> String {
     text.split_once('?').map_or_else(|| text.to_owned(), |(before, _)| format!("{before}?..."))
 }
@@ -82,7 +91,7 @@ pub(super) fn check_host(host: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{host_and_port, shown, shown_where_wrong};
+    use super::{host_and_port, shown, shown_where_wrong, shown_word};
 
     #[test]
     fn credentials_and_queries_are_hidden_and_nothing_else() {
@@ -104,6 +113,13 @@ mod tests {
             ("nowhere", "nowhere"),
         ] {
             assert_eq!(shown_where_wrong(text), expected);
+        }
+        for (word, expected) in [
+            ("http://user:secret@host/f?secret", "http://host/f?..."),
+            ("Authorization: secret", "Authorization: ..."),
+            ("--heade", "--heade"),
+        ] {
+            assert_eq!(shown_word(word), expected);
         }
     }
 

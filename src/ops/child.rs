@@ -1,5 +1,5 @@
-//! The child in which an operation runs: re-executed by runner, told what to do by its arguments, answering through the
-//! job's socket.
+//! The child in which an operation runs: re-executed by runner, which names the operation in its arguments and passes the
+//! parameters in a sealed memory file; it answers through the job's socket.
 //!
 //! The operation has a thread of its own; the main thread waits for its end or for the order to stop, and ends the
 //! process in time even where the operation hangs.
@@ -22,13 +22,13 @@ use crate::model::outcome::OperationFailure;
 use crate::model::signal::Signal;
 use crate::ops::context::{Cancel, Context, ScratchList};
 use crate::ops::{Entry, Failure, Prepared, by_name};
-use crate::platform::process;
 use crate::platform::signals::{self, Arrivals};
+use crate::platform::{datagrams, process};
 
 /// The verb by which runner calls itself. It is not for people.
 pub const VERB: &str = "__operation";
-/// One argument may not be longer than the kernel's limit, so long parameters are cut into pieces.
-const PIECE: usize = 64 << 10;
+/// Words of its command line that stay readable: the program, the verb and the name of the operation.
+const READABLE_WORDS: usize = 3;
 /// What the operation itself has for its clean-up, after the order to stop.
 const CLEAN_UP: Duration = Duration::from_millis(70);
 /// How often the main thread looks for the operation's end.
@@ -42,27 +42,15 @@ const STOPS: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT
 
 /// The command that runs this operation.
 pub fn command(entry: &Entry, parameters: Value) -> Command {
-    let argv = command_line(entry.name, &parameters);
-    Command::Operation { name: entry.name, parameters, argv }
-}
-
-/// The command line that runs this operation.
-fn command_line(name: &str, parameters: &Value) -> Vec<OsString> {
-    let mut line: Vec<OsString> = vec![process::own_program(), VERB.into(), name.into()];
-    let text = parameters.to_string();
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let (piece, behind) = rest.split_at(rest.floor_char_boundary(PIECE));
-        line.push(piece.into());
-        rest = behind;
-    }
-    line
+    let shown = entry.without_secrets(parameters.clone());
+    let argv = vec![process::own_program(), VERB.into(), entry.name.into()];
+    Command::Operation { name: entry.name, parameters, shown, argv }
 }
 
 /// Runs the operation that these arguments name, and says how to leave.
 pub fn run(arguments: &[OsString], time_left: Option<Duration>) -> Exit {
-    // Parameters may hold secrets. The program, the verb and the name stay.
-    process::hide_arguments(3);
+    // The number of the descriptor means nothing in a list of processes.
+    process::hide_arguments(READABLE_WORDS);
     match prepared(arguments).and_then(|prepared| carry_out(prepared, time_left)) {
         Ok(exit) => exit,
         // Runner has read the parameters before, so this is between two versions of it.
@@ -76,8 +64,10 @@ pub fn run(arguments: &[OsString], time_left: Option<Duration>) -> Exit {
 fn prepared(arguments: &[OsString]) -> Result<Box<dyn Prepared>> {
     let name = arguments.first().and_then(|name| name.to_str()).unwrap_or_default();
     let entry = by_name(name).ok_or_else(|| Error::Internal(format!("there is no operation '{name}'")))?;
-    let text: String = arguments.iter().skip(1).filter_map(|piece| piece.to_str()).collect();
-    let value = serde_json::from_str(&text)
+    let number = arguments.get(1).and_then(|number| number.to_str()).and_then(|number| number.parse().ok());
+    let text = number.map_or(Err("there are none"), datagrams::take_sealed);
+    let text = text.map_err(|problem| Error::Internal(format!("cannot read the parameters of {name}: {problem}")))?;
+    let value = serde_json::from_slice(&text)
         .map_err(|error| Error::Internal(format!("the parameters of {name} are no JSON: {error}")))?;
     entry.parameters_from_json(value)
 }

@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::platform::process;
@@ -71,6 +71,10 @@ pub trait Operation: Args + FromArgMatches + Serialize + DeserializeOwned + Json
     /// Command lines without the leading `runner op`.
     const EXAMPLES: &'static [&'static str];
 
+    /// Takes out of parameters, as they stand in a job file, what may be a secret and stands in no record: the answers of
+    /// the operation show no more than what is left.
+    fn hide_secrets(_parameters: &mut Map<String, Value>) {}
+
     /// Says what is wrong with the parameters, before anything starts. `Error::Invalid` names the parameter.
     fn check(&self) -> Result<()>;
 
@@ -111,6 +115,7 @@ pub struct Entry {
     define: fn(&mut SchemaGenerator) -> Schema,
     from_matches: fn(&ArgMatches) -> FromMatches,
     from_json: fn(Value) -> Result<Box<dyn Prepared>>,
+    hide_secrets: fn(&mut Map<String, Value>),
 }
 
 impl Entry {
@@ -127,6 +132,7 @@ impl Entry {
             from_json: |value| {
                 checked(serde_json::from_value::<T>(value).map_err(|error| wrong_json(T::NAME, &error))?)
             },
+            hide_secrets: T::hide_secrets,
         }
     }
 
@@ -155,6 +161,12 @@ impl Entry {
         }
     }
 
+    /// The parameters of a job file as records show them.
+    pub fn without_secrets(&self, mut parameters: Value) -> Value {
+        parameters.as_object_mut().into_iter().for_each(self.hide_secrets);
+        parameters
+    }
+
     /// Parameters from JSON, as a job file has them.
     pub fn parameters_from_json(&self, value: Value) -> Result<Box<dyn Prepared>> {
         (self.from_json)(value)
@@ -164,6 +176,12 @@ impl Entry {
 /// The operation of this name.
 pub fn by_name(name: &str) -> Option<&'static Entry> {
     OPERATIONS.iter().find(|entry| entry.name == name)
+}
+
+/// The parameters of the operation of this name as records show them; nothing where there is no such operation, since
+/// what of them is secret is not known then.
+pub fn shown_parameters(name: &str, parameters: &Value) -> Option<Value> {
+    Some(by_name(name)?.without_secrets(parameters.clone()))
 }
 
 /// Looks at the URL of a web server. What is wrong with it completes "the URL ...", and repeats none of it: it may hold
@@ -184,6 +202,11 @@ pub fn shown_url(url: &str) -> String {
     address::shown(url)
 }
 
+/// A word that no operation takes, as a message repeats it: without what may be a secret.
+pub fn shown_word(word: &str) -> String {
+    address::shown_word(word)
+}
+
 fn checked<T: Operation>(parameters: T) -> Result<Box<dyn Prepared>> {
     parameters.check()?;
     Ok(Box::new(parameters))
@@ -192,14 +215,33 @@ fn checked<T: Operation>(parameters: T) -> Result<Box<dyn Prepared>> {
 fn wrong_json(name: &str, error: &serde_json::Error) -> Error {
     Error::Invalid {
         argument: Some(name.to_owned()),
-        message: format!("the parameters of {name} are wrong: {error}"),
+        message: format!("the parameters of {name} are wrong: {}", without_values(&error.to_string())),
         remediation: format!("'runner schema {name}' prints what they may be"),
+    }
+}
+
+/// The error of a parser without the text that it found where something else should be: that may be a secret.
+fn without_values(error: &str) -> String {
+    match (error.split_once("string \""), error.rsplit_once("\", expected")) {
+        (Some((before, _)), Some((_, expected))) => format!("{before}string, expected{expected}"),
+        _ => error.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::OPERATIONS;
+    use serde_json::json;
+
+    use super::{OPERATIONS, by_name};
+
+    #[test]
+    fn what_is_wrong_with_the_form_of_parameters_repeats_none_of_them() {
+        let copy = by_name("copy").expect("it is there");
+        for parameters in [json!({"sources": "a \"hidden\" b", "dest": "x"}), json!({"jobs": "hidden"})] {
+            let error = copy.parameters_from_json(parameters).err().expect("it is wrong");
+            assert!(!error.to_string().contains("hidden"), "{error}");
+        }
+    }
 
     #[test]
     fn every_operation_is_documented_and_well_formed() {

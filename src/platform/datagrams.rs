@@ -1,11 +1,11 @@
-//! Datagram sockets between a job and us, and memory files that travel with them: unix(7), memfd_create(2).
+//! Datagram sockets between a job and us, and memory files that are passed between processes: unix(7), memfd_create(2).
 //!
 //! Addresses are abstract, so no file is left behind; a sender is known by the kernel's word, not by its own.
 
 use std::ffi::OsStr;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{MemfdFlags, SealFlags};
@@ -147,6 +147,19 @@ pub fn sealed_file(bytes: &[u8]) -> Result<OwnedFd> {
 /// Without these its content could change, or vanish, under whoever reads it.
 fn required_seals() -> SealFlags {
     SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE
+}
+
+/// Reads the memory file behind the descriptor of this number, which was passed to this process at its start, and closes it.
+pub fn take_sealed(number: i32) -> std::result::Result<Vec<u8>, &'static str> {
+    if number <= 2 {
+        return Err("there is no such descriptor");
+    }
+    // SAFETY: no other part of this process uses the number. If it is not open, the kernel refuses every call.
+    let file = unsafe { BorrowedFd::borrow_raw(number) };
+    let content = read_sealed(file, usize::MAX)?.ok_or("the descriptor leads to no memory file")?;
+    // SAFETY: it is open, and the parent passed it to this process for this one read.
+    drop(unsafe { OwnedFd::from_raw_fd(number) });
+    Ok(content)
 }
 
 /// Reads a memory file. None where it is no such thing: descriptors come for other reasons, too.

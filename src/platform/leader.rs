@@ -46,6 +46,10 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
                 fail(plan, STEP_SPAWN, errno);
             }
         }
+        if plan.passed >= 0 {
+            // The flag is an entry of our own table, so no other process inherits the descriptor.
+            let _ = syscall!(Sysno::fcntl, plan.passed, libc::F_SETFD, 0);
+        }
         if !plan.late_input.is_null() {
             if plan.input_may_wait {
                 close_what_execve_closes();

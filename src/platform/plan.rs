@@ -134,6 +134,8 @@ pub(super) struct Plan {
     pub(super) input_may_wait: bool,
     /// What becomes descriptor 0, 1 and 2; -1 leaves it.
     pub(super) descriptors: [i32; 3],
+    /// Stays open across execve(2) in the leader alone, under the same number, or -1.
+    pub(super) passed: i32,
 }
 
 // SAFETY: the pointers are to memory that the plan's owner keeps, and only the guard's processes follow them.

@@ -42,6 +42,8 @@ pub struct TreeSpec {
     pub command: PreparedCommand,
     /// What becomes descriptor 0, 1 and 2; none leaves what we have.
     pub descriptors: [Option<OwnedFd>; 3],
+    /// A memory file that the leader's program reads from the descriptor of the same number.
+    pub passed: Option<OwnedFd>,
     /// Opened by the leader as its input: a FIFO whose writer may come late, which must keep nobody else waiting.
     pub late_input: Option<CString>,
     /// A process group of its own.
@@ -86,6 +88,7 @@ struct Beginning {
     _command: PreparedCommand,
     _late_input: Option<CString>,
     _descriptors: [Option<OwnedFd>; 3],
+    _passed: Option<OwnedFd>,
     _terminal: Option<OwnedFd>,
     _stack: Stack,
 }
@@ -141,6 +144,7 @@ impl Tree {
             late_input: spec.late_input.as_ref().map_or(std::ptr::null(), |path| path.as_ptr()),
             input_may_wait: spec.late_input.as_deref().is_some_and(|path| path != descriptors::NULL),
             descriptors: [raw(&spec.descriptors[0]), raw(&spec.descriptors[1]), raw(&spec.descriptors[2])],
+            passed: raw(&spec.passed),
         });
         let (guard_pid, handle) = start_guard(&mut plan, &guard_stack)?;
         Ok(Self {
@@ -155,6 +159,7 @@ impl Tree {
                 _command: spec.command,
                 _late_input: spec.late_input,
                 _descriptors: spec.descriptors,
+                _passed: spec.passed,
                 _terminal: spec.terminal,
                 _stack: leader_stack,
             }),

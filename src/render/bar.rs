@@ -11,6 +11,7 @@ use console::{measure_text_width, truncate_str};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::model::event::{Live, Place, Stopping};
+use crate::model::printable::clean;
 use crate::model::signal::Signal;
 
 /// One job's line.
@@ -58,8 +59,7 @@ pub fn frame(rows: &[Row<'_>], width: usize, tick: u64, colour: bool) -> Vec<Str
 /// One job's line, whose name has at most so many columns.
 pub(super) fn line(row: &Row<'_>, name_width: usize, width: usize, tick: u64, colour: bool) -> String {
     let live = row.live;
-    let name: String = row.name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let name = truncate_str(&name, name_width, "~").into_owned();
+    let name = truncate_str(&clean(row.name), name_width, "~").into_owned();
     let mut chosen = (String::new(), 0);
     for level in &LEVELS {
         let text = facts(&name, live, level, colour);
@@ -72,7 +72,7 @@ pub(super) fn line(row: &Row<'_>, name_width: usize, width: usize, tick: u64, co
     let left = width.saturating_sub(lead_width(live, gauge) + measure_text_width(&text));
     if live.stopping.is_none() && !live.status.is_empty() && left >= MESSAGE_WIDTH + 2 {
         text.push_str("  ");
-        text.push_str(&truncate_str(&live.status, left - 2, "..."));
+        text.push_str(&truncate_str(&clean(&live.status), left - 2, "..."));
     }
     let drawn = draw(live, gauge, tick, &text, colour && live.stopping.is_none(), width);
     let cut = truncate_str(drawn.trim_end(), width, "");

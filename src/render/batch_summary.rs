@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::model::batch::{Counts, Ended, Verdict};
 use crate::model::envelope::Envelope;
+use crate::model::printable::clean;
 use crate::render::Style;
 use crate::render::paint::Paint;
 use crate::render::records::story;
@@ -117,13 +118,13 @@ impl BatchSummary {
         };
         let _ = writeln!(text, "{headline}");
         if let Some(because) = &ending.stopped_because {
-            let _ = writeln!(text, "  ended early: {}", story::harmless(because));
+            let _ = writeln!(text, "  ended early: {}", clean(because));
         }
         if counts.unsuccessful() > 0
             && let Some(again) = &ending.again
         {
             // Never cut: it is there to be copied.
-            let _ = writeln!(text, "  {} {}", paint.dim("run the rest with:"), story::harmless(again));
+            let _ = writeln!(text, "  {} {}", paint.dim("run the rest with:"), clean(again));
         }
         text
     }
@@ -214,7 +215,7 @@ fn trouble(ended: &Ended, envelope: &Envelope) -> Trouble {
 /// A text as it is kept: on one line, harmless and not endless. Nor is it a command for a CI system's log, which looks
 /// for some of them at the start of a line, where a title never stands here, and for others anywhere.
 fn kept(text: &str) -> String {
-    story::harmless(&story::shortened(text, LINE_LIMIT)).replace("##[", "# #[")
+    clean(&story::shortened(text, LINE_LIMIT)).replace("##[", "# #[")
 }
 
 /// The text in so many columns.

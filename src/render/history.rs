@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::history_data::{HistogramBucket, HistoryData, HistoryEntry};
+use crate::model::printable::clean;
 use crate::model::quantity::Seconds;
 
 /// The widest column of names, where nobody says how wide the screen is.
@@ -86,11 +87,11 @@ pub fn details(data: &HistoryData, marks: Marks) -> String {
 
 fn detail(entry: &HistoryEntry, marks: Marks) -> String {
     let mut text = String::new();
-    let mut line = |heading: &str, value: &str| text.push_str(&format!("{heading:<12}{value}\n"));
+    let mut line = |heading: &str, value: &str| text.push_str(&format!("{heading:<12}{}\n", clean(value)));
     if let Some(name) = &entry.name {
-        line("name", &one_line(name));
+        line("name", name);
     }
-    line("command", &one_line(&entry.command));
+    line("command", &entry.command);
     if let Some(fingerprint) = &entry.fingerprint {
         line("fingerprint", fingerprint);
     }
@@ -169,17 +170,12 @@ fn bars(buckets: &[HistogramBucket], marks: Marks) -> String {
 
 /// What it is called in a list: its name, or its command and what to ask for it by.
 fn called(entry: &HistoryEntry) -> String {
-    match (&entry.name, &entry.fingerprint) {
+    clean(&match (&entry.name, &entry.fingerprint) {
         (None, Some(fingerprint)) => {
-            format!("{} {}", &fingerprint[..fingerprint.floor_char_boundary(FINGERPRINT)], one_line(&entry.command))
+            format!("{} {}", &fingerprint[..fingerprint.floor_char_boundary(FINGERPRINT)], entry.command)
         }
-        (name, _) => one_line(name.as_deref().unwrap_or(&entry.command)),
-    }
-}
-
-/// A text that cannot break a line, or do anything to a terminal.
-fn one_line(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+        (name, _) => name.as_ref().unwrap_or(&entry.command).clone(),
+    })
 }
 
 fn shortened(text: &str, width: usize) -> String {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::model::envelope::Envelope;
+use crate::model::printable::escape_json;
 use crate::render::{Format, Style};
 
 /// JSON as RFC 8259 has it.
@@ -26,5 +27,5 @@ pub fn text<D: Serialize>(envelope: &Envelope<D>, style: Style) -> String {
     // Every type in an envelope has a JSON form.
     let mut line = rendered.expect("an envelope is always valid JSON");
     line.push('\n');
-    line
+    if style.terminal { escape_json(&line).into_owned() } else { line }
 }

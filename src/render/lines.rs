@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use crate::model::attempt::Attempt;
 use crate::model::event::{Event, Live, Place};
+use crate::model::printable::clean;
 use crate::model::quantity::Seconds;
 use crate::model::signal::Signal;
 
 /// The line for an event, without its newline. None where nothing is to be said at this verbosity.
 pub fn line(event: &Event, verbose: u8) -> Option<String> {
+    told(event, verbose).map(|line| clean(&line))
+}
+
+fn told(event: &Event, verbose: u8) -> Option<String> {
     match event {
         Event::WarningReached { elapsed, timeout } => {
             let elapsed = rounded(*elapsed);
@@ -50,7 +55,7 @@ pub fn line(event: &Event, verbose: u8) -> Option<String> {
 /// How a job stands, for one who asked: a line without its newline.
 pub fn status_line(name: &str, live: &Live) -> String {
     if let (Some(left), Some(Place { number, of })) = (live.begins_in, live.attempt) {
-        return format!("runner: {name}: attempt {number} of {of} begins in {} s", rounded(left));
+        return clean(&format!("runner: {name}: attempt {number} of {of} begins in {} s", rounded(left)));
     }
     let mut facts = vec![match live.timeout {
         Some(timeout) => format!("{} s of {} s", rounded(live.elapsed), Seconds(timeout)),
@@ -79,7 +84,7 @@ pub fn status_line(name: &str, live: &Live) -> String {
         });
     }
     let status = if live.status.is_empty() { String::new() } else { format!(": {}", live.status) };
-    format!("runner: {name}: {}{status}", facts.join(", "))
+    clean(&format!("runner: {name}: {}{status}", facts.join(", ")))
 }
 
 /// What became of an attempt, and when the next one comes.

@@ -11,6 +11,8 @@ pub mod batch_progress;
 pub mod batch_summary;
 pub mod events;
 pub mod history;
+#[cfg(test)]
+mod hostile_tests;
 pub mod json;
 pub mod lines;
 mod paint;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::model::event::{Event, Live};
 use crate::model::outcome::{Cause, End, Outcome, StartStep, TimeoutReason};
+use crate::model::printable::clean;
 use crate::model::quantity::Seconds;
 use crate::render::bar::time_left;
 use crate::render::lines::{retry, rounded};
@@ -42,7 +43,7 @@ impl ProgressLines {
             Event::JobFinished(outcome) => end(outcome),
             _ => return None,
         };
-        Some(format!("{timestamp} runner: {name}: {text}"))
+        Some(clean(&format!("{timestamp} runner: {name}: {text}")))
     }
 
     /// How the job stands, where enough time or work went by since it was said last.

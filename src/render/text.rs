@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::model::attempt::Attempt;
 use crate::model::envelope::{Details, Envelope, ErrorCode, PartialResult};
 use crate::model::outcome::{Containment, ProcessRow};
+use crate::model::printable::{clean, clean_lines};
 use crate::render::paint::Paint;
 use crate::render::{Format, Style};
 
@@ -13,6 +14,9 @@ const ROW_LIMIT: usize = 10;
 
 /// The same of attempts.
 const ATTEMPT_LIMIT: usize = 10;
+
+/// Stands before each further line of a message, as wide as the name before the first.
+const UNDER_MESSAGE: &str = "        ";
 
 /// A reported value is shown up to so many bytes.
 const VALUE_LIMIT: usize = 300;
@@ -33,14 +37,15 @@ impl Format for Text {
             let _ = writeln!(text, "{}", paint.good("runner: the command succeeded"));
             return text;
         };
-        let headline = format!("runner: {}", error.message);
+        // A list with several faults has a message of several lines.
+        let headline = clean_lines(&format!("runner: {}", error.message), UNDER_MESSAGE);
         let _ = writeln!(
             text,
             "{}",
             if error.code == ErrorCode::Cancelled { paint.warn(&headline) } else { paint.bad(&headline) }
         );
         for line in facts(&error.details) {
-            let _ = writeln!(text, "  {line}");
+            let _ = writeln!(text, "  {}", clean(&line));
         }
         if let Some(processes) = &error.details.processes {
             write_rows(&mut text, "processes before the stop:", processes);
@@ -50,7 +55,7 @@ impl Format for Text {
         {
             write_rows(&mut text, "still alive, end them by hand:", &termination.survivors);
         }
-        let _ = writeln!(text, "  {} {}", paint.dim("hint:"), error.remediation);
+        let _ = writeln!(text, "  {} {}", paint.dim("hint:"), clean(&error.remediation));
         text
     }
 }
@@ -151,15 +156,10 @@ fn write_rows(text: &mut String, title: &str, rows: &[ProcessRow]) {
     for row in rows.iter().take(ROW_LIMIT) {
         let owner = row.uid.map(|uid| format!(" uid {uid}")).unwrap_or_default();
         let waits = row.waiting_in.as_deref().map(|place| format!(", in {place}")).unwrap_or_default();
-        let command: String = row.command.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let _ = writeln!(
-            text,
-            "    {}{owner} {} {command} (cpu {:.2} s, {} KiB{waits})",
-            row.pid,
-            row.state,
-            row.cpu_seconds,
-            row.rss_bytes / 1024
-        );
+        let ProcessRow { pid, state, command, cpu_seconds, .. } = row;
+        let size = row.rss_bytes / 1024;
+        let line = format!("{pid}{owner} {state} {command} (cpu {cpu_seconds:.2} s, {size} KiB{waits})");
+        let _ = writeln!(text, "    {}", clean(&line));
     }
     if rows.len() > ROW_LIMIT {
         let _ = writeln!(text, "    and {} more", rows.len() - ROW_LIMIT);

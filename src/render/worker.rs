@@ -4,15 +4,15 @@
 
 use std::fmt::Write as _;
 
+use crate::model::printable::clean;
 use crate::model::queue_data::{ScaleData, StopData, WorkerData};
-use crate::render::records::story;
 use crate::render::tasks::{LABEL, groups};
 
 /// The worker, or that there is none.
 pub fn status(data: &WorkerData) -> String {
     let mut text = String::new();
     let mut put = |label: &str, value: &str| {
-        let _ = writeln!(text, "{label:LABEL$} {value}");
+        let _ = writeln!(text, "{label:LABEL$} {}", clean(value));
     };
     if data.running {
         let mut standing = if data.stopping { "stopping" } else { "running" }.to_owned();
@@ -37,7 +37,7 @@ pub fn status(data: &WorkerData) -> String {
 
 /// How many tasks may run at once now.
 pub fn scaled(data: &ScaleData) -> String {
-    let group = data.group.as_deref().map(story::harmless);
+    let group = data.group.as_deref().map(clean);
     match (group, data.slots) {
         (Some(group), Some(slots)) => format!("the group {group} has {} of its own\n", counted(slots)),
         (Some(group), None) => format!("the group {group} shares the slots of all others\n"),

@@ -12,6 +12,7 @@ mod environment;
 mod exit_codes;
 mod generated;
 mod history;
+mod hostile_text;
 mod idle;
 mod notify;
 mod ops;

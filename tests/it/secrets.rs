@@ -360,3 +360,156 @@ fn an_empty_secret_is_set_and_masks_nothing() {
     let done = exec("--json --secret-env TOKEN=").sh("echo \"${TOKEN-unset}.\"").run();
     assert_eq!(done.json()["data"]["stdout"], ".\n");
 }
+
+/// A server that nobody reaches, with what may be secret in its URL.
+#[cfg(feature = "fetch")]
+const SIGNED: &str = "http://user:hidden@127.0.0.1:1/file?X-Amz-Signature=hidden";
+
+#[cfg(feature = "fetch")]
+#[test]
+fn the_records_of_a_batch_show_an_operation_s_parameters_as_its_answer_does() {
+    let place = folder();
+    let at = |name: &str| place.path().join(name);
+    let header = "Authorization: hidden";
+    let list = [
+        json!({"op": "fetch", "params": {"url": SIGNED, "output": at("f"), "retries": 0, "header": [header]}}),
+        json!({"op": "post", "params": {"url": SIGNED, "header": [header, "X-Token:hidden"]}}),
+        json!({"op": "wait-for", "params": {"targets": [SIGNED, "tcp://127.0.0.1:1"]}, "timeout": "1s"}),
+    ];
+    fs::write(at("jobs.jsonl"), list.map(|job| job.to_string()).join("\n")).expect("a list");
+    let dry = batch("--dry-run").arg(at("jobs.jsonl")).run();
+    dry.assert_code(0);
+    let (results, text) = (at("results"), dry.stdout_text());
+    fs::create_dir(&results).expect("a folder");
+    let run =
+        batch("--progress json -vv --ci github --tag --results").arg(&results).arg("--report").arg(at("report-{#}"));
+    let run = run.arg("--junit").arg(at("junit")).arg("--joblog").arg(at("joblog")).arg("--journal").arg(at("journal"));
+    let done = run.env("no_proxy", "*").arg(at("jobs.jsonl")).run();
+    done.assert_code(1);
+    let mut records = vec![("dry run", text), ("stdout", done.stdout_text()), ("stderr", done.stderr_text())];
+    for name in ["junit", "joblog", "journal", "report-1", "report-2", "report-3", "results/1/envelope.json"] {
+        records.push((name, fs::read_to_string(at(name)).unwrap_or_else(|error| panic!("{name}: {error}"))));
+    }
+    for (name, text) in records {
+        assert!(!text.contains("hidden"), "{name}: {text}");
+        let shown = ["dry run", "junit", "joblog"].contains(&name);
+        assert!(!shown || text.contains("127.0.0.1:1/file?..."), "{name}: {text}");
+        assert!(name != "dry run" || text.contains("Authorization: ..."), "{text}");
+    }
+}
+
+#[test]
+fn the_parameters_of_an_operation_reach_it_through_a_descriptor_that_no_other_job_has() {
+    let place = folder();
+    // More than one argument of a process may hold.
+    let files: Vec<String> = (0..4_000).map(|number| format!("{}/{number:0>60}", place.path().display())).collect();
+    let hash = json!({"op": "hash", "params": {"files": files}, "timeout": "30s"}).to_string();
+    let sleep = json!({"op": "sleep", "params": {"duration": "0.2s"}}).to_string();
+    let look = json!({"shell": "ls -l /proc/self/fd"}).to_string();
+    let list: Vec<&str> = (0..12).flat_map(|_| [sleep.as_str(), look.as_str()]).chain([hash.as_str()]).collect();
+    let done = batch("--json -j 4 -").input(list.join("\n")).run();
+    let answers: Vec<Value> = done.stdout_text().lines().map(parse).collect();
+    assert_eq!(answers.iter().filter(|answer| answer["status"] == "success").count(), 24, "{}", done.stdout_text());
+    for answer in &answers {
+        assert!(!answer["data"]["stdout"].as_str().unwrap_or_default().contains("memfd"), "{answer}");
+    }
+    let failed = answers.iter().find(|answer| answer["status"] == "error").expect("no such files");
+    assert_eq!(failed["error"]["code"], "NOT_FOUND", "{failed}");
+}
+
+#[test]
+fn an_operation_without_its_parameters_fails_and_says_so() {
+    for words in [&["__operation", "sleep"][..], &["__operation", "sleep", "0"], &["__operation", "sleep", "77"]] {
+        let mut command = crate::support::runner();
+        let output = command.args(words).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+    }
+}
+
+#[cfg(feature = "fetch")]
+#[test]
+fn a_task_shows_an_operation_s_parameters_as_its_answer_does() {
+    let queue = crate::support::queue::Queue::new();
+    queue.task("pause", &[]).run().assert_code(0);
+    let words = ["op", "fetch", SIGNED, "-o", "f", "--header", "Authorization: hidden"];
+    let done = queue.runner("task submit", "--json").args(words).run();
+    done.assert_code(0);
+    let id = done.json()["data"]["task_id"].as_str().expect("an id").to_owned();
+    let mut shown = done.stdout_text();
+    for (verb, words) in
+        [("status", &[id.as_str()][..]), ("status --json", &[&id]), ("list", &[]), ("list --json", &[])]
+    {
+        shown += &queue.task(verb, words).run().stdout_text();
+    }
+    assert!(!shown.contains("hidden") && shown.contains("http://127.0.0.1:1/file?..."), "{shown}");
+    assert!(shown.contains("Authorization: ..."), "{shown}");
+}
+
+#[test]
+fn a_secret_in_the_place_of_a_task_is_masked_wherever_it_is_named() {
+    let queue = crate::support::queue::Queue::new();
+    fs::create_dir(queue.path(SECRET)).expect("a folder");
+    queue.task("pause", &[]).run().assert_code(0);
+    let words = ["--cwd", SECRET, "--group", SECRET, "--name", SECRET, "--json", "--", "touch", "made"];
+    let done = queue.runner("task submit", "--secret-env TOKEN").env("TOKEN", SECRET).args(words).run();
+    done.assert_code(0);
+    let id = done.json()["data"]["task_id"].as_str().expect("an id").to_owned();
+    let mut shown = done.stdout_text();
+    for verb in ["task status", "task status --json", "task list", "task list --json", "worker status", "task stats"] {
+        let words: &[&str] = if verb.contains("task status") { &[&id] } else { &[] };
+        shown += &queue.runner(verb, "").args(words).run().stdout_text();
+    }
+    assert_clean("what is shown of the task", shown.as_bytes());
+    queue.task("resume", &[]).run().assert_code(0);
+    queue.answer(&id).assert_code(0);
+    assert!(queue.path(SECRET).join("made").exists(), "it runs in its folder");
+}
+
+#[test]
+fn errors_before_a_job_starts_are_masked() {
+    let queue = crate::support::queue::Queue::new();
+    let missing = format!("/nonexistent/{SECRET}");
+    for (verb, words) in [
+        ("exec", &["--cwd", &missing, "true"][..]),
+        ("exec", &["--timeout", SECRET, "true"]),
+        ("exec", &["--log", &format!("{missing}/log"), "true"]),
+        ("exec", &["--report", &format!("{missing}/report"), "true"]),
+        ("exec", &["--no-such-option", SECRET, &format!("--{SECRET}")]),
+        ("op", &["--cwd", &missing, "hash", "x"]),
+        ("op", &["hash", &format!("--{SECRET}")]),
+        ("batch", &["--cwd", &missing, "--each", "true", ":::", "x"]),
+        ("batch", &["--journal", &format!("{missing}/journal"), "--each", "true", ":::", "x"]),
+        ("batch", &["--timeout", SECRET, "--each", "true", ":::", "x"]),
+        ("task submit", &["--cwd", &missing, "true"]),
+        ("task submit", &["--delay", SECRET, "true"]),
+    ] {
+        for format in ["--json", "-v"] {
+            let run = queue.runner(verb, "--secret-env TOKEN").env("TOKEN", SECRET).arg(format).args(words);
+            let done = run.run();
+            let text = done.stdout_text() + &done.stderr_text();
+            assert!(!text.contains("hunter2"), "{verb} {format} {words:?}: {text}");
+            assert!(!text.is_empty() && done.status.code() != Some(0), "{verb} {format} {words:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_list_is_said_without_the_secrets_of_its_jobs() {
+    let place = folder();
+    let list = place.path().join("jobs.jsonl");
+    let lock =
+        |places: u32| json!({"cmd": ["true"], "lock": format!("{SECRET}:1/{places}"), "secret_env": {"A": SECRET}});
+    for (jobs, message) in [
+        (vec![json!({"cmd": ["true"], "timeout": SECRET, "secret_env": {"A": SECRET}})], STARS),
+        (vec![json!({"secret-env": {"A": SECRET}, "cmd": ["true"], "priority": SECRET})], STARS),
+        (vec![json!({"cmd": ["true"], "needs": SECRET, "secret_env": {"A": SECRET}})], "the id holds"),
+        (vec![lock(1), lock(2)], STARS),
+    ] {
+        let text: Vec<String> = jobs.iter().map(Value::to_string).collect();
+        fs::write(&list, text.join("\n")).expect("a list");
+        let done = batch("--json").arg(&list).run();
+        done.assert_code(125);
+        let text = done.stdout_text();
+        assert!(text.contains(message) && !text.contains("hunter2"), "{text}");
+    }
+}

@@ -142,7 +142,8 @@ impl Place {
             Some(cwd) => self.directory.join(cwd),
             None => self.directory.clone(),
         };
-        check_directory(&cwd)?;
+        let secrets = Secrets::new(surroundings.secrets.iter().map(|(_, value)| value));
+        check_directory(&cwd).map_err(|error| error.masked(&secrets))?;
         surroundings.cwd = Some(cwd);
         let mut env = if surroundings.env_clear { Vec::new() } else { self.env.clone() };
         for (name, value) in surroundings.env.drain(..).chain([(STATE_DIR.into(), self.state_dir.clone())]) {
@@ -156,7 +157,6 @@ impl Place {
             Stdin::Inherit | Stdin::Null => Stdin::Null,
         };
         job.log = job.log.map(|log| self.directory.join(log));
-        let secrets = Secrets::of(&job.surroundings);
         job.name = job.name.map(|name| secrets.mask_text(&name).into_owned());
         Ok(NewTask {
             id: uuid::Uuid::now_v7().to_string(),
@@ -165,7 +165,7 @@ impl Place {
             priority: options.priority,
             after: options.after.clone(),
             begin: options.begin,
-            group: options.group.clone(),
+            group: options.group.as_deref().map(|group| secrets.mask_text(group).into_owned()),
             owner: self.owner.clone(),
             on_crash: options.on_crash,
             notices: options.notices.clone(),

@@ -26,11 +26,11 @@ pub(super) fn whole(store: &Store, row: &Row) -> Result<TaskData> {
     let secrets = Secrets::new(store.secrets(row.seq)?.into_iter().map(|(_, value)| value));
     if let StoredCommand::Operation { name, parameters } = &job.command {
         data.operation = Some(name.clone());
-        let mut parameters = parameters.clone();
-        secrets.mask_value(&mut parameters);
-        data.parameters = Some(parameters);
+        data.parameters = ops::shown_parameters(name, parameters);
+        data.parameters.iter_mut().for_each(|parameters| secrets.mask_value(parameters));
     }
     data.cwd = job.cwd.clone().map(|cwd| std::ffi::OsString::from(cwd).to_string_lossy().into_owned());
+    data.cwd.iter_mut().for_each(|cwd| secrets.mask(cwd));
     if row.status == TaskStatus::Running {
         let live = store.live(row.seq)?.unwrap_or_default();
         data.partial_result = partial_result(store, row, &job, live);

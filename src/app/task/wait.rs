@@ -15,12 +15,12 @@ use crate::model::batch::{Ended, Fingerprint, Notice, Verdict};
 use crate::model::envelope::{Envelope, Status};
 use crate::model::event::{Event, Live, Place};
 use crate::model::exit_code::{Exit, PENDING, RUNNER_FAILED, SIGNAL_BASE, SOME_JOB_FAILED};
+use crate::model::printable::clean;
 use crate::model::queue_data::TaskListData;
 use crate::model::signal::Signal;
 use crate::model::task::{TaskData, TaskStatus};
 use crate::platform::signals::{self, Arrivals};
 use crate::platform::{files, process, procfs};
-use crate::render::records::story;
 use crate::store::{Row, Store};
 use crate::time::clock::{Clock, SystemClock, unix_time};
 use crate::worker::TASK_ID;
@@ -153,7 +153,7 @@ impl Call {
         let data = view::whole(store, row)?;
         let text = match &data.waits_for {
             Some(what) => {
-                format!("runner: task {} is {}: it waits for {}", row.id, row.status, story::harmless(what))
+                format!("runner: task {} is {}: it waits for {}", row.id, row.status, clean(what))
             }
             None => format!("runner: task {} is {}", row.id, row.status),
         };
@@ -201,11 +201,11 @@ fn refuse_own(ids: &[String], patience: Option<Duration>) -> Result<()> {
 
 /// One line of a task that did not complete.
 fn what_went_wrong(task: &TaskData) -> Option<String> {
-    let name = task.name.as_ref().map_or_else(String::new, |name| format!(" ({})", story::harmless(name)));
+    let name = task.name.as_ref().map_or_else(String::new, |name| format!(" ({})", clean(name)));
     match (task.status, &task.error) {
         (TaskStatus::Completed, _) => None,
         (_, Some(error)) => {
-            let message = story::harmless(&error.message);
+            let message = clean(&error.message);
             Some(format!("runner: task {}{name} {}: {message}", task.task_id, task.status))
         }
         (status, None) => Some(format!("runner: task {}{name} is {status}", task.task_id)),

@@ -16,6 +16,7 @@ use crate::capture::output_log::OutputRecorder;
 use crate::error::{Error, Result};
 use crate::model::exit_code::Exit;
 use crate::model::job::{Command, JobSpec, Route, Streams};
+use crate::model::printable::clean;
 use crate::ops::{self, child};
 use crate::platform::lock::{self, ProcessLock};
 use crate::platform::signals::{self, Inherited};
@@ -155,6 +156,6 @@ fn log(folder: &Path) -> Result<Teller> {
     }
     Ok(Box::new(move |line| {
         // A disk that is full may be what there is to say.
-        let _ = (&file).write_all(format!("{} {line}\n", rfc3339(unix_time())).as_bytes());
+        let _ = (&file).write_all(format!("{} {}\n", rfc3339(unix_time()), clean(line)).as_bytes());
     }))
 }

@@ -6,6 +6,7 @@ use crate::batch::source::cycle::find_cycle;
 use crate::batch::source::fault::{Fault, Wrong};
 use crate::batch::source::spelling::nearest;
 use crate::model::batch::{Entry, Lock, Priority};
+use crate::model::secrets::Secrets;
 
 /// The places of so many locks are compared. A list with more has a lock for each job, and nothing to compare.
 const LOCKS_COMPARED: usize = 10_000;
@@ -38,7 +39,8 @@ impl Check {
         for (seen, priority) in self.seen.iter_mut().zip(PRIORITIES) {
             *seen |= priority == entry.priority;
         }
-        self.locks.note(&entry.locks).map_err(|wrong| wrong.at(line))?;
+        let secrets = || Secrets::of(&entry.job.surroundings);
+        self.locks.note(&entry.locks).map_err(|wrong| wrong.masked(&secrets()).at(line))?;
         let Some(id) = entry.id else {
             let ids = &self.ids;
             let open = entry.needs.into_iter().filter(|need| !ids.contains_key(need));
@@ -127,7 +129,7 @@ pub(super) struct Seen {
 impl Seen {
     /// Takes the next job, which may need those before it.
     pub(super) fn note(&mut self, entry: &Entry) -> Result<(), Wrong> {
-        self.locks.note(&entry.locks)?;
+        self.locks.note(&entry.locks).map_err(|wrong| wrong.masked(&Secrets::of(&entry.job.surroundings)))?;
         for need in &entry.needs {
             if entry.id.as_ref() == Some(need) {
                 return Err(needs_itself(need));

@@ -9,6 +9,7 @@ use crate::batch::source::{EntryDefaults, fingerprint, log_name};
 use crate::error::{Error, Result};
 use crate::model::batch::{Entry, Priority};
 use crate::model::job::{JobSpec, Stdin};
+use crate::model::printable::push_escaped;
 use crate::model::request::{ItemInput, Template};
 
 /// A label is cut to so many characters; it stands before every line of a job.
@@ -109,11 +110,7 @@ fn label(items: &[OsString]) -> String {
                 return label;
             }
             length += 1;
-            if letter.is_control() {
-                label.extend(letter.escape_default());
-            } else {
-                label.push(letter);
-            }
+            push_escaped(&mut label, letter.encode_utf8(&mut [0; 4]));
         }
     }
     label

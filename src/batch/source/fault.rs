@@ -3,6 +3,7 @@
 //! Several faults of one list make one error, so that a long list is not corrected a line at a time.
 
 use crate::error::Error;
+use crate::model::secrets::Secrets;
 
 /// So many faults are told of; a list with more is best looked at as a whole.
 pub(super) const FAULTS_TOLD: usize = 10;
@@ -28,6 +29,14 @@ impl Wrong {
             Some((problem, advice)) => Self::new(field, problem, format!("Give {field} {advice}")),
             None => Self::new(field, error, format!("Correct {field}")),
         }
+    }
+
+    /// Without these values.
+    pub(super) fn masked(mut self, secrets: &Secrets) -> Self {
+        for text in [&mut self.field, &mut self.problem, &mut self.remedy] {
+            secrets.mask(text);
+        }
+        self
     }
 
     pub(super) fn at(self, line: u64) -> Fault {

@@ -29,6 +29,18 @@ struct Work {
 
 /// The job that these fields make. `input_is_list`: our standard input holds the list, and no job may have it.
 pub(super) fn entry(fields: Fields, settings: &Settings, seq: u64, input_is_list: bool) -> Read<Entry> {
+    let own: Fields = fields.iter().filter(|(name, _)| canonical(name.clone()) == "secret-env").cloned().collect();
+    entry_of(fields, settings, seq, input_is_list).map_err(|wrong| {
+        let mut known = settings.clone();
+        for (name, value) in own {
+            // A value of the wrong kind masks nothing.
+            let _ = known.set(&canonical(name), value);
+        }
+        wrong.masked(&Secrets::of(&known.job.surroundings))
+    })
+}
+
+fn entry_of(fields: Fields, settings: &Settings, seq: u64, input_is_list: bool) -> Read<Entry> {
     let mut own = settings.clone();
     let mut work = Work::default();
     let (mut id, mut needs) = (None, Vec::new());
@@ -61,12 +73,13 @@ pub(super) fn entry(fields: Fields, settings: &Settings, seq: u64, input_is_list
         let problem = "the job cannot inherit standard input, which holds the list";
         return Err(Wrong::new("stdin", problem, "Give stdin null or the name of a file, or the list as a file"));
     }
-    if let Some(id) = &id
-        && !Secrets::of(&job.surroundings).is_free(id)
-    {
-        // Files and other jobs are named by it, so it cannot be masked.
-        let problem = "the id holds the value of a secret variable of the job, and ids are shown";
-        return Err(Wrong::new("id", problem, "Give it an id that may be seen"));
+    let secrets = Secrets::of(&job.surroundings);
+    for (field, id) in id.iter().map(|id| ("id", id)).chain(needs.iter().map(|need| ("needs", need))) {
+        if !secrets.is_free(id) {
+            // Files and other jobs are named by it, so it cannot be masked.
+            let problem = "the id holds the value of a secret variable of the job, and ids are shown";
+            return Err(Wrong::new(field, problem, "Give the job an id that may be seen"));
+        }
     }
     if let Some(log) = &job.log {
         job.log = Some(log_name::expanded(log, seq, id.as_deref())?);

@@ -547,8 +547,9 @@ fn what_is_no_list_is_said_so() {
 #[test]
 fn an_operation_is_checked_as_on_the_command_line() {
     let entry = jobs("x.jsonl", "{\"op\":\"sleep\",\"params\":{\"duration\":\"1s\"}}").remove(0);
-    let Command::Operation { name: "sleep", argv, .. } = &entry.job.command else { panic!("{entry:?}") };
-    assert_eq!(argv[1..], ["__operation", "sleep", "{\"duration\":\"1s\"}"].map(OsString::from));
+    let Command::Operation { name: "sleep", argv, parameters, .. } = &entry.job.command else { panic!("{entry:?}") };
+    assert_eq!(argv[1..], ["__operation", "sleep"].map(OsString::from));
+    assert_eq!(*parameters, serde_json::json!({"duration": "1s"}));
     let told = |text: &str| wrong(text);
     assert_eq!(
         told("{\"op\":\"slep\"}"),

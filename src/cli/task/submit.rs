@@ -138,7 +138,7 @@ pub(crate) struct QueueOptions {
 impl SubmitOptions {
     /// Where an error goes that comes before the options are resolved.
     pub fn answer(&self) -> AnswerOptions {
-        self.job.output.answer()
+        self.job.answer()
     }
 
     /// The same, for an operation that was named behind them.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use ureq::http::header::{self, HeaderName, HeaderValue};
 
 use crate::error::{Error, Result};
@@ -96,6 +96,10 @@ and etag. No name, password or query of a URL is shown. With --sha256 a file who
         "fetch https://example.org/file.tar.gz -o file.tar.gz",
         "fetch --retries 10 --header 'Accept: text/plain' https://example.org/list -o -",
     ];
+
+    fn hide_secrets(parameters: &mut Map<String, Value>) {
+        given::hide_secrets(parameters);
+    }
 
     fn check(&self) -> Result<()> {
         given::address(&self.url)?;

@@ -1,6 +1,7 @@
 //! What the user gives for a request: URL, headers, times. What is wrong with it is said before anything starts, and shows
 //! no secret.
 
+use serde_json::{Map, Value};
 use ureq::http::header::{HeaderName, HeaderValue};
 
 use super::Address;
@@ -15,6 +16,18 @@ pub(in crate::ops) fn address(url: &str) -> Result<Address> {
         let message = format!("the URL '{shown}' {problem}");
         invalid(&shown, message, "Give a URL such as https://example.org/file")
     })
+}
+
+/// Hides what of the parameters of a request may be secret: name, password and query of its URL, and the values of headers.
+pub(in crate::ops) fn hide_secrets(parameters: &mut Map<String, Value>) {
+    if let Some(Value::String(url)) = parameters.get_mut("url") {
+        *url = if Address::parse(url).is_ok() { shown::shown(url) } else { shown::shown_where_wrong(url) };
+    }
+    for line in parameters.get_mut("header").and_then(Value::as_array_mut).into_iter().flatten() {
+        // Without a colon the end of the name is not known.
+        let name = line.as_str().and_then(|line| line.split_once(':')).map_or("", |(name, _)| name);
+        *line = Value::String(format!("{name}: ..."));
+    }
 }
 
 /// The headers to send, but for those that the operation sets itself. An error shows none of a value, which may be a

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use ureq::http::Method;
 use ureq::http::header::{self, HeaderName, HeaderValue};
 
@@ -116,6 +116,10 @@ The partial result has url, bytes_sent, total_bytes, attempts and last_error; th
         "post https://example.org/hook --body report.json --content-type application/json",
         "post --method PUT --header 'Authorization: Bearer ...' --body file.tar.gz https://example.org/file.tar.gz",
     ];
+
+    fn hide_secrets(parameters: &mut Map<String, Value>) {
+        given::hide_secrets(parameters);
+    }
 
     fn check(&self) -> Result<()> {
         given::address(&self.url)?;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::model::envelope::ErrorCode;
@@ -94,6 +94,14 @@ the job's --timeout.";
         "wait-for --any file:/run/ready pid:4711",
         "wait-for --stable 5s --interval 1s 'cmd:pg_isready -q'",
     ];
+
+    fn hide_secrets(parameters: &mut Map<String, Value>) {
+        for target in parameters.get_mut("targets").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Value::String(text) = target {
+                *text = target::shown(text);
+            }
+        }
+    }
 
     fn check(&self) -> Result<()> {
         let targets = self.parsed()?;

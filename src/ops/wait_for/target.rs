@@ -35,12 +35,24 @@ pub(super) enum Kind {
     Line(String),
 }
 
+/// A target as records show it: a URL without credentials and query.
+pub(super) fn shown(text: &str) -> String {
+    Target::parse(text).map_or_else(|_| shown_where_wrong(text), |target| target.shown)
+}
+
+fn shown_where_wrong(text: &str) -> String {
+    if is_plain(text) { text.to_owned() } else { address::shown_where_wrong(text) }
+}
+
+/// The names of files may hold any sign.
+fn is_plain(text: &str) -> bool {
+    ["cmd:", "file:", "unix:", "pid:"].iter().any(|kind| text.starts_with(kind))
+}
+
 impl Target {
     /// Reads a target. What can be known to be wrong before the first attempt is refused.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        // The names of files may hold any sign.
-        let is_plain = ["cmd:", "file:", "unix:", "pid:"].iter().any(|kind| text.starts_with(kind));
-        let shown = if is_plain { text.to_owned() } else { address::shown_where_wrong(text) };
+        let shown = shown_where_wrong(text);
         let invalid = |message: String, remedy: &str| Error::Invalid {
             argument: Some(shown.clone()),
             message,
@@ -78,7 +90,7 @@ impl Target {
             Some(("cmd", line)) if !line.trim().is_empty() && !line.contains('\0') => Kind::Line(line.to_owned()),
             _ => return Err(invalid(format!("'{shown}' is no target"), FORMS)),
         };
-        let shown = if is_plain { shown } else { address::shown(text) };
+        let shown = if is_plain(text) { shown } else { address::shown(text) };
         Ok(Self { shown, kind })
     }
 

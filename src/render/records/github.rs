@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use crate::model::batch::{Ended, Verdict};
 use crate::model::envelope::Envelope;
+use crate::model::printable::{clean, clean_lines};
 use crate::render::records::{CiLog, Frame, story};
 
 /// More annotations than this are neither shown nor read; a line says how many more there are.
@@ -42,12 +43,13 @@ impl Github {
         if self.asked > ANNOTATION_LIMIT {
             return None;
         }
-        let title = story::shortened(&format!("{}: {}", ended.title, story::word(ended.verdict)), TITLE_LIMIT);
-        let mut message = story::shortened(&story::cause(ended, envelope), MESSAGE_LIMIT);
+        let title = format!("{}: {}", clean(&ended.title), story::word(ended.verdict));
+        let title = story::shortened(&title, TITLE_LIMIT);
+        let mut message = story::shortened(&clean_lines(&story::cause(ended, envelope), ""), MESSAGE_LIMIT);
         if let Some(output) = story::output(envelope) {
             let text = console::strip_ansi_codes(story::tail(story::telling(output), MESSAGE_LIMIT).0).into_owned();
             for line in story::last_lines(&text, OUTPUT_LINES) {
-                let _ = write!(message, "\n{}", story::harmless(line));
+                let _ = write!(message, "\n{}", clean(line));
             }
         }
         Some(format!("::error title={}::{}\n", property(&title), data(&message)))
@@ -66,7 +68,7 @@ impl CiLog for Github {
             return Frame::default();
         }
         let heading = story::shortened(&ended.title, TITLE_LIMIT);
-        let heading = data(&format!("{}: {}", story::harmless(&heading), story::word(ended.verdict)));
+        let heading = data(&format!("{}: {}", clean(&heading), story::word(ended.verdict)));
         let token = &self.token;
         Frame {
             before: format!("::group::{heading}\n::stop-commands::{token}\n").into_bytes(),
@@ -174,7 +176,7 @@ mod tests {
         assert_eq!(before.lines().count(), 2);
         assert!(before.starts_with("::group::a ::set-output name=x::y ,b: 5%25: failed\n"), "{before}");
         assert_eq!(after.lines().count(), 3);
-        assert!(after.contains("title=a%0A%3A%3Aset-output name=x%3A%3Ay%0D%2Cb%3A 5%25%3A failed::"), "{after}");
+        assert!(after.contains("title=a %3A%3Aset-output name=x%3A%3Ay %2Cb%3A 5%25%3A failed::"), "{after}");
     }
 
     /// What the log makes of a value: the escapes in any order, but that of `%` last.

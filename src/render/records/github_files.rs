@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::model::batch::{Ended, Verdict};
 use crate::model::envelope::Envelope;
+use crate::model::printable::clean;
 use crate::render::records::{Record, Summary, story};
 
 /// Bytes of rows that are kept: of jobs that did not succeed at once, and of all others.
@@ -118,7 +119,7 @@ fn sign(verdict: Verdict) -> &'static str {
 /// Text in a table: on one line, and nothing in it is markup. References stand for what Markdown or HTML would take.
 fn cell(text: &str) -> String {
     let mut cell = String::new();
-    for c in story::harmless(&story::shortened(text, CELL_LIMIT)).chars() {
+    for c in clean(&story::shortened(text, CELL_LIMIT)).chars() {
         match c {
             '|' | '&' | '<' | '>' | '`' | '*' | '_' | '[' | ']' | '\\' | '~' | '#' | '!' | '@' | '$' => {
                 let _ = write!(cell, "&#{};", u32::from(c));

@@ -5,6 +5,7 @@
 
 use crate::model::batch::{Ended, Verdict};
 use crate::model::envelope::Envelope;
+use crate::model::printable::clean;
 use crate::render::records::{CiLog, Frame, story};
 
 /// A heading is cut at so many bytes.
@@ -35,13 +36,13 @@ impl CiLog for Gitlab {
 
 /// What is to be seen of a job whose section is folded.
 fn heading(ended: &Ended, envelope: &Envelope) -> String {
-    let title = story::harmless(&ended.title);
+    let title = clean(&ended.title);
     let word = story::word(ended.verdict);
     if ended.verdict.is_success() {
         return format!("{title}: {word}");
     }
     let title = story::shortened(&title, HEADING_LIMIT / 2);
-    format!("{title}: {word}: {}", story::harmless(&story::cause(ended, envelope)))
+    format!("{title}: {word}: {}", clean(&story::cause(ended, envelope)))
 }
 
 #[cfg(test)]

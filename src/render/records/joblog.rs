@@ -11,6 +11,7 @@ use crate::model::batch::{Ended, Verdict};
 use crate::model::envelope::{Envelope, ErrorCode};
 use crate::model::exit_code;
 use crate::model::outcome::{Cause, End, Outcome};
+use crate::model::printable::push_escaped;
 use crate::render::records::{Record, story};
 
 /// Lines of GNU parallel's job log.
@@ -96,7 +97,7 @@ fn on_one_line(command: &str) -> String {
             c if c.is_control() => {
                 let _ = write!(line, "\\x{:02x}", u32::from(c));
             }
-            c => line.push(c),
+            c => push_escaped(&mut line, c.encode_utf8(&mut [0; 4])),
         }
     }
     line

@@ -104,16 +104,6 @@ pub fn last_lines(text: &str, count: usize) -> Vec<&str> {
     lines
 }
 
-/// On one line, and nothing in it moves a cursor, rings a bell or turns the reading direction.
-pub fn harmless(text: &str) -> String {
-    text.chars().map(|c| if is_harmful(c) { ' ' } else { c }).collect()
-}
-
-/// A control character, or one that changes the order in which others are shown.
-fn is_harmful(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
 /// At most so many bytes, at a character's end; `...` stands for the rest.
 pub fn shortened(text: &str, limit: usize) -> String {
     if text.len() <= limit {
@@ -141,7 +131,7 @@ pub fn lasting(duration: Duration) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{harmless, last_lines, lasting, shortened, tail};
+    use super::{last_lines, lasting, shortened, tail};
 
     #[test]
     fn a_tail_begins_with_a_line_where_it_can() {
@@ -157,11 +147,6 @@ mod tests {
     fn empty_lines_say_nothing() {
         assert_eq!(last_lines("a\n\nb\n   \nc\n\n", 2), ["b", "c"]);
         assert_eq!(last_lines("", 2), Vec::<&str>::new());
-    }
-
-    #[test]
-    fn nothing_moves_the_cursor() {
-        assert_eq!(harmless("a\x1b[2Jb\r\nc\u{202e}d\u{9b}e\t"), "a [2Jb  c d e ");
     }
 
     #[test]

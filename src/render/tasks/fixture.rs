@@ -10,7 +10,7 @@ use crate::model::task::{OnCrash, TaskData, TaskStatus};
 pub(super) const NOW: Duration = Duration::from_secs(1_774_555_200);
 
 /// A task that was submitted a minute ago; `number` tells it apart.
-pub(super) fn task(number: &str, status: TaskStatus) -> TaskData {
+pub(in crate::render) fn task(number: &str, status: TaskStatus) -> TaskData {
     let time = |second: u32| format!("2026-03-26T19:59:{second:02}.000Z");
     let begun = status != TaskStatus::Pending;
     TaskData {

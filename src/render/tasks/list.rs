@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::model::printable::clean;
 use crate::model::queue_data::TaskListData;
 use crate::model::task::{TaskData, TaskStatus};
 use crate::render::paint::Paint;
-use crate::render::records::story;
 use crate::render::tasks::{dressed, exact, exact_seconds, rough, since, table, until};
 
 /// The least of an id that is shown: a UUID of version 7 begins with the time, and so much of it tells milliseconds.
@@ -51,9 +51,9 @@ fn facts(task: &TaskData, id_width: usize, has_groups: bool, now: Duration) -> V
         time(task, now),
     ];
     if has_groups {
-        facts.push(story::harmless(task.group.as_deref().unwrap_or("-")));
+        facts.push(task.group.clone().unwrap_or_else(|| "-".to_owned()));
     }
-    facts
+    facts.iter().map(|fact| clean(fact)).collect()
 }
 
 /// How long it runs or ran, and how far it is; or when it begins.
@@ -72,7 +72,7 @@ fn time(task: &TaskData, now: Duration) -> String {
 
 /// Its name, or else its command.
 fn title(task: &TaskData) -> String {
-    story::harmless(task.name.as_deref().unwrap_or(&task.command))
+    clean(task.name.as_deref().unwrap_or(&task.command))
 }
 
 /// So much of each id that they can be told apart.

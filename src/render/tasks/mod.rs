@@ -5,13 +5,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::model::printable::clean;
 use crate::model::queue_data::{CleanData, PausedData, TaskStatesData};
 use crate::model::task::TaskStatus;
 use crate::render::paint::Paint;
-use crate::render::records::story;
 
 #[cfg(test)]
-mod fixture;
+pub(super) mod fixture;
 mod list;
 mod stats;
 mod status;
@@ -27,12 +27,12 @@ pub(super) const LABEL: usize = 11;
 
 /// How tasks stand now, a line each, for scripts too: the whole id and the status.
 pub fn states(data: &TaskStatesData) -> String {
-    data.tasks.iter().map(|task| format!("{} {}\n", story::harmless(&task.task_id), task.status)).collect()
+    data.tasks.iter().map(|task| format!("{} {}\n", clean(&task.task_id), task.status)).collect()
 }
 
 /// What a pause, or its end, means.
 pub fn paused(data: &PausedData) -> String {
-    let (whose, option) = match data.group.as_deref().map(story::harmless) {
+    let (whose, option) = match data.group.as_deref().map(clean) {
         Some(group) => (format!("of the group {group}"), format!(" --group {group}")),
         None => ("of the queue".to_owned(), String::new()),
     };

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::model::percentiles::Percentiles;
+use crate::model::printable::clean;
 use crate::model::queue_data::{GroupData, StatsData};
-use crate::render::records::story;
 use crate::render::tasks::{LABEL, exact_seconds, table_text};
 
 /// Figures about the queue.
@@ -70,7 +70,7 @@ pub(in crate::render) fn groups(groups: &[GroupData]) -> String {
     rows.extend(groups.iter().map(|group| {
         let slots = group.slots.map_or_else(|| "shared".to_owned(), |slots| slots.to_string());
         let paused = if group.paused { "paused" } else { "" };
-        vec![story::harmless(&group.name), group.running.to_string(), slots, paused.to_owned()]
+        vec![clean(&group.name), group.running.to_string(), slots, paused.to_owned()]
     }));
     table_text(&rows, &[1, 2])
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::model::envelope::{CommandData, OutputRecord, PartialResult};
 use crate::model::outcome::Leftover;
+use crate::model::printable::clean;
 use crate::model::task::{ExtensionRecord, NoticeRecord, OnCrash, TaskData, TaskStatus};
 use crate::render::paint::Paint;
 use crate::render::records::story;
@@ -50,7 +51,7 @@ pub fn task(task: &TaskData, now: Duration, colour: bool) -> String {
 impl Lines {
     /// What comes from a job stands on one line, and moves no cursor.
     fn put(&mut self, label: &str, value: &str) {
-        self.put_dressed(label, &story::harmless(value));
+        self.put_dressed(label, &clean(value));
     }
 
     fn put_if(&mut self, label: &str, value: Option<&str>) {
@@ -71,7 +72,7 @@ impl Lines {
         match &task.error {
             Some(error) => {
                 let code = story::code_name(error.code);
-                let message = story::harmless(&error.message);
+                let message = clean(&error.message);
                 self.put_dressed("status", &format!("{status}, {code}: {message}"));
                 self.put("hint", &error.remediation);
             }

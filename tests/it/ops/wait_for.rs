@@ -2,7 +2,6 @@
 //! another waiting.
 #![expect(clippy::disallowed_methods, reason = "tests start processes themselves")]
 
-#[cfg(feature = "fetch")]
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::net::{UnixDatagram, UnixListener};

@@ -10,6 +10,7 @@ pub(crate) mod datagram;
 pub(crate) mod descriptors;
 pub(crate) mod envelope;
 pub(crate) mod files;
+#[cfg(feature = "fetch")]
 pub(crate) mod http;
 pub(crate) mod lifeline;
 #[path = "../../helpers/pattern.rs"]
