@@ -15,6 +15,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
+use super::state_folder;
 use crate::error::{Error, Result};
 
 /// What is read at once; a FIFO rarely holds more rings.
@@ -118,7 +119,7 @@ fn open(path: &Path, manner: OFlags) -> rustix::io::Result<OwnedFd> {
 /// listens to, as with a socket.
 fn check(path: &Path) -> Result<()> {
     let metadata = fs::symlink_metadata(path).map_err(Error::path("look at", path, HELP))?;
-    if metadata.file_type().is_fifo() { Ok(()) } else { Err(no_bell(path)) }
+    if metadata.file_type().is_fifo() { state_folder::check_owner(path, &metadata) } else { Err(no_bell(path)) }
 }
 
 /// Somebody may have put another thing there in between.

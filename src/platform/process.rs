@@ -76,15 +76,23 @@ pub fn own_umask() -> u32 {
 /// The name of the user that we are: of the list of users, or of the environment where that does not know it, or a number.
 pub fn user_name() -> String {
     let own = rustix::process::getuid().as_raw();
+    let told = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+    listed_name(own).or_else(told).unwrap_or_else(|| format!("uid {own}"))
+}
+
+/// A user as messages name one: `alice (uid 1000)`, or the number alone where the list of users does not know it.
+pub(super) fn name_of_user(user: u32) -> String {
+    listed_name(user).map_or_else(|| format!("uid {user}"), |name| format!("{name} (uid {user})"))
+}
+
+fn listed_name(user: u32) -> Option<String> {
     let listed = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let found = listed.lines().find_map(|line| {
+    listed.lines().find_map(|line| {
         // name:password:uid:..., see passwd(5).
         let mut fields = line.split(':');
         let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(own)).then(|| name.to_owned())
-    });
-    let told = || std::env::var("USER").ok().filter(|name| !name.is_empty());
-    found.or_else(told).unwrap_or_else(|| format!("uid {own}"))
+        (fields.nth(1)?.parse() == Ok(user)).then(|| name.to_owned())
+    })
 }
 
 /// Pauses this thread. Only for short waits: of a repeated kill, for a locked file.

@@ -24,7 +24,7 @@ pub fn status(data: &WorkerData) -> String {
         }
         put("worker", &standing);
     } else {
-        put("worker", "none runs; one starts by itself once a task waits");
+        put("worker", "none runs; the next submit, retry, resume or wait starts one");
     }
     put("tasks", &format!("{} running", data.busy));
     put("slots", &data.slots.to_string());
@@ -95,7 +95,7 @@ night ly        0  shared  paused
         let stopping = status(&WorkerData { stopping: true, ..running });
         assert!(stopping.starts_with("worker      stopping, process 1234"), "{stopping}");
         let expected = "\
-worker      none runs; one starts by itself once a task waits
+worker      none runs; the next submit, retry, resume or wait starts one
 tasks       0 running
 slots       4
 paused      no task begins until 'runner task resume'

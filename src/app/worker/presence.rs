@@ -69,9 +69,9 @@ pub(in crate::app) fn summon(folder: &Path) -> Result<()> {
     start(folder)
 }
 
-/// The same after a change that may have made work, or may not.
+/// The same after tasks ended that no worker ran: notices may be due.
 pub(in crate::app) fn summon_if_of_use(store: &Store) -> Result<()> {
-    if ring(store.folder())? || !store.has_work()? { Ok(()) } else { summon(store.folder()) }
+    if ring(store.folder())? || store.due_notices(1)?.is_empty() { Ok(()) } else { summon(store.folder()) }
 }
 
 /// The same where no worker is known to be needed: one is started where tasks wait and none runs.

@@ -5,6 +5,7 @@ mod clock;
 mod crash;
 mod disk;
 mod notices;
+mod owner;
 mod store;
 mod submitters;
 mod surroundings;
