@@ -10,8 +10,10 @@ use crate::app::state::STATE_DIR;
 use crate::backend::local::JOB_ID;
 use crate::control::sender::NOTIFY_SOCKET;
 use crate::error::{Error, Result};
-use crate::platform::{bell, detach, lock, process, procfs};
-use crate::store::Store;
+use crate::model::signal::Signal;
+use crate::platform::bell::{self, Ring};
+use crate::platform::{detach, lock, process, procfs};
+use crate::store::{StopOrder, Store};
 use crate::worker::{TASK_ID, bell_file, lock_file};
 
 /// A worker that has not come up within this is left to itself.
@@ -26,7 +28,17 @@ pub(in crate::app) fn pid(folder: &Path) -> Result<Option<i32>> {
 
 /// Tells the worker that the store has something new. False: none listens.
 pub(in crate::app) fn ring(folder: &Path) -> Result<bool> {
-    bell::ring(&bell_file(folder))
+    bell::ring(&bell_file(folder), Ring::News)
+}
+
+/// Tells the worker to end once its tasks are over, or at once, without the store. False: none listens.
+pub(in crate::app) fn order_stop(folder: &Path, pid: i32, order: StopOrder) -> Result<bool> {
+    match order {
+        StopOrder::Drain => bell::ring(&bell_file(folder), Ring::Drain),
+        // A worker takes this for the order of its store to end now.
+        StopOrder::Now => Ok(procfs::stat(pid)
+            .is_some_and(|found| process::send(found.identity(), Signal::TERM) == process::Sent::Delivered)),
+    }
 }
 
 /// True where a signal stopped the worker of this pid, so that it does nothing until it is continued.
