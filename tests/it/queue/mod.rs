@@ -4,6 +4,7 @@ mod bars;
 mod clock;
 mod crash;
 mod disk;
+mod inheritance;
 mod notices;
 mod owner;
 mod store;
