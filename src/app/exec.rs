@@ -41,7 +41,7 @@ const REPEATED: usize = 16 * 1024;
 const READER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Forces one kind of containment; for tests.
-const CONTAINMENT: &str = "RUNNER_TEST_CONTAINMENT";
+pub(in crate::app) const CONTAINMENT: &str = "RUNNER_TEST_CONTAINMENT";
 
 /// Runs the command, answers, and says how to leave.
 pub fn run(mut request: ExecRequest) -> Exit {

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use etcetera::BaseStrategy;
 
 use crate::error::{Error, Result};
+use crate::platform::state_folder;
 
 /// Names another folder.
 pub const STATE_DIR: &str = "RUNNER_STATE_DIR";
 
-/// The folder, as an absolute path. It need not exist.
+/// The folder, as an absolute path. It need not exist; one that is not this user's alone is refused.
 pub fn folder() -> Result<PathBuf> {
     let named = std::env::var_os(STATE_DIR).filter(|named| !named.is_empty()).map(PathBuf::from);
     let of_home = || {
@@ -25,5 +26,7 @@ pub fn folder() -> Result<PathBuf> {
     })?;
     // A home may be relative, too, and the worker starts in another folder than we.
     let help = "Name an existing folder, or one that can be made, by RUNNER_STATE_DIR";
-    std::path::absolute(&folder).map_err(Error::path("find", folder, help))
+    let folder = std::path::absolute(&folder).map_err(Error::path("find", folder, help))?;
+    state_folder::check(&folder)?;
+    Ok(folder)
 }

@@ -6,7 +6,7 @@
 //! the other; an entry without bytes, of a machine that went down, is passed over.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -181,19 +181,15 @@ pub struct OutputLog {
 
 impl OutputLog {
     /// None: the job has written nothing yet.
-    pub fn open(files: &LogFiles) -> io::Result<Option<Self>> {
-        let data = match File::open(&files.data) {
-            Ok(data) => data,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+    pub fn open(files: &LogFiles) -> Result<Option<Self>> {
+        let help = "Check that the folder of the queue is whole and may be read";
+        let Some(data) = state_folder::read(&files.data)? else { return Ok(None) };
         // Before the index: each byte of this has its entry by then.
-        let size = data.metadata()?.len();
-        let index = match std::fs::read(&files.index) {
-            Ok(index) => index,
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
+        let size = data.metadata().map_err(Error::path("read", &files.data, help))?.len();
+        let mut index = Vec::new();
+        if let Some(mut file) = state_folder::read(&files.index)? {
+            file.read_to_end(&mut index).map_err(Error::path("read", &files.index, help))?;
+        }
         let (entries, _torn) = index.as_chunks();
         let mut entries: Vec<Entry> = entries.iter().map(Entry::read).collect();
         entries.retain(|entry| entry.offset <= size);
@@ -368,8 +364,8 @@ mod tests {
     #[test]
     fn a_full_disk_is_told_once() {
         let folder = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/dev/full", files(&folder).data).unwrap();
         let recorder = OutputRecorder::begin(files(&folder)).unwrap();
+        recorder.state.lock().unwrap().data = Some(std::fs::File::options().write(true).open("/dev/full").unwrap());
         let told = recorder.write(Stream::Stdout, b"x").unwrap();
         assert_eq!(told, "its log could not be written: No space left on device");
         assert_eq!(recorder.write(Stream::Stdout, b"x"), None);

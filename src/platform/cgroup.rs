@@ -21,6 +21,8 @@ use super::procfs;
 
 /// Names of our groups begin so.
 const PREFIX: &str = "runner-";
+/// A group that allows fewer is limited on purpose; systemd gives each unit some thousands.
+const FEW_PROCESSES: u64 = 1024;
 /// How often removal is tried again while the kernel still takes a killed group apart.
 const REMOVE_TRIES: u32 = 100;
 
@@ -40,14 +42,7 @@ const SPARE_LIMIT: usize = 64;
 impl Home {
     /// Finds our own group. None where there is no version 2, or where it cannot be reached.
     pub fn find() -> Option<Self> {
-        let own = String::from_utf8(procfs::read("/proc/self/cgroup")?).ok()?;
-        let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
-        let mounts = String::from_utf8(procfs::read("/proc/self/mountinfo")?).ok()?;
-        let path = mounts.lines().filter_map(parse_mount).find_map(|(root, point)| {
-            let below = Path::new(own).strip_prefix(&root).ok()?;
-            let path = point.join(below);
-            path.join("cgroup.procs").exists().then_some(path)
-        })?;
+        let [_, path] = place_of("self")?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(&path, flags, Mode::empty()).ok()?;
         Some(Self { directory: Arc::new(directory), spare: RefCell::default(), has_limits: Cell::new(None) })
@@ -119,6 +114,49 @@ impl Home {
         }
         left
     }
+}
+
+/// Where a process is in the hierarchy of version 2: the topmost group that can be seen, and its own.
+fn place_of(process: &str) -> Option<[PathBuf; 2]> {
+    let own = String::from_utf8(procfs::read(&format!("/proc/{process}/cgroup"))?).ok()?;
+    let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let mounts = String::from_utf8(procfs::read("/proc/self/mountinfo")?).ok()?;
+    mounts.lines().filter_map(parse_mount).find_map(|(root, point)| {
+        let path = point.join(Path::new(own).strip_prefix(&root).ok()?);
+        path.join("cgroup.procs").exists().then_some([point, path])
+    })
+}
+
+/// `cgroup.procs` of the groups above ours, from the topmost down: those that we may write. A process that writes 0 to one
+/// moves there, unless the kernel refuses.
+pub(super) fn processes_above() -> Vec<OwnedFd> {
+    let Some([top, own]) = place_of("self") else { return Vec::new() };
+    let above: Vec<&Path> = own.ancestors().skip(1).take_while(|group| group.starts_with(&top)).collect();
+    let open = |group: &Path| {
+        rustix::fs::open(group.join("cgroup.procs"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).ok()
+    };
+    above.into_iter().rev().filter_map(open).collect()
+}
+
+/// The limits that the groups of a process set, below the topmost group that can be seen: that one is the machine's, or
+/// the container's. None: there are no such limits.
+pub(super) fn limits_of(pid: i32) -> Option<String> {
+    let [top, own] = place_of(&pid.to_string())?;
+    let groups = own.ancestors().take_while(|group| group.starts_with(&top) && **group != top);
+    let limits = groups.flat_map(|group| {
+        let of_group = |name: &str| {
+            let value = fs::read_to_string(group.join(name)).ok()?;
+            let value = value.trim();
+            let is_limit = match name {
+                "pids.max" => value.parse::<u64>().is_ok_and(|most| most < FEW_PROCESSES),
+                _ => !value.starts_with("max"),
+            };
+            is_limit.then(|| format!("{name}={value} of {}", group.display()))
+        };
+        ["memory.max", "memory.high", "cpu.max", "pids.max"].into_iter().filter_map(of_group).collect::<Vec<_>>()
+    });
+    let limits: Vec<String> = limits.collect();
+    (!limits.is_empty()).then(|| limits.join(", "))
 }
 
 /// Whether a group that is busy dying is waited for.

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
 use super::command::{Check, PreparedCommand};
+use super::inheritance::Defaults;
 use super::leader::{default_disposition, exit};
 use super::poller::{self, Until};
 use super::{guard, signals};
@@ -66,8 +67,8 @@ pub struct Ready {
 /// Starts `program` detached. Without `env` it has our environment.
 ///
 /// It leads a session and a process group of its own, with the root as its folder, /dev/null for its streams, no other
-/// descriptor, the umask 077, no blocked and no ignored signals. What else a process inherits is ours: limits, nice
-/// value, control group.
+/// descriptor, the umask 077, no blocked and no ignored signals. What else a process inherits is restored as far as we
+/// may, see `inheritance`.
 pub fn start(program: &OsStr, arguments: &[OsString], env: Option<Vec<(OsString, OsString)>>) -> Result<Ready> {
     let failed = || Error::system("make a pipe");
     let (pipe, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed())?;
@@ -79,11 +80,12 @@ pub fn start(program: &OsStr, arguments: &[OsString], env: Option<Vec<(OsString,
     env.push((READY_PIPE.into(), format!("{NUMBER}:{}:{}", stat.st_dev, stat.st_ino).into()));
     let argv: Vec<OsString> = std::iter::once(program.to_owned()).chain(arguments.iter().cloned()).collect();
     let command = PreparedCommand::new(&argv, env, None, "", Check::BeforeStart)?;
+    let defaults = Defaults::prepare();
     // With every signal blocked: no handler of ours may run in the copies.
     let middle = signals::with_all_blocked(|| {
         // SAFETY: the copy makes system calls alone, on what was prepared above, and does not return.
         match unsafe { libc::fork() } {
-            0 => between(theirs.as_raw_fd(), &command),
+            0 => between(theirs.as_raw_fd(), &command, &defaults),
             -1 => Err(io::Error::last_os_error()),
             pid => Ok(pid),
         }
@@ -171,17 +173,18 @@ fn tell(message: &[u8]) {
 }
 
 /// The process in between: makes the detached one, and ends.
-fn between(pipe: i32, command: &PreparedCommand) -> ! {
+fn between(pipe: i32, command: &PreparedCommand, defaults: &Defaults) -> ! {
     // SAFETY: the copy makes system calls alone, and does not return.
     match unsafe { libc::fork() } {
-        0 => become_program(pipe, command),
+        0 => become_program(pipe, command, defaults),
         -1 => refuse(pipe, STEP_FORK),
         _ => exit(0),
     }
 }
 
 /// The detached process before it is its program. A fork of a process that may have threads: system calls alone.
-fn become_program(pipe: i32, command: &PreparedCommand) -> ! {
+fn become_program(pipe: i32, command: &PreparedCommand, defaults: &Defaults) -> ! {
+    defaults.apply();
     // SAFETY: system calls with numbers and constant strings; what is closed is used no more.
     unsafe {
         libc::setsid();

@@ -17,6 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::state_folder;
 use crate::error::{Error, Result};
 
 /// A file that is replaced while we lock it is locked again; nobody does that so often.
@@ -130,6 +131,7 @@ fn open(path: &Path, manner: OFlags) -> Result<File> {
 fn regular(file: &File, path: &Path) -> Result<Metadata> {
     let metadata = file.metadata().map_err(|error| cannot_lock(path, error))?;
     if metadata.is_file() {
+        state_folder::check_owner(path, &metadata)?;
         return Ok(metadata);
     }
     Err(Error::Invalid {

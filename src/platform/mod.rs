@@ -21,6 +21,7 @@ pub mod files;
 pub mod filesystem;
 pub mod folder;
 mod guard;
+pub mod inheritance;
 mod leader;
 pub mod limits;
 pub mod local_time;

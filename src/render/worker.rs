@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::model::printable::clean;
-use crate::model::queue_data::{ScaleData, StopData, WorkerData};
+use crate::model::queue_data::{Restriction, ScaleData, StopData, WorkerData};
 use crate::render::tasks::{LABEL, groups};
 
 /// The worker, or that there is none.
@@ -24,12 +24,16 @@ pub fn status(data: &WorkerData) -> String {
         }
         put("worker", &standing);
     } else {
-        put("worker", "none runs; one starts by itself once a task waits");
+        put("worker", "none runs; the next submit, retry, resume or wait starts one");
     }
     put("tasks", &format!("{} running", data.busy));
     put("slots", &data.slots.to_string());
     if data.paused {
         put("paused", "no task begins until 'runner task resume'");
+    }
+    if !data.restrictions.is_empty() {
+        let list = Restriction::list(&data.restrictions);
+        put("restricted", &format!("{list}; a worker that is started without that takes over"));
     }
     text.push_str(&groups(&data.groups));
     text
@@ -66,7 +70,7 @@ pub fn stopped(data: &StopData) -> String {
 #[cfg(test)]
 mod tests {
     use super::{scaled, status, stopped};
-    use crate::model::queue_data::{GroupData, ScaleData, StopData, WorkerData};
+    use crate::model::queue_data::{GroupData, Restriction, ScaleData, StopData, WorkerData};
 
     #[test]
     fn a_worker_that_runs_and_one_that_does_not() {
@@ -82,11 +86,16 @@ mod tests {
                 GroupData { name: "net".to_owned(), slots: Some(2), paused: false, running: 1 },
                 GroupData { name: "night\x1bly".to_owned(), slots: None, paused: true, running: 0 },
             ],
+            restrictions: vec![
+                Restriction::new("nice", "10", "0", 10),
+                Restriction::new("open_files", "64", "4096", 1),
+            ],
         };
         let expected = "\
 worker      running, process 1234, since 2026-03-26T19:55:00.000Z
 tasks       3 running
 slots       4
+restricted  nice 10 (usual: 0), open files 64 (usual: 4096); a worker that is started without that takes over
 GROUP     RUNNING   SLOTS
 net             1       2
 night ly        0  shared  paused
@@ -95,7 +104,7 @@ night ly        0  shared  paused
         let stopping = status(&WorkerData { stopping: true, ..running });
         assert!(stopping.starts_with("worker      stopping, process 1234"), "{stopping}");
         let expected = "\
-worker      none runs; one starts by itself once a task waits
+worker      none runs; the next submit, retry, resume or wait starts one
 tasks       0 running
 slots       4
 paused      no task begins until 'runner task resume'

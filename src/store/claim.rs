@@ -84,6 +84,11 @@ impl Store {
 
 /// Claims what may run now, within a change.
 pub(super) fn claim(connection: &Connection, claim: &Claim) -> rusqlite::Result<Vec<Claimed>> {
+    // An order to end may have come since the worker last looked. What was stored after it is not for this worker.
+    let mut ordered = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM settings WHERE name = 'stop')")?;
+    if ordered.query_row([], |row| row.get(0))? {
+        return Ok(Vec::new());
+    }
     promote(connection, claim.boot.as_deref())?;
     let mut claimed = Vec::new();
     for seq in choose(connection)? {

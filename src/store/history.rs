@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::auto_timeout::{AutoTimeout, RECENT, Suggestion};
 use crate::model::job::JobSpec;
 use crate::model::sample::{Sample, SampleCause, Subject, shortened};
+use crate::platform::state_folder;
 use crate::store::trouble::store;
 use crate::store::{FILE, Store, is_there, micros, millis, of_micros, of_millis, schema, wait_within};
 
@@ -37,6 +38,7 @@ impl Store {
     /// Opens a store that is there only to read from it. None: there is none.
     pub fn open_to_read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(FILE);
+        state_folder::check(folder)?;
         if !is_there(&path)? {
             return Ok(None);
         }

@@ -82,11 +82,12 @@ impl Store {
     /// `network`: other machines may have the folder, too.
     fn open_on(network: bool, folder: &Path, wait: fn(i32) -> bool) -> Result<Self> {
         let path = folder.join(FILE);
+        state_folder::check(folder)?;
         // A file that was brought back alone has lost what stands beside it.
         let beside = [folder.join(LOGS), Self::news_file(folder)];
         if !is_there(&path)? || beside.iter().any(|path| !path.exists()) {
             state_folder::make(folder)?;
-            state_folder::make(&folder.join(LOGS))?;
+            state_folder::make_one(&folder.join(LOGS))?;
             state_folder::make_file(&Self::news_file(folder))?;
             state_folder::make_file(&path)?;
         }

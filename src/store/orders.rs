@@ -253,7 +253,7 @@ impl Store {
     /// A worker has the store and hears nobody yet: an order to stop was one for the worker before.
     pub fn forget_stop_order(&mut self) -> Result<()> {
         self.change("take the store over", |transaction| {
-            transaction.execute("DELETE FROM settings WHERE name = 'stop'", []).map(drop)
+            transaction.execute("DELETE FROM settings WHERE name IN ('stop', 'successor')", []).map(drop)
         })
     }
 
@@ -268,17 +268,29 @@ impl Store {
         })
     }
 
-    /// The worker is to end.
+    /// The worker is to end, and so is one that waits to follow it.
     pub fn order_stop(&mut self, order: StopOrder) -> Result<()> {
         let word = match order {
             StopOrder::Drain => "drain",
             StopOrder::Now => "now",
         };
         self.change("stop the worker", |transaction| {
-            let mut put =
-                transaction.prepare_cached("INSERT OR REPLACE INTO settings (name, value) VALUES ('stop', ?1)")?;
-            put.execute([word]).map(drop)
+            transaction.execute("DELETE FROM settings WHERE name = 'successor'", [])?;
+            put(transaction, "stop", word)
         })
+    }
+
+    /// The worker is to end once its tasks are over, and this process follows it. One that was to follow before is not.
+    pub fn hand_over(&mut self, to: i32) -> Result<()> {
+        self.change("replace the worker", |transaction| {
+            put(transaction, "stop", "drain")?;
+            put(transaction, "successor", &to.to_string())
+        })
+    }
+
+    /// The process that follows the worker. It may be gone by now.
+    pub fn successor(&self) -> Result<Option<i32>> {
+        Ok(self.setting("successor")?.and_then(|pid| pid.parse().ok()))
     }
 
     /// The order to end that the worker has not followed yet.
@@ -297,6 +309,11 @@ impl Store {
         };
         read().map_err(store("read the store"))
     }
+}
+
+fn put(connection: &rusqlite::Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO settings (name, value) VALUES (?1, ?2)")?;
+    put.execute([name, value]).map(drop)
 }
 
 fn find(connection: &rusqlite::Connection, id: &str) -> rusqlite::Result<Option<(i64, TaskStatus)>> {

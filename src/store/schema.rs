@@ -14,6 +14,9 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!(
 /// The version that this program writes.
 pub(super) const CURRENT: u32 = MIGRATIONS.len() as u32;
 
+/// The version of this program.
+const OWN: &str = env!("CARGO_PKG_VERSION");
+
 /// Brings an older store to the present version, with all that it holds. A newer one is refused.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     if version(connection)? == CURRENT {
@@ -23,11 +26,14 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(store("open the store"))?;
     let found = version(&transaction)?;
-    let Some(steps) = MIGRATIONS.get(found as usize..) else { return Err(newer(found)) };
+    let Some(steps) = MIGRATIONS.get(found as usize..) else { return Err(newer(&transaction, found)) };
     for step in steps {
         transaction.execute_batch(step).map_err(store("bring the store to this version"))?;
     }
     transaction.pragma_update(None, "user_version", CURRENT).map_err(store("bring the store to this version"))?;
+    transaction
+        .execute("INSERT OR REPLACE INTO settings (name, value) VALUES ('program', ?1)", [OWN])
+        .map_err(store("bring the store to this version"))?;
     transaction.commit().map_err(store("bring the store to this version"))
 }
 
@@ -36,7 +42,7 @@ pub(super) fn check(connection: &Connection) -> Result<bool> {
     match version(connection)? {
         0 => Ok(false),
         found if found <= CURRENT => Ok(true),
-        found => Err(newer(found)),
+        found => Err(newer(connection, found)),
     }
 }
 
@@ -44,9 +50,18 @@ fn version(connection: &Connection) -> Result<u32> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(store("read the store"))
 }
 
-fn newer(found: u32) -> Error {
+/// The table of settings is in every version, so that an older program can tell which one wrote the store.
+fn newer(connection: &Connection, found: u32) -> Error {
+    let query = "SELECT value FROM settings WHERE name = 'program'";
+    let program: Option<String> = connection.query_row(query, [], |row| row.get(0)).ok();
+    let by = program.filter(|name| name != OWN).map_or("a newer runner".to_owned(), |name| format!("runner {name}"));
     Error::Conflict {
-        message: format!("the store is of version {found}, and this runner knows versions up to {CURRENT}"),
-        remediation: "Use the newer runner that wrote it, or another folder with RUNNER_STATE_DIR".to_owned(),
+        message: format!(
+            "the store is of version {found}, written by {by}; this is runner {OWN}, which reads versions up to {CURRENT}"
+        ),
+        remediation: format!(
+            "Use {by} for this queue, or another folder with RUNNER_STATE_DIR. A worker of this version that still runs \
+             finishes its tasks and ends with 'runner worker stop', which works whatever the version"
+        ),
     }
 }

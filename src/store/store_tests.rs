@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cancelled, Claim, End, Filter, NewTask, Store};
+use super::{Cancelled, Claim, End, Filter, NewTask, StopOrder, Store};
 use crate::model::batch::Priority;
 use crate::model::stored_job::{StoredCommand, StoredJob, Text};
 use crate::model::task::{Begin, Notices, OnCrash, TaskStatus};
@@ -102,6 +102,19 @@ fn pauses_hold_back_a_group_or_all() {
     assert_eq!(claimed(&mut store), ["plain"]);
     store.set_paused(Some("g"), false).unwrap();
     assert_eq!(claimed(&mut store), ["grouped"]);
+}
+
+#[test]
+fn nothing_is_claimed_after_an_order_to_stop() {
+    let Scene { mut store, _folder } = scene(&[task("a")]);
+    store.hand_over(7).unwrap();
+    assert_eq!(store.successor().unwrap(), Some(7));
+    assert!(claimed(&mut store).is_empty());
+    store.order_stop(StopOrder::Drain).unwrap();
+    assert_eq!(store.successor().unwrap(), None, "it is to stop, too");
+    assert!(claimed(&mut store).is_empty());
+    store.forget_stop_order().unwrap();
+    assert_eq!(claimed(&mut store), ["a"]);
 }
 
 #[test]

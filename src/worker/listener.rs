@@ -25,8 +25,10 @@ impl Listener {
         let closing = Arc::new(AtomicBool::new(false));
         let (ears, ends) = (Arc::clone(&bell), Arc::clone(&closing));
         let listen = move || {
-            while ears.listen().is_ok() && !ends.load(Ordering::SeqCst) {
-                if reports.send(Report::Rung).is_err() {
+            while let Ok(ring) = ears.listen()
+                && !ends.load(Ordering::SeqCst)
+            {
+                if reports.send(Report::Rung(ring)).is_err() {
                     return;
                 }
             }

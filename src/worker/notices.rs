@@ -194,7 +194,7 @@ fn what_went_wrong(ended: &Ended, secrets: &Secrets) -> Option<String> {
 
 fn write_envelope(path: &Path, envelope: &str) -> Result<()> {
     if let Some(folder) = path.parent() {
-        state_folder::make(folder)?;
+        state_folder::make_one(folder)?;
     }
     let mut file = state_folder::write(path)?;
     let help = "Make room on the disk of the queue's folder";

@@ -29,7 +29,7 @@ impl<'a> Following<'a> {
     /// The same for the logs, too.
     pub(super) fn with_logs(store: &'a Store) -> Result<Self> {
         let logs = Store::logs_folder(store.folder());
-        state_folder::make(&logs)?;
+        state_folder::make_one(&logs)?;
         Self::watching(store, &[&logs])
     }
 

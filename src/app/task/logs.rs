@@ -2,7 +2,7 @@
 
 use crate::app::answer;
 use crate::app::task::following::Following;
-use crate::app::task::{Call, open_for};
+use crate::app::task::{Call, open_for, open_to_run};
 use crate::capture::output_log::{OutputLog, Stream};
 use crate::error::{Error, Result};
 use crate::model::exit_code::{Exit, SIGNAL_BASE};
@@ -12,7 +12,8 @@ use crate::worker::log_files;
 
 impl Call {
     pub(super) fn logs(&self, id: &str, follow: bool, stderr_only: bool) -> Result<Exit> {
-        let store = open_for(id)?;
+        // To follow a task is to wait for its end.
+        let store = if follow { open_to_run(id)? } else { open_for(id)? };
         let id = store.whole_id(id)?;
         let files = log_files(store.folder(), &id);
         let stream = stderr_only.then_some(Stream::Stderr);
@@ -21,7 +22,7 @@ impl Call {
         loop {
             // Asked before the log is read: what a task wrote is there before it is over.
             let over = store.task(&id)?.status.is_finished();
-            let broken = match OutputLog::open(&files).map_err(Error::path("read", &files.data, HELP))? {
+            let broken = match OutputLog::open(&files)? {
                 Some(log) => {
                     let broken = copy(&log, stream, from)?;
                     from = log.size();
@@ -43,8 +44,6 @@ impl Call {
         Ok(Exit::Code(0))
     }
 }
-
-const HELP: &str = "Check that the folder of the queue is whole and may be read";
 
 /// True where nobody reads any more.
 fn copy(log: &OutputLog, stream: Option<Stream>, from: u64) -> Result<bool> {

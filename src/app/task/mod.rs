@@ -51,19 +51,22 @@ impl Call {
     }
 }
 
-/// The store with the tasks that there are. An id is looked for where nothing was ever stored, too.
+/// The store with the tasks that there are. None: nothing was stored yet. To read them starts no worker.
 fn open() -> Result<Option<Store>> {
-    let store = Store::open_existing(&state::folder()?)?;
-    if let Some(store) = &store {
-        presence::summon_if_needed(store)?;
-    }
-    Ok(store)
+    Store::open_existing(&state::folder()?)
 }
 
-/// The same for who names a task.
+/// The same for a verb that names a task.
 fn open_for(id: &str) -> Result<Store> {
     open()?.ok_or_else(|| Error::Missing {
         message: format!("there is no task '{id}'"),
         remediation: "Nothing was submitted yet; 'runner task submit' does".to_owned(),
     })
+}
+
+/// The same for a verb that needs the tasks to run: starts a worker where tasks wait and none runs.
+fn open_to_run(id: &str) -> Result<Store> {
+    let store = open_for(id)?;
+    presence::summon_if_needed(&store)?;
+    Ok(store)
 }

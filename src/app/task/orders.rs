@@ -44,7 +44,7 @@ impl Call {
             }
         }
         if !running.is_empty() {
-            presence::summon(store.folder())?;
+            presence::summon(&store)?;
             let following = Following::of(&store)?;
             following.until(Some(patience), || all_over(&store, &running))?;
         } else if !data.tasks.is_empty() {
@@ -92,7 +92,7 @@ impl Call {
         let mut store = open_for(id)?;
         let id = store.whole_id(id)?;
         let request = store.extend(&id, by)?;
-        presence::summon(store.folder())?;
+        presence::summon(&store)?;
         let following = Following::of(&store)?;
         following.until(Some(EXTEND_LIMIT), || Ok(store.extension(request)?.is_some()))?;
         match store.extension(request)? {
@@ -115,6 +115,7 @@ impl Call {
 
     pub(super) fn retry(&self, ids: &[String]) -> Result<Exit> {
         let mut store = open_for(&ids[0])?;
+        presence::replace_restricted(&store)?;
         let (mut failed, mut data) = (None, TaskStatesData::default());
         for id in ids {
             let retried = store.whole_id(id).and_then(|id| store.retry(&id).map(|()| id));
@@ -124,7 +125,7 @@ impl Call {
             }
         }
         if !data.tasks.is_empty() {
-            presence::summon(store.folder())?;
+            presence::summon(&store)?;
         }
         answer_with(Status::Pending, &data, &shown::states(&data), &self.options, &self.begun)?;
         Ok(failed.unwrap_or(Exit::Code(0)))
@@ -147,9 +148,10 @@ impl Call {
 
     pub(super) fn resume(&self, group: Option<String>) -> Result<Exit> {
         let mut store = Store::open(&state::folder()?)?;
+        presence::replace_restricted(&store)?;
         store.set_paused(group.as_deref(), false)?;
         if store.has_work()? {
-            presence::summon(store.folder())?;
+            presence::summon(&store)?;
         }
         let data = PausedData { paused: false, group };
         succeed(&data, &shown::paused(&data), &self.options, &self.begun)

@@ -65,9 +65,13 @@ impl Call {
                 place.tasks(&list, &defaults, &options, resolve)?
             }
         };
+        // The tasks are to be stored, whatever becomes of the worker.
+        if let Err(error) = presence::replace_restricted(&store) {
+            answer::say(&format!("runner: the restricted worker stays: {error}"));
+        }
         let listed: Vec<String> = tasks.iter().map(|task| task.id.clone()).collect();
         let submitted = as_listed(store.submit(&in_order_of_needs(tasks))?, &listed);
-        let summoned = if submitted.is_empty() { Ok(()) } else { presence::summon(&folder) };
+        let summoned = if submitted.is_empty() { Ok(()) } else { presence::summon(&store) };
         let ids: Vec<String> = submitted.iter().map(|submitted| submitted.id.clone()).collect();
         // Of an empty list there is nothing to wait for.
         let stays = request.wait && !ids.is_empty();
@@ -82,7 +86,7 @@ impl Call {
         if let Err(error) = summoned {
             answer::say(&format!("runner: what was submitted waits for a worker: {error}"));
         }
-        if !ids.is_empty() && presence::is_stopping(&store)? {
+        if !ids.is_empty() && presence::is_stopping(&store)? && store.successor()?.is_none() {
             answer::say(
                 "runner: the worker was told to go and begins nothing more: the tasks wait until 'runner worker run' or \
                  another call of 'runner task' starts the next one",

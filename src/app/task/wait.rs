@@ -9,7 +9,7 @@ use crate::app::answer;
 use crate::app::batch_display::BatchDisplay;
 use crate::app::queue_answer::{answer_with, print_json};
 use crate::app::task::following::Following;
-use crate::app::task::{Call, open_for, view};
+use crate::app::task::{Call, open_to_run, view};
 use crate::error::{Error, Result, plain};
 use crate::model::batch::{Ended, Fingerprint, Notice, Verdict};
 use crate::model::envelope::{Envelope, Status};
@@ -41,7 +41,7 @@ enum End {
 
 impl Call {
     pub(super) fn wait(&self, ids: &[String], patience: Option<Duration>) -> Result<Exit> {
-        let store = open_for(&ids[0])?;
+        let store = open_to_run(&ids[0])?;
         let mut ids = ids.iter().map(|id| store.whole_id(id)).collect::<Result<Vec<_>>>()?;
         // A task that was named twice is one.
         let mut named = HashSet::new();

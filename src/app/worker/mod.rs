@@ -15,7 +15,7 @@ use crate::model::exit_code::Exit;
 use crate::model::queue_data::{GroupData, ScaleData, WorkerData};
 use crate::model::request::AnswerOptions;
 use crate::model::task_request::{WorkerRequest, WorkerVerb};
-use crate::platform::limits;
+use crate::platform::{inheritance, limits};
 use crate::render::worker as shown;
 use crate::store::{Filter, SLOTS, Store};
 use crate::time::clock::rfc3339;
@@ -68,6 +68,7 @@ pub(super) fn status() -> Result<WorkerData> {
         paused: shared.is_some_and(|group| group.paused),
         stopping: presence::is_stopping(&store)?,
         groups: groups_of(&store)?,
+        restrictions: pid.map(inheritance::restrictions).unwrap_or_default(),
     })
 }
 

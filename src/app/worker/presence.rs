@@ -6,16 +6,25 @@ use std::time::Duration;
 
 use crate::app::answer;
 use crate::app::environment::{ATTEMPT, DEADLINE, DEADLINE_OWNER};
+use crate::app::exec::CONTAINMENT;
 use crate::app::state::STATE_DIR;
 use crate::backend::local::JOB_ID;
 use crate::control::sender::NOTIFY_SOCKET;
 use crate::error::{Error, Result};
-use crate::platform::{bell, detach, lock, process, procfs};
-use crate::store::Store;
+use crate::model::queue_data::Restriction;
+use crate::model::signal::Signal;
+use crate::platform::bell::{self, Ring};
+use crate::platform::{detach, inheritance, lock, process, procfs};
+use crate::store::{StopOrder, Store};
 use crate::worker::{TASK_ID, bell_file, lock_file};
 
 /// A worker that has not come up within this is left to itself.
 const START_LIMIT: Duration = Duration::from_secs(5);
+/// Tells the program that it is a worker which was started by a verb.
+const DETACHED: &str = "--detached";
+/// All that a worker gets of the environment: who the user is, where the configuration is, and what contains its jobs. A
+/// task has its own from whoever submitted it.
+const ENVIRONMENT: [&str; 5] = ["HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", CONTAINMENT];
 /// What neither a worker nor a task takes over from the job that its starter may be.
 pub(in crate::app) const OF_JOBS: [&str; 6] = [JOB_ID, ATTEMPT, DEADLINE, DEADLINE_OWNER, NOTIFY_SOCKET, TASK_ID];
 
@@ -26,7 +35,17 @@ pub(in crate::app) fn pid(folder: &Path) -> Result<Option<i32>> {
 
 /// Tells the worker that the store has something new. False: none listens.
 pub(in crate::app) fn ring(folder: &Path) -> Result<bool> {
-    bell::ring(&bell_file(folder))
+    bell::ring(&bell_file(folder), Ring::News)
+}
+
+/// Tells the worker to end once its tasks are over, or at once, without the store. False: none listens.
+pub(in crate::app) fn order_stop(folder: &Path, pid: i32, order: StopOrder) -> Result<bool> {
+    match order {
+        StopOrder::Drain => bell::ring(&bell_file(folder), Ring::Drain),
+        // A worker takes this for the order of its store to end now.
+        StopOrder::Now => Ok(procfs::stat(pid)
+            .is_some_and(|found| process::send(found.identity(), Signal::TERM) == process::Sent::Delivered)),
+    }
 }
 
 /// True where a signal stopped the worker of this pid, so that it does nothing until it is continued.
@@ -55,7 +74,8 @@ pub(in crate::app) fn trouble(folder: &Path) -> Result<Option<String>> {
 }
 
 /// Sees to it that what is in the store is looked at: wakes the worker, or starts one.
-pub(in crate::app) fn summon(folder: &Path) -> Result<()> {
+pub(in crate::app) fn summon(store: &Store) -> Result<()> {
+    let folder = store.folder();
     if ring(folder)? {
         return Ok(());
     }
@@ -69,21 +89,70 @@ pub(in crate::app) fn summon(folder: &Path) -> Result<()> {
     start(folder)
 }
 
-/// The same after a change that may have made work, or may not.
+/// The same after tasks ended that no worker ran: notices may be due.
 pub(in crate::app) fn summon_if_of_use(store: &Store) -> Result<()> {
-    if ring(store.folder())? || !store.has_work()? { Ok(()) } else { summon(store.folder()) }
+    if ring(store.folder())? || store.due_notices(1)?.is_empty() { Ok(()) } else { summon(store) }
 }
 
 /// The same where no worker is known to be needed: one is started where tasks wait and none runs.
 pub(in crate::app) fn summon_if_needed(store: &Store) -> Result<()> {
-    if pid(store.folder())?.is_none() && store.has_work()? { summon(store.folder()) } else { Ok(()) }
+    if pid(store.folder())?.is_none() && store.has_work()? { summon(store) } else { Ok(()) }
+}
+
+/// True where this process is a worker that a verb started, and may be replaced: one in the foreground, or of a unit, is
+/// as somebody wanted it.
+pub(super) fn is_detached(pid: i32) -> bool {
+    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    words.split(|byte| *byte == 0).any(|word| word == DETACHED.as_bytes())
+}
+
+/// Replaces a worker that is restricted by what it inherited, where one that is started here would be less so: that compares
+/// itself with the first, has it finish its tasks, and follows it. To be called before there is more to do, so that this
+/// does not begin in the restricted one.
+pub(in crate::app) fn replace_restricted(store: &Store) -> Result<()> {
+    let Some(pid) = pid(store.folder())?.filter(|pid| is_detached(*pid)) else { return Ok(()) };
+    let theirs = inheritance::restrictions(pid);
+    if theirs.is_empty() || procfs::is_inside_job(process::own_pid()) {
+        return Ok(());
+    }
+    // What we have ourselves a worker of ours cannot do without, unless we may restore it.
+    let ours = || inheritance::restrictions(process::own_pid());
+    if !inheritance::is_privileged() && !inheritance::is_better(&ours(), &theirs) {
+        return Ok(());
+    }
+    let follows = || Ok(store.successor()?.is_some_and(is_detached));
+    if follows()? {
+        return Ok(());
+    }
+    launch(store.folder())?;
+    // It may have followed already, and be the worker now.
+    if follows()? || self::pid(store.folder())?.is_some_and(|now| now != pid) {
+        answer::say(&format!(
+            "runner: the worker, process {pid}, is restricted: {}; it finishes its tasks, and another one takes over",
+            Restriction::list(&theirs)
+        ));
+    }
+    Ok(())
 }
 
 fn start(folder: &Path) -> Result<()> {
-    let mut env: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-    env.retain(|(name, _)| name != STATE_DIR && OF_JOBS.iter().all(|of_jobs| name != of_jobs));
+    launch(folder)?;
+    let restrictions = pid(folder)?.map(inheritance::restrictions).unwrap_or_default();
+    if !restrictions.is_empty() {
+        answer::say(&format!(
+            "runner: the worker keeps what it inherited here and may not restore, and its tasks with it: {}; one that is \
+             started without that takes over",
+            Restriction::list(&restrictions)
+        ));
+    }
+    Ok(())
+}
+
+fn launch(folder: &Path) -> Result<()> {
+    let mut env: Vec<(OsString, OsString)> =
+        ENVIRONMENT.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?))).collect();
     env.push((STATE_DIR.into(), folder.into()));
-    let arguments: Vec<OsString> = ["worker", "run", "--detached"].map(OsString::from).into();
+    let arguments: Vec<OsString> = ["worker", "run", DETACHED].map(OsString::from).into();
     let mut ready = detach::start(&process::own_program(), &arguments, Some(env))?;
     match ready.wait(START_LIMIT)? {
         detach::Answer::Ready | detach::Answer::StillStarting => Ok(()),

@@ -20,7 +20,7 @@ use crate::model::printable::clean;
 use crate::ops::{self, child};
 use crate::platform::lock::{self, ProcessLock};
 use crate::platform::signals::{self, Inherited};
-use crate::platform::{detach, limits, process, state_folder};
+use crate::platform::{detach, inheritance, limits, process, state_folder};
 use crate::store::Store;
 use crate::supervise::orders::Manners;
 use crate::time::clock::{rfc3339, unix_time};
@@ -33,6 +33,10 @@ const LOG_LIMIT: u64 = 1 << 20;
 /// Another worker that is about to go is waited for.
 const TAKE_OVER_LIMIT: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(2);
+/// Between two looks whether a restricted worker has finished its tasks.
+const LOOK_FOR_END: Duration = Duration::from_millis(50);
+/// Smaller than this, in bytes, the store and its side files may become too large for the limit on file sizes.
+const LEAST_FILE_SIZE: u64 = 64 << 20;
 
 /// Tells whoever looks after the worker a line.
 type Teller = Box<dyn Fn(&str)>;
@@ -54,8 +58,9 @@ fn work(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: b
     signals::set_own_dispositions();
     signals::unblock_all();
     let folder = state::folder()?;
-    let store = Store::open(&folder)?;
-    let Some(lock) = take_over(&folder, detached)? else {
+    check_file_size()?;
+    let mut store = Store::open(&folder)?;
+    let Some(lock) = take_over(&mut store, detached)? else {
         // Another one came first, and sees to what we were to see to.
         detach::tell_ready();
         return Ok(Exit::Code(0));
@@ -88,8 +93,22 @@ fn work(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: b
     if failed { Err(Error::Internal("the clerk of the queue failed".to_owned())) } else { Ok(Exit::Code(0)) }
 }
 
-/// The lock of the store. None: another worker has it and listens.
-fn take_over(folder: &Path, detached: bool) -> Result<Option<ProcessLock>> {
+/// A worker that cannot write its store would hold the queue up. An ordinary user cannot restore a lowered hard limit.
+fn check_file_size() -> Result<()> {
+    match inheritance::file_size_limit() {
+        Some(limit) if limit < LEAST_FILE_SIZE => Err(Error::Unavailable {
+            message: format!(
+                "files may not grow beyond {limit} bytes here (ulimit -f), which is too little for the store and the logs"
+            ),
+            remediation: "Call 'runner task wait', or submit another task, where the limit is not set".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The lock of the store. None: another worker has it and listens, and is no more restricted than we are.
+fn take_over(store: &mut Store, detached: bool) -> Result<Option<ProcessLock>> {
+    let folder = &store.folder().to_owned();
     let path = lock_file(folder);
     let mut waited = Duration::ZERO;
     loop {
@@ -97,7 +116,13 @@ fn take_over(folder: &Path, detached: bool) -> Result<Option<ProcessLock>> {
             return Ok(Some(lock));
         }
         if super::presence::ring(folder)? {
-            return if detached { Ok(None) } else { Err(taken(&path)) };
+            return match lock::holder(&path)? {
+                _ if !detached => Err(taken(&path)),
+                Some(pid) if is_restricted(pid) => follow(store, &path),
+                Some(_) => Ok(None),
+                // It has just ended.
+                None => continue,
+            };
         }
         // It does not listen any more, or not yet.
         if waited >= TAKE_OVER_LIMIT {
@@ -105,6 +130,28 @@ fn take_over(folder: &Path, detached: bool) -> Result<Option<ProcessLock>> {
         }
         process::nap(LOOK);
         waited += LOOK;
+    }
+}
+
+/// True where we are less restricted than the worker that there is, which nobody wanted as it is.
+fn is_restricted(pid: i32) -> bool {
+    let [theirs, ours] = [pid, process::own_pid()].map(inheritance::restrictions);
+    super::presence::is_detached(pid) && inheritance::is_better(&ours, &theirs)
+}
+
+/// Has the worker finish its tasks, and takes its place then. None: it was told to stop, or another one is to follow it.
+fn follow(store: &mut Store, path: &Path) -> Result<Option<ProcessLock>> {
+    store.hand_over(process::own_pid())?;
+    super::presence::ring(store.folder())?;
+    detach::tell_ready();
+    loop {
+        process::nap(LOOK_FOR_END);
+        if store.successor()? != Some(process::own_pid()) {
+            return Ok(None);
+        }
+        if let Some(lock) = ProcessLock::take(path)? {
+            return Ok(Some(lock));
+        }
     }
 }
 

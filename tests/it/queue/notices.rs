@@ -172,6 +172,7 @@ fn a_notice_whose_worker_was_killed_is_tried_again_and_what_was_left_of_it_ended
     let worker = queue.worker();
     signal(worker, libc::SIGKILL);
     wait_until(SOON, "the worker is dead", || !is_alive(worker));
+    queue.succeed(&["task", "wait", &id]);
     assert_eq!(queue.notice(&id)["delivered"], true);
     assert_eq!(line_of(&queue.file("second")), "again");
     assert!(!is_alive(first), "the first one lives");
@@ -185,6 +186,7 @@ fn a_notice_whose_worker_was_told_to_go_is_left_to_the_next() {
     let first = line_of(&queue.file("first")).parse().expect("a pid");
     queue.succeed(&["worker", "stop", "--now"]);
     assert!(!is_alive(first), "the first one lives");
+    queue.succeed(&["task", "wait", &id]);
     assert_eq!(queue.notice(&id)["delivered"], true);
     assert_eq!(line_of(&queue.file("second")), "again");
 }

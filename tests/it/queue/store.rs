@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::queue::Queue;
+use crate::support::queue::{Queue, UNTIL_GO};
+use crate::support::{SOON, is_alive, wait_until};
 
 /// A queue with a store that was made by `tests/stores/make.sh`, and by nothing else of the folder it was in.
 fn queue_of(version: &str) -> Queue {
@@ -105,6 +106,55 @@ fn a_store_of_a_later_version_is_refused_and_left_alone() {
     let done = queue.worker("run").run();
     assert_eq!(done.assert_code(1).answer()["error"]["code"], "CONFLICT");
     assert_eq!(fs::read(&path).expect("the store"), before);
+}
+
+/// Makes the store one version newer than this program, as a newer program would, or takes that back.
+fn move_version(queue: &Queue, by: i32) {
+    let connection = rusqlite::Connection::open(queue.state().join("queue.db")).expect("the store");
+    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a version");
+    connection.pragma_update(None, "user_version", version + by).expect("another version");
+}
+
+#[test]
+fn a_worker_below_a_store_of_a_newer_program_can_be_stopped() {
+    for options in ["stop", "stop --now"] {
+        let queue = Queue::new();
+        let id = queue.submit_running("", UNTIL_GO);
+        let worker = queue.worker_pid().expect("a worker");
+        move_version(&queue, 1);
+        let done = queue.runner("task list", "").run();
+        let error = &done.assert_code(1).answer()["error"];
+        assert_eq!(error["code"], "CONFLICT");
+        let help = error["remediation"].as_str().expect("text");
+        assert!(help.contains("newer runner") && help.contains("runner worker stop"), "{help}");
+        assert!(is_alive(worker));
+        let stop = queue.worker(options).start();
+        if options == "stop" {
+            // It drains: the task comes to its end.
+            queue.touch("go");
+        }
+        let done = stop.finish();
+        assert!(done.assert_code(0).stdout_text().contains(&worker.to_string()));
+        wait_until(SOON, "the end of the worker", || !is_alive(worker));
+        move_version(&queue, -1);
+        let status = if options == "stop" { "completed" } else { "cancelled" };
+        assert_eq!(queue.status(&id)["status"], status, "{options}");
+    }
+}
+
+#[test]
+fn a_newer_program_is_named_by_an_older_one() {
+    let queue = Queue::new();
+    queue.data("worker scale", &["2"]);
+    let connection = rusqlite::Connection::open(queue.state().join("queue.db")).expect("the store");
+    connection.execute("UPDATE settings SET value = '9.8.7' WHERE name = 'program'", []).expect("a setting");
+    drop(connection);
+    move_version(&queue, 1);
+    let error = queue.runner("task list", "").run().assert_code(1).answer()["error"].clone();
+    for part in ["message", "remediation"] {
+        assert!(error[part].as_str().is_some_and(|text| text.contains("runner 9.8.7")), "{error:#}");
+    }
+    move_version(&queue, -1);
 }
 
 #[test]
