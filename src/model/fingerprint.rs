@@ -12,9 +12,8 @@ use crate::model::job::Command;
 
 /// Changes when fingerprints of this version are not to be compared with those of earlier ones.
 const VERSION: &[u8] = b"runner command 1";
-/// The words of an operation's command line before its parameters: the program, which may be installed elsewhere next
-/// time, the verb, and the name.
-const WORDS_BEFORE_PARAMETERS: usize = 3;
+/// Parameters of operations go in as pieces of this length at most.
+const PIECE: usize = 64 << 10;
 
 /// The fingerprint of a command, whatever its directory, variables and limits are.
 pub fn of_command(command: &Command) -> Fingerprint {
@@ -45,10 +44,18 @@ impl Digest {
                 self.0.update(b"s");
                 self.words([shell.as_bytes(), line.as_bytes()].into_iter());
             }
-            Command::Operation { name, argv, .. } => {
+            // Not the program, which may be installed elsewhere next time.
+            Command::Operation { name, parameters, .. } => {
                 self.0.update(b"o");
                 self.word(name.as_bytes());
-                self.words(argv.iter().skip(WORDS_BEFORE_PARAMETERS).map(|word| word.as_bytes()));
+                let text = parameters.to_string();
+                let (mut rest, mut pieces) = (&text[..], Vec::new());
+                while !rest.is_empty() {
+                    let (piece, behind) = rest.split_at(rest.floor_char_boundary(PIECE));
+                    pieces.push(piece.as_bytes());
+                    rest = behind;
+                }
+                self.words(pieces.into_iter());
             }
         }
     }
@@ -95,10 +102,10 @@ mod tests {
     fn commands_that_differ_have_fingerprints_that_differ() {
         let argv = |words: &[&str]| Command::Argv(words.iter().map(OsString::from).collect());
         let shell = |shell: &str, line: &str| Command::Shell { shell: shell.into(), line: line.into() };
-        let operation = |program: &str, parameters: &str| Command::Operation {
+        let operation = |program: &str, parameters: serde_json::Value| Command::Operation {
             name: "sleep",
-            parameters: serde_json::Value::Null,
-            argv: [program, "__operation", "sleep", parameters].map(OsString::from).to_vec(),
+            argv: [program, "__operation", "sleep", &parameters.to_string()].map(OsString::from).to_vec(),
+            parameters,
         };
         let all = [
             argv(&["ls"]),
@@ -107,10 +114,11 @@ mod tests {
             argv(&["sh", "ls"]),
             shell("sh", "ls"),
             shell("bash", "ls"),
-            operation("/usr/bin/runner", "{}"),
-            operation("/usr/bin/runner", "[]"),
+            operation("/usr/bin/runner", serde_json::json!({})),
+            operation("/usr/bin/runner", serde_json::json!([])),
         ];
         assert_eq!(all.iter().map(of_command).collect::<BTreeSet<_>>().len(), all.len());
-        assert_eq!(of_command(&operation("/usr/bin/runner", "{}")), of_command(&operation("/opt/runner", "{}")));
+        let elsewhere = |program: &str| of_command(&operation(program, serde_json::json!({})));
+        assert_eq!(elsewhere("/usr/bin/runner"), elsewhere("/opt/runner"));
     }
 }
