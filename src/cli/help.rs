@@ -114,7 +114,8 @@ Placeholders:
 Items and code:
   Where a command would run an item as code, it is refused before any job
   starts. These are known:
-    - eval, trap, alias, and arithmetic of the shell, such as let
+    - eval, trap, alias, arithmetic of the shell, such as let, and names of
+      variables, as for read, unset and declare
     - code behind -c of sh, ash, bash, dash, ksh, mksh, yash, zsh, fish and csh
     - code behind -c of su, runuser, sg, script, flock and runner
     - the command that ssh, watch and parallel run

@@ -178,7 +178,20 @@ impl<'a> CodeFinder<'a> {
                     self.add_document(name, language);
                 }
             }
+            Takes::Names => {
+                for word in rest.iter().filter(|word| !word.text.starts_with(b"-") && !is_assignment(word)) {
+                    self.add(name, Language::Expression, std::slice::from_ref(word));
+                }
+                // Values of integers and arrays are evaluated, and so are subscripts.
+                let is_typed = rest.iter().any(|word| matches!(&word.text[..], [b'-', flags @ ..] if flags.iter().any(|flag| b"iaA".contains(flag))));
+                let has_subscript =
+                    |word: &Word| word.text.iter().take_while(|byte| **byte != b'=').any(|byte| *byte == b'[');
+                for word in rest.iter().filter(|word| is_assignment(word) && (is_typed || has_subscript(word))) {
+                    self.add(name, Language::Expression, std::slice::from_ref(word));
+                }
+            }
             Takes::Program { values, files } => {
+                self.add_values(name, Language::Other(programs::AWK), rest, &values_of(rest, &programs::AWK_SOURCE));
                 let has_file = rest.iter().any(|word| files.iter().any(|file| word.text.starts_with(file.as_bytes())));
                 if !has_file {
                     self.add(name, Language::Other(programs::AWK), &rest[operand(rest, options(rest, values, &[]))]);

@@ -48,6 +48,8 @@ pub(super) enum Takes {
     Exec,
     /// Operands of numeric comparisons.
     Test,
+    /// Names of variables, each with a value behind `=` or none.
+    Names,
 }
 
 /// How a program with code in an option reads its command line.
@@ -88,6 +90,15 @@ const fn line_or_command(letters: &'static str, longs: &'static [&'static str], 
     Takes::Option { letters, longs, values, order: OptionOrder::Behind, language: Language::Shell }
 }
 
+/// Code of GNU awk in an option.
+pub(super) const AWK_SOURCE: Takes = Takes::Option {
+    letters: "e",
+    longs: &["--source"],
+    values: "Fvfil",
+    order: OptionOrder::Anywhere,
+    language: Language::Other(AWK),
+};
+
 /// `env -S`, which makes words of a text.
 pub(super) const SPLIT: Takes = shell_option("S", &["--split-string"], "uC");
 
@@ -100,6 +111,7 @@ const PROGRAMS: &[(&[&str], Takes)] = &[
     (&["eval", "alias"], Takes::Everything(Language::Shell)),
     (&["let"], Takes::Everything(Language::Expression)),
     (&["[["], Takes::Test),
+    (&["declare", "local", "mapfile", "read", "readarray", "typeset", "unset"], Takes::Names),
     (&["trap"], Takes::FirstOperand(Language::Shell)),
     (
         &[
@@ -119,7 +131,7 @@ const PROGRAMS: &[(&[&str], Takes)] = &[
     (&["watch"], Takes::OperandsBehind { values: "nq", operands: 0 }),
     (
         &["awk", "gawk", "mawk", "nawk", "original-awk"],
-        Takes::Program { values: "Fvfile", files: &["-f", "--file", "-E", "--exec"] },
+        Takes::Program { values: "Fvfile", files: &["-f", "--file", "-e", "--source", "-E", "--exec"] },
     ),
     (&["python", "pypy"], interpreter("c", &[], "WX", PYTHON)),
     (&["perl"], interpreter("eE", &[], "IMm", PERL)),

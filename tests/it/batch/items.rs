@@ -207,6 +207,11 @@ const CODE: &[(&str, &str)] = &[
     ("let x={}", "let"),
     ("[[ {} -eq 1 ]]", "[["),
     ("a[{}]=1", "a subscript"),
+    ("unset {}", "unset"),
+    ("declare -i x={}", "declare"),
+    ("read -r {}", "read"),
+    ("function f { eval {}; }", "eval"),
+    ("gawk -f lib.awk -e '{}'", "gawk"),
     // The quotes of one shell do not suffice for two, nor for another language.
     ("sh -c 'sh -c {q}'", "sh"),
     ("ssh host sh -c {q}", "sh"),
@@ -281,6 +286,9 @@ fn commands_that_only_look_like_code_are_not_refused() {
         "sh -c 'f={q}; cat {q} | sort'",
         "x={} eval 'echo \"$x\"'",
         "gzip -c {}",
+        "f() { local x={}; }; f",
+        "read x < {}",
+        "awk -f program.awk -- {}",
         "flock lock gzip -c {}",
         "runner exec -- gzip -c {}",
     ] {

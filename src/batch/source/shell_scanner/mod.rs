@@ -318,7 +318,9 @@ impl Scanner<'_> {
                 let loops = frame.words.first().is_some_and(|first| matches!(&first.text[..], b"for" | b"select"));
                 // `for name do` goes over the parameters.
                 self.found.names_parameters |= loops && frame.words.len() == 2 && is_keyword(b"do");
-                if loops && is_keyword(b"do") { frame.words.clear() } else { frame.words.push(word) }
+                // `function name {`
+                let begins = frame.words.first().is_some_and(|first| first.text == b"function") && is_keyword(b"{");
+                if begins || loops && is_keyword(b"do") { frame.words.clear() } else { frame.words.push(word) }
             }
         }
     }
