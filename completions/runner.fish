@@ -184,6 +184,7 @@ complete -c runner -n "__fish_runner_using_subcommand batch" -s c -d 'Run one li
 complete -c runner -n "__fish_runner_using_subcommand batch" -l shell -d 'The shell for -c and for lines of a list: sh, bash, or a path [default: sh]' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -s a -l arg-file -d 'Take the items from a file; may be repeated' -r -F
 complete -c runner -n "__fish_runner_using_subcommand batch" -s n -l max-args -d 'Give so many items to one job [default: 1]' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -s I -l replace -d 'Text that stands for the item in place of {}' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -s j -l jobs -d 'Run so many at once [default: number of CPUs]' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l max-load -d 'Begin no job while the load is higher, though one always runs' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l min-free-memory -d 'Begin no job while less memory is free, though one always runs' -r

@@ -110,7 +110,13 @@ fn the_job_log_grows_and_the_report_appears_whole() {
 fn a_batch_that_is_resumed_goes_on_with_its_job_log() {
     let folder = tempfile::tempdir().unwrap();
     let joblog = folder.path().join("log");
-    let resume = JournalRequest { path: folder.path().join("j"), sync_each: false, resume: Some(ResumeRule::All) };
+    let resume = JournalRequest {
+        path: folder.path().join("j"),
+        sync_each: false,
+        resume: Some(ResumeRule::All),
+        may_create: true,
+        has_lines: false,
+    };
     let request = BatchRequest { joblog: Some(joblog.clone()), journal: Some(resume), ..request() };
     for (before, after) in [
         ("", format!("{HEADING}{LINE}")),

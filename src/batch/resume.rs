@@ -61,7 +61,10 @@ impl Earlier {
 
     /// What to do with the next job of the list.
     pub fn wants(&mut self, entry: &Entry, rule: ResumeRule) -> Decision {
-        let standing = self.standing(entry.fingerprint);
+        let standing = match (self.standing(entry.fingerprint), entry.former_fingerprint) {
+            (Standing::New, Some(former)) => self.standing(former),
+            (standing, _) => standing,
+        };
         if standing == Standing::Succeeded {
             return Decision::DoneBefore;
         }
@@ -142,6 +145,8 @@ pub(super) struct Memory {
     has_ended: bool,
     /// What finished last: a record that had to be written twice is one.
     last: Option<(u64, Fingerprint)>,
+    /// An earlier version wrote records of jobs.
+    has_former_jobs: bool,
 }
 
 impl Memory {
@@ -154,6 +159,7 @@ impl Memory {
                 self.last = None;
             }
             Record::Started { seq, fingerprint, job_id } => {
+                self.has_former_jobs |= self.author.as_ref().is_some_and(|author| author.is_former);
                 self.last = None;
                 if !self.open.contains_key(&seq) {
                     self.begin_again(fingerprint);
@@ -249,6 +255,11 @@ impl Memory {
     /// A job began here, in whatever run.
     pub(super) fn has_jobs(&self) -> bool {
         !(self.open.is_empty() && self.succeeded.is_empty() && self.unsuccessful.is_empty())
+    }
+
+    /// Jobs began here that an earlier version identified in its own way.
+    pub(super) fn has_former_jobs(&self) -> bool {
+        self.has_former_jobs
     }
 
     /// The last run that wrote here.

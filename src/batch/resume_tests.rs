@@ -170,7 +170,7 @@ fn what_is_no_journal_is_told() {
     for bytes in [&b"x"[..], b"\n", b"{\"journal\":\"x\"", b"{}\n{}\n", &headless.0] {
         assert!(matches!(read(bytes), Err(NoJournal::Other)), "{bytes:?}");
     }
-    assert!(matches!(read(b"{\"journal\":\"runner\",\"version\":2}"), Err(NoJournal::Later(2))));
+    assert!(matches!(read(b"{\"journal\":\"runner\",\"version\":3}"), Err(NoJournal::Later(3))));
     assert_eq!(read(b"").unwrap().length, 0);
 }
 

@@ -12,8 +12,8 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser}
 use clap::{ArgAction, Args, Command as Definition, ValueHint};
 
 use crate::app::config::{self, Config, Timeout};
+use crate::cli::batch_items::ItemOptions;
 use crate::cli::batch_values::{self, BatchTimeout, Ci, Jobs, Load};
-use crate::cli::exec;
 use crate::cli::history::RecordOption;
 use crate::cli::job_options::{self, Limit, OtherLimitOptions, PlaceOptions, ProgressParser};
 use crate::cli::retry_options::RetryOptions;
@@ -69,46 +69,6 @@ pub struct BatchOptions {
     /// What stood behind each `:::`; the parser never sees it.
     #[arg(skip)]
     pub(crate) words: Vec<Vec<OsString>>,
-}
-
-/// Jobs made of items.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Items")]
-pub struct ItemOptions {
-    /// Run a command for each line of standard input
-    ///
-    /// Without it, and without -a and ':::', which imply it, a list of jobs is read.
-    #[arg(long)]
-    pub(crate) each: bool,
-    /// Run one line through a shell in place of a command
-    ///
-    /// An item is a positional parameter of the line and never a part of its text.
-    #[arg(short = 'c', value_name = "LINE", allow_hyphen_values = true, hide_short_help = true)]
-    pub(crate) line: Option<OsString>,
-    /// The shell for -c and for lines of a list: sh, bash, or a path [default: sh]
-    #[arg(long, value_name = "SHELL", hide_short_help = true,
-        value_parser = OsStringValueParser::new().try_map(exec::parse_shell))]
-    pub(crate) shell: Option<OsString>,
-    /// Take the items from a file; may be repeated
-    ///
-    /// A dash is standard input. Several inputs, be they files or words behind ':::', are combined, each item with each; their items are {1}, {2}
-    /// and so on.
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath,
-        value_parser = OsStringValueParser::new().try_map(batch_values::arg_file))]
-    pub(crate) arg_file: Vec<ItemInput>,
-    /// Pair the items of several inputs, one from each, in place of combining all
-    #[arg(long, hide_short_help = true)]
-    pub(crate) link: bool,
-    /// Items end with a NUL byte, as find -print0 writes them, and not with a newline
-    #[arg(short = '0', long, hide_short_help = true)]
-    pub(crate) null: bool,
-    /// Give so many items to one job [default: 1]
-    #[arg(short = 'n', long, value_name = "N", value_parser = batch_values::items_per_job, allow_hyphen_values = true,
-        hide_short_help = true)]
-    pub(crate) max_args: Option<usize>,
-    /// Print the jobs and run none
-    #[arg(long)]
-    pub(crate) dry_run: bool,
 }
 
 /// How many at once.
@@ -282,8 +242,11 @@ pub struct StopOptions {
     pub(crate) journal_sync: Option<bool>,
     /// Run what did not succeed in an earlier run
     ///
-    /// Jobs are known by their content: command, directory, variables and id. So the list may have been edited: what is
-    /// new in it runs, what succeeded does not. What is left of a killed run is ended first. The journal is gone on with.
+    /// Jobs are identified by their content: command, shell, parameters of an operation, working directory (also where
+    /// it is only the current one), input (--stdin), variables of --env, names of --secret-env, and id. Limits, retries,
+    /// the umask and the rest of the environment do not count. So the list may have been edited: what is new in it runs,
+    /// what succeeded does not. What is left of a killed run is ended first. The journal is continued. A file that does
+    /// not exist is an error, unless --journal names the same one.
     #[arg(long, value_name = "JOURNAL", value_hint = ValueHint::FilePath,
         value_parser = OsStringValueParser::new().try_map(batch_values::file))]
     pub(crate) resume: Option<PathBuf>,
@@ -407,7 +370,7 @@ impl BatchOptions {
                 fail_fast: self.stopping.fail_fast.unwrap_or_default(),
                 max_failures: self.stopping.max_failures,
             },
-            journal: self.stopping.journal(),
+            journal: self.stopping.journal(self.items.line.is_some()),
             output: OutputForm {
                 grouping: match (self.output.line_buffer, self.output.ungroup) {
                     (true, _) => Grouping::Line,
@@ -442,6 +405,7 @@ impl BatchOptions {
                 link: self.items.link,
                 null_separated: self.items.null,
                 items_per_job: self.items.max_args.unwrap_or(1),
+                replacement: self.items.replacement.clone(),
             }));
         }
         match &self.list {
@@ -461,12 +425,14 @@ impl BatchOptions {
 }
 
 impl StopOptions {
-    fn journal(&self) -> Option<JournalRequest> {
+    fn journal(&self, has_lines: bool) -> Option<JournalRequest> {
         let path = self.resume.clone().or_else(|| self.journal.clone())?;
         Some(JournalRequest {
             path,
             sync_each: self.journal_sync.unwrap_or_default(),
             resume: self.resume.is_some().then(|| self.resume_only.unwrap_or_default()),
+            may_create: self.journal.is_some(),
+            has_lines,
         })
     }
 }

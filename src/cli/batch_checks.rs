@@ -1,6 +1,7 @@
 //! Options of a batch that make no sense together: each mistake with the option that is wrong and what to do.
 //!
-//! Called by the parser once the options are read. It looks at nothing but them: no file, no default, no job list.
+//! Called by the parser once the options are read. It looks at nothing but them: no default, no job list, and of files
+//! only whether two names lead to the same one.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -78,7 +79,12 @@ fn jobs(options: &BatchOptions) -> Result<()> {
 fn items(options: &BatchOptions) -> Result<()> {
     let asked = &options.items;
     if !options.has_items() {
-        let given = [("--link", asked.link), ("--null", asked.null), ("--max-args", asked.max_args.is_some())];
+        let given = [
+            ("--link", asked.link),
+            ("--null", asked.null),
+            ("--max-args", asked.max_args.is_some()),
+            ("--replace", asked.replacement.is_some()),
+        ];
         return match given.iter().find(|(_, given)| *given) {
             Some((name, _)) => refuse(
                 name,
@@ -246,7 +252,7 @@ fn stopping(options: &BatchOptions) -> Result<()> {
     }
     match (&asked.journal, &asked.resume) {
         // The same file twice is how a script says: go on where there is something to go on with.
-        (Some(journal), Some(resume)) if journal != resume => refuse(
+        (Some(journal), Some(resume)) if !is_same(journal, resume) => refuse(
             "--journal",
             &format!(
                 "--resume goes on with its journal '{}', and --journal names '{}'",
@@ -257,6 +263,15 @@ fn stopping(options: &BatchOptions) -> Result<()> {
         ),
         _ => Ok(()),
     }
+}
+
+/// Both names lead to one file, also to one that does not exist yet.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let resolved = |path: &Path| {
+        let path = std::path::absolute(path).ok()?;
+        path.canonicalize().ok().or_else(|| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?)))
+    };
+    one == other || resolved(one).is_some_and(|path| Some(path) == resolved(other))
 }
 
 /// No file is written for two purposes, or read and written over.

@@ -97,8 +97,11 @@ Job lists:
   job starts; one that is piped in, line by line.
 
 Placeholders:
-  An item is always a part of one word, whatever it holds: no shell reads it.
-  Where the command has no placeholder, the items are put at its end.
+  An item is data: it is always a part of one word, whatever it holds. In a
+  line of -c it is the value of a readonly variable. Where the command has no
+  placeholder, the items are put at its end. Parts of names are those of GNU
+  parallel; other text in braces is passed on unchanged. A number beyond the
+  items, and a form of GNU parallel that does not exist here, are errors.
   {}       the item; all of them, each a word of its own, with -n
   {.}      the item without its extension
   {/}      without its directories
@@ -106,6 +109,27 @@ Placeholders:
   {/.}     without directories and extension
   {#}      the number of the job, from 1
   {1}      the item of the first input, {2} of the second; also {1.} and so on
+  {q}      the item quoted for one more shell; also {1q}
+
+Items and code:
+  Where a command would run an item as code, it is refused before any job
+  starts. These are known:
+    - eval, trap, alias, arithmetic of the shell, such as let, and names of
+      variables, as for read, unset and declare
+    - code behind -c of sh, ash, bash, dash, ksh, mksh, yash, zsh, fish and csh
+    - code behind -c of su, runuser, sg, script, flock and runner
+    - the command that ssh, watch and parallel run
+    - code behind -c, -e and the like of python, perl, ruby, node, php and lua
+    - programs of awk, and what the above read from a here-document
+  They are found behind assignments, xargs, find -exec, sudo, doas, env, nice,
+  timeout and the like; shells and interpreters behind other commands, too.
+
+  For a shell write {q} outside of quotes: ssh host cat {q}; trap 'rm {q}'
+  EXIT. Or pass the item on as an argument: sh -c 'cat \"$1\"' sh {}. Other
+  interpreters get it as an argument or a variable: item={} awk '{ print
+  ENVIRON[\"item\"] }'. Programs outside of this list that run an argument as
+  code, such as sed and sqlite3, cannot be recognised; nor can what reaches a
+  shell through a pipe or a file.
 
 The answer:
   Each job has one JSON answer that says how it ended and why, see

@@ -5,6 +5,7 @@
 
 pub mod batch;
 mod batch_checks;
+pub mod batch_items;
 pub mod batch_values;
 mod batch_words;
 pub mod exec;

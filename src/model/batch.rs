@@ -33,9 +33,11 @@ pub struct Entry {
     pub subject: Option<Arc<Subject>>,
     /// What stands before its lines with `--tag`: its item, its id or its number.
     pub label: String,
-    /// Says whether two jobs are the same one: made of the command, the working directory, the declared environment and
-    /// the id. See [`Fingerprint`].
+    /// Says whether two jobs are the same one: made of the command, the working directory, the input, the declared
+    /// environment and the id. See [`Fingerprint`].
     pub fingerprint: Fingerprint,
+    /// The same as journals of earlier versions have it; None where it cannot be known any more.
+    pub former_fingerprint: Option<Fingerprint>,
 }
 
 /// The content of a job as 32 hexadecimal digits; an edited job has another one. Two equal jobs of one list have the same.

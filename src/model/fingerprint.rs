@@ -44,6 +44,7 @@ impl Digest {
                 self.0.update(b"s");
                 self.words([shell.as_bytes(), line.as_bytes()].into_iter());
             }
+            // Not the program, which may be installed elsewhere next time.
             Command::Operation { name, parameters, .. } => {
                 self.0.update(b"o");
                 self.word(name.as_bytes());

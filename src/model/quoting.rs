@@ -13,15 +13,22 @@ pub fn push_word(line: &mut Vec<u8>, word: &OsStr) {
         line.extend_from_slice(bytes);
         return;
     }
-    line.push(b'\'');
+    line.extend(quoted(bytes));
+}
+
+/// The bytes as one word of a shell, quoted whatever they are.
+pub fn quoted(bytes: &[u8]) -> Vec<u8> {
+    let mut word = Vec::with_capacity(bytes.len() + 2);
+    word.push(b'\'');
     for byte in bytes {
         match byte {
             // A quote cannot stand between quotes, so it stands outside of them.
-            b'\'' => line.extend_from_slice(b"'\\''"),
-            other => line.push(*other),
+            b'\'' => word.extend_from_slice(b"'\\''"),
+            other => word.push(*other),
         }
     }
-    line.push(b'\'');
+    word.push(b'\'');
+    word
 }
 
 /// All words, with blanks between them.

@@ -194,12 +194,14 @@ pub struct Template {
     pub null_separated: bool,
     /// So many items go to one job.
     pub items_per_job: usize,
+    /// What stands for the item in place of `{}`.
+    pub replacement: Option<std::ffi::OsString>,
 }
 
 #[derive(Clone, Debug)]
 pub enum TemplateCommand {
     Argv(Vec<std::ffi::OsString>),
-    /// One line for a shell. An item is a positional parameter of it, never a part of its text.
+    /// One line for a shell. An item is the value of a variable of it, never a part of its text.
     Shell {
         shell: std::ffi::OsString,
         line: std::ffi::OsString,
@@ -258,6 +260,10 @@ pub struct JournalRequest {
     pub sync_each: bool,
     /// Go on with the run that wrote it.
     pub resume: Option<ResumeRule>,
+    /// Where the file does not exist it is made, also to resume.
+    pub may_create: bool,
+    /// The jobs are lines for a shell with items, which journals of earlier versions identify otherwise.
+    pub has_lines: bool,
 }
 
 /// Which of the jobs that did not succeed are run again.

@@ -102,10 +102,11 @@ pub fn open_in_place(path: &Path) -> io::Result<File> {
     Ok(path_walk::open(path, flags, Mode::from_raw_mode(0o666))?.into())
 }
 
-/// Opens a file to read it and to add to its end, and makes it where it is missing.
-pub fn open_to_append(path: &Path) -> io::Result<File> {
+/// Opens a file to read it and to add to its end. `may_create`: a missing one is made.
+pub fn open_to_append(path: &Path, may_create: bool) -> io::Result<File> {
     // A FIFO, which is refused later, must not keep us waiting.
-    let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let mut flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOCTTY | OFlags::NONBLOCK;
+    flags.set(OFlags::CREATE, may_create);
     Ok(path_walk::open(path, flags, Mode::from_raw_mode(0o666))?.into())
 }
 

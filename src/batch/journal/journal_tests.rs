@@ -43,7 +43,8 @@ impl Place {
 }
 
 fn open(path: &Path, resume: Option<ResumeRule>) -> Result<(Journal, Earlier)> {
-    Journal::open(&JournalRequest { path: path.to_owned(), sync_each: false, resume })
+    let path = path.to_owned();
+    Journal::open(&JournalRequest { path, sync_each: false, resume, may_create: true, has_lines: false })
 }
 
 fn message(result: Result<(Journal, Earlier)>) -> String {
@@ -201,7 +202,8 @@ fn a_whole_last_record_without_its_newline_counts() {
 #[test]
 fn each_record_can_be_synced_by_itself() {
     let place = Place::new();
-    let request = JournalRequest { path: place.path.clone(), sync_each: true, resume: None };
+    let path = place.path.clone();
+    let request = JournalRequest { path, sync_each: true, resume: None, may_create: true, has_lines: false };
     let (mut journal, _) = Journal::open(&request).unwrap();
     run(&mut journal, &[(1, Some(Verdict::Succeeded))]);
     journal.close().unwrap();

@@ -57,13 +57,23 @@ impl Journal {
     /// Begins a journal or, to resume, locks and repairs it and ends what is left of a run that was killed.
     pub fn open(request: &JournalRequest) -> Result<(Self, Earlier)> {
         let path = &request.path;
-        let file = open_locked(path)?;
+        let file = open_locked(request)?;
         let reading = read(&file, path)?;
         if request.resume.is_none() && reading.memory.has_jobs() {
             return Err(Error::Invalid {
                 argument: Some("--journal".to_owned()),
                 message: format!("the journal {} holds an earlier run", path.display()),
                 remediation: format!("Go on with it: --resume {}; or remove it, to begin anew", path.display()),
+            });
+        }
+        if request.has_lines && reading.memory.has_former_jobs() {
+            return Err(Error::Invalid {
+                argument: Some("--resume".to_owned()),
+                message: format!(
+                    "the journal {} is of an earlier version of runner, which identifies jobs of a line with items otherwise",
+                    path.display()
+                ),
+                remediation: "Resume with the version that wrote it, or run all jobs with a new --journal".to_owned(),
             });
         }
         let mut ended_processes = 0;
@@ -79,6 +89,7 @@ impl Journal {
             process: process::own_identity().unwrap_or(own),
             boot_id: remains::boot_id(),
             rule: request.resume.unwrap_or_default(),
+            is_former: false,
         };
         begin_run(&mut appender, reading.lacks_newline, &author)
             .and_then(|()| file.sync_data())
@@ -235,10 +246,22 @@ impl Storage for JournalFile {
 }
 
 /// Opens the file and locks it. It is the one that the path leads to then.
-fn open_locked(path: &Path) -> Result<File> {
+fn open_locked(request: &JournalRequest) -> Result<File> {
+    let path = &request.path;
     let help = "Name a file in a folder that exists and may be written";
     loop {
-        let file = files::open_to_append(path).map_err(Error::path("open the journal", path, help))?;
+        let opened = files::open_to_append(path, request.may_create);
+        if !request.may_create && opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            let shown = path.display();
+            return Err(Error::Invalid {
+                argument: Some("--resume".to_owned()),
+                message: format!("there is no journal {shown} to resume"),
+                remediation: format!(
+                    "Check the name; to begin a journal where there is none, give both: --journal {shown} --resume {shown}"
+                ),
+            });
+        }
+        let file = opened.map_err(Error::path("open the journal", path, help))?;
         let metadata = file.metadata().map_err(Error::path("look at the journal", path, help))?;
         if !metadata.is_file() {
             return Err(Error::Invalid {

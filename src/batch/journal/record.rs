@@ -18,7 +18,8 @@ use crate::time::clock::rfc3339;
 /// How every journal begins, and so what tells one from any other file.
 pub(in crate::batch) const BEGINNING: &[u8] = br#"{"journal":"runner","#;
 const FORMAT: &str = "runner";
-const VERSION: u32 = 1;
+/// Version 1 had other fingerprints.
+const VERSION: u32 = 2;
 /// A finished record without its id is never longer.
 const FINISHED_LENGTH: usize = 512;
 
@@ -31,6 +32,8 @@ pub(in crate::batch) struct Author {
     pub(in crate::batch) boot_id: Option<String>,
     /// What it took from the runs before.
     pub(in crate::batch) rule: ResumeRule,
+    /// It was of an earlier version, with other fingerprints.
+    pub(in crate::batch) is_former: bool,
 }
 
 /// A record as it is read.
@@ -209,7 +212,7 @@ pub(in crate::batch) fn parse(line: &[u8]) -> Result<Record, Unreadable> {
         if version > VERSION {
             return Err(Unreadable::Later(version));
         }
-        return author(&any).map(Record::Run).ok_or(garbage);
+        return author(&any, version < VERSION).map(Record::Run).ok_or(garbage);
     }
     let fingerprint = || any.fingerprint.as_ref()?.parse().ok();
     match any.event.as_deref().ok_or(garbage)? {
@@ -228,12 +231,13 @@ pub(in crate::batch) fn parse(line: &[u8]) -> Result<Record, Unreadable> {
     }
 }
 
-fn author(line: &AnyLine<'_>) -> Option<Author> {
+fn author(line: &AnyLine<'_>, is_former: bool) -> Option<Author> {
     Some(Author {
         run: line.run.as_deref()?.to_owned(),
         process: Identity { pid: line.pid?, start_time: line.start_time? },
         boot_id: line.boot_id.as_deref().map(str::to_owned),
         rule: RULES.iter().find(|(_, name)| Some(*name) == line.rule.as_deref())?.0,
+        is_former,
     })
 }
 
@@ -264,7 +268,7 @@ mod tests {
     fn records_read_as_they_are_documented() {
         let author = author(ResumeRule::TimedOut);
         let line = run(&author, EPOCH);
-        let expected = r#"{"journal":"runner","version":1,"event":"run","run":"r1","pid":7,"start_time":99,"boot_id":"b","rule":"timeout","timestamp":"2024-01-15T10:30:00.000Z"}"#;
+        let expected = r#"{"journal":"runner","version":2,"event":"run","run":"r1","pid":7,"start_time":99,"boot_id":"b","rule":"timeout","timestamp":"2024-01-15T10:30:00.000Z"}"#;
         assert_eq!(text(&line), expected);
         assert!(line.starts_with(BEGINNING));
         let entry = entry(3, Some("a\"b"), 255);
@@ -311,7 +315,7 @@ mod tests {
         ] {
             assert_eq!(parse(garbage.as_bytes()), Err(Unreadable::Garbage), "{garbage}");
         }
-        assert_eq!(parse(br#"{"journal":"runner","version":2,"new":[]}"#), Err(Unreadable::Later(2)));
+        assert_eq!(parse(br#"{"journal":"runner","version":3,"new":[]}"#), Err(Unreadable::Later(3)));
         assert_eq!(parse(br#"{"event":"new","seq":[1]}"#), Err(Unreadable::Garbage));
         assert_eq!(parse(br#"{"event":"new","at":[1]}"#), Ok(Record::Unknown));
     }

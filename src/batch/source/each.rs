@@ -1,16 +1,19 @@
 //! One job for each item, made of a command with placeholders.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
+use crate::batch::source::fingerprint::{JobContent, JobIdentity};
 use crate::batch::source::items::Items;
+use crate::batch::source::placeholder::Notation;
 use crate::batch::source::settings::Settings;
 use crate::batch::source::template::Expander;
-use crate::batch::source::{EntryDefaults, fingerprint, log_name};
+use crate::batch::source::{EntryDefaults, log_name};
 use crate::error::{Error, Result};
 use crate::model::batch::{Entry, Priority};
 use crate::model::job::{JobSpec, Stdin};
 use crate::model::printable::push_escaped;
-use crate::model::request::{ItemInput, Template};
+use crate::model::request::{ItemInput, Template, TemplateCommand};
 
 /// A label is cut to so many characters; it stands before every line of a job.
 const LABEL_LENGTH: usize = 100;
@@ -19,8 +22,11 @@ const LABEL_LENGTH: usize = 100;
 #[derive(Debug)]
 pub(super) struct Each {
     expander: Expander,
+    /// What the command was made of.
+    template: Template,
     items: Items,
     job: JobSpec,
+    identity: JobIdentity,
     timeout_share: Option<f64>,
     auto_factor: Option<f64>,
     seq: u64,
@@ -43,10 +49,21 @@ impl Each {
         let reads_stdin = template.inputs.iter().any(|input| matches!(input, ItemInput::Stdin));
         refuse_shared_input(reads_stdin, &settings.job)?;
         let most = template.inputs.len().saturating_mul(template.items_per_job.max(1));
-        let expander = Expander::new(&template.command, most)?;
+        let notation = Notation::new(most, template.replacement.as_ref().map(|text| text.as_bytes()));
+        let expander = Expander::new(&template.command, &notation)?;
         let items = Items::open(template)?;
-        let Settings { job, timeout_share, auto_factor, .. } = settings;
-        Ok(Self { expander, items, job, timeout_share, auto_factor, seq: 0, current: Vec::new() })
+        let Settings { job, timeout_share, auto_factor, identity, .. } = settings;
+        Ok(Self {
+            expander,
+            template: template.clone(),
+            items,
+            job,
+            identity,
+            timeout_share,
+            auto_factor,
+            seq: 0,
+            current: Vec::new(),
+        })
     }
 
     pub(super) fn count(&self) -> Option<u64> {
@@ -64,6 +81,17 @@ impl Each {
             let name = log_name::expanded(log, self.seq, None);
             job.log = Some(name.map_err(|wrong| wrong.at(self.seq).into_error("the items"))?);
         }
+        let (fingerprint, former) = match &self.template.command {
+            TemplateCommand::Argv(_) => {
+                (self.identity.of(&job, None, JobContent::Command), Some(JobIdentity::former(&job, None)))
+            }
+            TemplateCommand::Shell { shell, line } => {
+                let replacement = self.template.replacement.as_deref().unwrap_or_default();
+                let seq = self.expander.names_number().then_some(self.seq);
+                let content = JobContent::Line { shell, line, replacement, items: &self.current, seq };
+                (self.identity.of(&job, None, content), None)
+            }
+        };
         Ok(Some(Entry {
             seq: self.seq,
             id: None,
@@ -74,7 +102,8 @@ impl Each {
             auto_factor: self.auto_factor,
             subject: None,
             label: label(&self.current),
-            fingerprint: fingerprint::of(&job, None),
+            fingerprint,
+            former_fingerprint: former,
             job,
         }))
     }

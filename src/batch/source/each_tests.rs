@@ -28,7 +28,7 @@ fn template(words: &[&str], items: &[&str]) -> Template {
 
 fn of_inputs(words: &[&str], inputs: Vec<ItemInput>) -> Template {
     let command = TemplateCommand::Argv(os(words));
-    Template { command, inputs, link: false, null_separated: false, items_per_job: 1 }
+    Template { command, inputs, link: false, null_separated: false, items_per_job: 1, replacement: None }
 }
 
 fn shell(line: &str, items: &[&str]) -> Template {
@@ -55,8 +55,14 @@ fn file(bytes: &[u8]) -> (TempDir, PathBuf) {
 #[test]
 fn placeholders_stand_for_parts_of_the_item() {
     assert_eq!(
-        lines(template(&["convert", "{}", "-o", "{//}/small-{/.}.png", "{#}:{.}{foo}{3}"], &["a b/c d.jpg", "-x.jpg"])),
-        ["convert|a b/c d.jpg|-o|a b/small-c d.png|1:a b/c d{foo}{3}", "convert|-x.jpg|-o|./small--x.png|2:-x{foo}{3}"]
+        lines(template(
+            &["convert", "{}", "-o", "{//}/small-{/.}.png", "{#}:{.}{foo}{{.N}}"],
+            &["a b/c d.jpg", "-x.jpg"]
+        )),
+        [
+            "convert|a b/c d.jpg|-o|a b/small-c d.png|1:a b/c d{foo}{{.N}}",
+            "convert|-x.jpg|-o|./small--x.png|2:-x{foo}{{.N}}"
+        ]
     );
     assert_eq!(lines(template(&["{}", "{/}"], &["/bin/true"])), ["/bin/true|true"]);
 }
@@ -182,53 +188,113 @@ fn equal_items_have_equal_fingerprints_and_others_other_ones() {
     assert_ne!(entries[0].fingerprint, entries[1].fingerprint);
 }
 
+/// The line that a shell gets, and its parameters behind `$0`.
+fn rewritten(line: &str, items_per_job: usize, items: &[&str]) -> (String, Vec<String>) {
+    let entry = all(opened(Template { items_per_job, ..shell(line, items) }).expect(line)).remove(0);
+    assert!(matches!(entry.job.command, Command::Argv(_)));
+    let mut words = words(&entry);
+    let parameters = words.split_off(4);
+    assert_eq!((&words[0][..], &words[1][..], &words[3][..]), ("sh", "-c", "sh"));
+    (words.swap_remove(2), parameters)
+}
+
 #[test]
-fn items_are_parameters_of_a_line_for_a_shell() {
+fn items_are_readonly_variables_of_a_line_for_a_shell() {
     let cases = [
-        ("gzip < {} > {.}.gz", "gzip < \"${1}\" > \"${2}\".gz", vec!["a/b.c", "a/b"]),
-        ("wc -l", "wc -l \"${1}\"", vec!["a/b.c"]),
-        ("echo \"got {} {#}\" '{/}' x{}y", "echo \"got ${1} ${2}\" ''\"${3}\"'' x\"${1}\"y", vec!["a/b.c", "1", "b.c"]),
-        ("echo \\{} $1", "echo \\{} $1", vec!["a/b.c"]),
-        ("echo ${1} ${#} $${}", "echo ${1} ${#} $$\"${1}\"", vec!["a/b.c"]),
-        ("echo \"\\{}\" \"\\\"{}\"", "echo \"\\\\${1}\" \"\\\"${1}\"", vec!["a/b.c"]),
-        ("f() { cat; }; f # don't {}\n cat {}", "f() { cat; }; f # don't {}\n cat \"${1}\"", vec!["a/b.c"]),
-        ("echo \"$(basename {})\"", "echo \"$(basename \"${1}\")\"", vec!["a/b.c"]),
-        ("echo \"$(x \"{}\" \\) '{}')\"{}", "echo \"$(x \"${1}\" \\) ''\"${1}\"'')\"\"${1}\"", vec!["a/b.c"]),
-        ("cat <<< {}", "cat <<< \"${1}\"", vec!["a/b.c"]),
-        ("awk '{print $1}' {}", "awk '{print $1}' \"${1}\"", vec!["a/b.c"]),
-        ("awk '{print $1}'", "awk '{print $1}' \"${1}\"", vec!["a/b.c"]),
-        ("for f in \"$@\"; do x; done", "for f in \"$@\"; do x; done", vec!["a/b.c"]),
+        ("gzip < {} > {.}.gz", "gzip < \"${_r1}\" > \"${_r2}\".gz", vec!["a/b.c", "a/b"]),
+        ("wc -l", "wc -l \"${_r1}\"", vec!["a/b.c"]),
+        (
+            "echo \"got {} {#}\" '{/}' x{}y",
+            "echo \"got ${_r1} ${_r2}\" ''\"${_r3}\"'' x\"${_r1}\"y",
+            vec!["a/b.c", "1", "b.c"],
+        ),
+        ("echo $${}", "echo $$\"${_r1}\"", vec!["a/b.c"]),
+        ("echo \"\\{}\" \"\\\"{}\"", "echo \"\\\\${_r1}\" \"\\\"${_r1}\"", vec!["a/b.c"]),
+        ("f() { cat; }; f # don't {}\n cat {}", "f() { cat; }; f # don't {}\n cat \"${_r1}\"", vec!["a/b.c"]),
+        ("echo \"$(basename {})\"", "echo \"$(basename \"${_r1}\")\"", vec!["a/b.c"]),
+        ("echo \"`basename \\\"{}\\\"`\"", "echo \"$(basename \"${_r1}\")\"", vec!["a/b.c"]),
+        ("cat <<A\n{}\nA", "cat <<A\n${_r1}\nA", vec!["a/b.c"]),
+        ("cat <<< {}", "cat <<< \"${_r1}\"", vec!["a/b.c"]),
+        ("echo ${x:-{}} \"${x#{}}\"", "echo ${x:-\"${_r1}\"} \"${x#\"${_r1}\"}\"", vec!["a/b.c"]),
+        ("echo $(( {#} % 4 )) {}", "echo $(( ${_r1} % 4 )) \"${_r2}\"", vec!["1", "a/b.c"]),
+        ("awk '{print $1}' {}", "awk '{print $1}' \"${_r1}\"", vec!["a/b.c"]),
     ];
-    for (line, rewritten, parameters) in cases {
-        let entry = all(opened(shell(line, &["a/b.c"])).expect(line)).remove(0);
-        let expected: Vec<&str> = ["sh", "-c", rewritten, "sh"].into_iter().chain(parameters).collect();
-        assert_eq!(words(&entry), expected, "{line}");
-        assert!(matches!(entry.job.command, Command::Argv(_)));
+    for (line, expected, parameters) in cases {
+        let list =
+            |text: &str| -> String { (1..=parameters.len()).map(|at| text.replace('N', &at.to_string())).collect() };
+        let prologue = format!("unset{}; readonly{}; set --; ", list(" _rN"), list(" _rN=\"${N}\""));
+        let found = rewritten(line, 1, &["a/b.c"]);
+        assert_eq!(found, (prologue + expected, parameters.iter().map(|word| (*word).to_owned()).collect()), "{line}");
     }
+    // A name that the line uses itself is not taken.
+    let (line, _) = rewritten("_r1=x; echo {} $_r1", 1, &["a"]);
+    assert_eq!(line, "unset _rr1; readonly _rr1=\"${1}\"; set --; _r1=x; echo \"${_rr1}\" $_r1");
+}
+
+#[test]
+fn a_line_that_uses_the_parameters_itself_finds_the_items_there() {
+    let alone = [
+        "echo \\{} $1",
+        "for f in \"$@\"; do x; done",
+        "for f do x; done",
+        "echo ${1}",
+        "shift; echo",
+        "echo `x $1`",
+        "echo $#",
+    ];
+    for line in alone {
+        assert_eq!(rewritten(line, 1, &["a/b.c"]), (line.to_owned(), vec!["a/b.c".to_owned()]), "{line}");
+    }
+    let (line, parameters) = rewritten("echo \"$@\"; echo {.}", 2, &["a.x", "b.x"]);
+    assert_eq!(
+        line,
+        "unset _r1 _r2; readonly _r1=\"${1}\" _r2=\"${2}\"; shift 2; echo \"$@\"; echo \"${_r1}\" \"${_r2}\""
+    );
+    assert_eq!(parameters, ["a", "b", "a.x", "b.x"]);
 }
 
 #[test]
 fn several_items_of_a_shell_line_are_words_of_their_own() {
-    let of = |line: &str| lines(Template { items_per_job: 2, ..shell(line, &["a", "b", "c"]) });
-    assert_eq!(
-        of("e {}; f x{}"),
-        ["sh|-c|e \"${1}\" \"${2}\"; f x\"${3}\"|sh|a|b|a b", "sh|-c|e \"${1}\"; f x\"${1}\"|sh|c"]
-    );
-    assert_eq!(of("e {2} '{2}'"), ["sh|-c|e \"${2}\" ''\"${2}\"''|sh|a|b", "sh|-c|e  ''\"${2}\"''|sh|c|"]);
+    let of = |line: &str, items: &[&str]| {
+        let (line, parameters) = rewritten(line, 2, items);
+        (line.rsplit_once("set --; ").expect("a prologue").1.to_owned(), parameters.join("|"))
+    };
+    let expected = |line: &str, parameters: &str| (line.to_owned(), parameters.to_owned());
+    assert_eq!(of("e {}; f x{}", &["a", "b"]), expected("e \"${_r1}\" \"${_r2}\"; f x\"${_r3}\"", "a|b|a b"));
+    assert_eq!(of("e {}; f x{}", &["c"]), expected("e \"${_r1}\"; f x\"${_r1}\"", "c"));
+    assert_eq!(of("e {2} '{2}'", &["a", "b"]), expected("e \"${_r1}\" ''\"${_r1}\"''", "b"));
+    assert_eq!(of("e {2} '{2}'", &["c"]), expected("e  ''\"${_r1}\"''", ""));
+}
+
+#[test]
+fn thousands_of_items_fit_into_a_line() {
+    let items: Vec<String> = (0..5000).map(|at| format!("{at} '\"$")).collect();
+    let items: Vec<&str> = items.iter().map(String::as_str).collect();
+    let template = Template { items_per_job: items.len(), ..shell("printf '%s\\0' {}", &items) };
+    let entry = all(opened(template).expect("a template")).remove(0);
+    let expected: Vec<Vec<u8>> = items.iter().map(|item| item.as_bytes().to_vec()).collect();
+    assert_eq!(printed(&entry.job.command), expected);
 }
 
 #[test]
 fn a_placeholder_is_refused_where_it_might_not_stay_one_argument() {
     let error = |line: &str| opened(shell(line, &["a"])).expect_err(line).to_string();
+    let expression = "where the shell evaluates it as an expression";
     for (line, place) in [
-        ("echo `ls {}`", "inside of backticks"),
-        ("echo $(( {} + 1 ))", "in arithmetic"),
-        ("(( x = {} ))", "in arithmetic"),
-        ("echo ${HOME:-{}}", "inside of ${...}"),
+        ("echo $(( {} + 1 ))", expression),
+        ("(( x = {} ))", expression),
+        ("echo $[{}]", expression),
+        ("echo ${a[{}]}", expression),
+        ("echo ${HOME:{}}", expression),
         ("echo $'{}'", "inside of $'...'"),
-        ("cat <<EOF\n{}\nEOF", "in a here-document"),
+        ("cat <<'EOF'\n{}\nEOF", "in a here-document in which nothing is expanded"),
+        ("cat <<\\EOF\n{}\nEOF", "in a here-document in which nothing is expanded"),
+        ("cat <<{}\nx\n", "names the end of a here-document"),
+        ("cat <<E\n${x#{}}\nE", "in the pattern of ${...} in a here-document"),
+        ("echo \"${x:-\"{}\"}\"", "inside of quotes of ${...} in quotes"),
     ] {
-        assert_eq!(error(line), format!("the placeholder {{}} stands {place}, where it may not stay one argument"));
+        assert!(error(line).starts_with("the placeholder {} "), "{line}: {}", error(line));
+        assert!(error(line).ends_with(place), "{line}: {}", error(line));
     }
     for line in ["cd x;", "true &&", "echo x # why", "cat <<EOF\nx\nEOF", "echo 'x", ""] {
         assert_eq!(error(line), "no placeholder says where in the line for the shell the items go", "{line}");
@@ -269,6 +335,9 @@ fn a_shell_sees_the_very_bytes_of_a_hostile_item() {
     }
 }
 
+/// Bytes that mean something to a shell, and some that are no text.
+const HOSTILE_BYTES: &[u8] = b"$`'\"\\(){}[]*?~&;|<>#! \n\tE.a-=\xff\xc3\x81\x88";
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -294,6 +363,20 @@ proptest! {
             let joined = [before.as_bytes(), chunk[0].as_bytes()].concat();
             prop_assert_eq!(argv[chunk.len() + 1].as_bytes(), &joined[..]);
         }
+    }
+
+    /// In every kind of quotes a shell gets the very bytes of an item.
+    #[test]
+    fn a_shell_sees_the_bytes_of_any_item(item in vec(proptest::sample::select(HOSTILE_BYTES), 0..12)) {
+        let line = "unset u; printf '%s\\0' {} \"{}\" '{}' ${u:-{}} \"${u:-{}}\" \"$(printf '%s.' \"{}\")\" \
+            \"`printf %s. {}`\" \"$(sh -c 'printf %s. {q}')\" \"$(cat <<E\n{}.\nE\n)\"; f() { printf '%s\\0' {}; }; f x";
+        let items = vec![ItemInput::Words(vec![OsString::from_vec(item.clone())])];
+        let entry = all(opened(Template { inputs: items, ..shell(line, &[]) }).expect("a template")).remove(0);
+        let dotted = [&item[..], b"."].concat();
+        let expected: Vec<Vec<u8>> = [vec![item; 5], vec![dotted; 4]].concat();
+        let mut found = printed(&entry.job.command);
+        prop_assert_eq!(found.pop(), Some(expected[0].clone()));
+        prop_assert_eq!(found, expected);
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use serde_json::Value;
 
 use crate::batch::source::fault::Wrong;
+use crate::batch::source::fingerprint::{JobContent, JobIdentity};
+use crate::batch::source::log_name;
 use crate::batch::source::settings::{Settings, unknown};
 use crate::batch::source::spelling::nearest;
 use crate::batch::source::values::{self, Read};
-use crate::batch::source::{fingerprint, log_name};
 use crate::error::Error;
 use crate::model::batch::Entry;
 use crate::model::job::{Command, Stdin};
@@ -67,7 +68,7 @@ fn entry_of(fields: Fields, settings: &Settings, seq: u64, input_is_list: bool) 
         seen.push(name);
     }
     own.check(|name| seen.iter().any(|own| own == name))?;
-    let Settings { mut job, timeout_share, auto_factor, shell, locks, priority } = own;
+    let Settings { mut job, timeout_share, auto_factor, shell, locks, priority, identity } = own;
     job.command = work.command(shell)?;
     if input_is_list && job.surroundings.stdin == Stdin::Inherit {
         let problem = "the job cannot inherit standard input, which holds the list";
@@ -85,9 +86,23 @@ fn entry_of(fields: Fields, settings: &Settings, seq: u64, input_is_list: bool) 
         job.log = Some(log_name::expanded(log, seq, id.as_deref())?);
     }
     let label = id.clone().unwrap_or_else(|| seq.to_string());
-    let fingerprint = fingerprint::of(&job, id.as_deref());
+    let fingerprint = identity.of(&job, id.as_deref(), JobContent::Command);
+    let former_fingerprint = Some(JobIdentity::former(&job, id.as_deref()));
     let subject = None;
-    Ok(Entry { seq, id, needs, locks, priority, job, timeout_share, auto_factor, subject, label, fingerprint })
+    Ok(Entry {
+        seq,
+        id,
+        needs,
+        locks,
+        priority,
+        job,
+        timeout_share,
+        auto_factor,
+        subject,
+        label,
+        fingerprint,
+        former_fingerprint,
+    })
 }
 
 /// Takes what holds for every job of the list.

@@ -1,25 +1,82 @@
-//! What makes two jobs the same one: their command, working directory, declared environment and id.
+//! What makes two jobs the same one: what they run, where, with which input, declared environment and id.
 //!
 //! How a job is limited, tried again or named does not count, so that a list whose timeouts were raised is still the same
-//! list to a later run. Of secrets the names count: a value may be another one each time, and stands in no file.
+//! list to a later run; nor do the umask and the environment around runner. Of secrets the names count: a value may be
+//! another one each time, and stands in no file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use crate::model::batch::Fingerprint;
 use crate::model::fingerprint::Digest;
-use crate::model::job::JobSpec;
+use crate::model::job::{JobSpec, Stdin};
 
 /// Changes when fingerprints of this version are not to be compared with those of earlier ones.
-const VERSION: &[u8] = b"runner job 1";
+const VERSION: &[u8] = b"runner job 2";
+/// That of journals before, without the input and the working directory.
+const FORMER_VERSION: &[u8] = b"runner job 1";
 
-/// The fingerprint of a job with this id.
-pub(super) fn of(job: &JobSpec, id: Option<&str>) -> Fingerprint {
-    let mut digest = Digest::new(VERSION);
-    digest.command(&job.command);
+/// What a job runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum JobContent<'a> {
+    /// The command of the job.
+    Command,
+    /// A line for its shell, as it was given, with the items of the job and, where the line names it, its number.
+    Line { shell: &'a OsStr, line: &'a OsStr, replacement: &'a OsStr, items: &'a [OsString], seq: Option<u64> },
+}
+
+/// Makes fingerprints of jobs that start from the current directory.
+#[derive(Clone, Debug)]
+pub(super) struct JobIdentity {
+    directory: PathBuf,
+}
+
+impl JobIdentity {
+    pub(super) fn new() -> Self {
+        // One that was removed has no name; jobs without a directory of their own are the same there.
+        Self { directory: std::env::current_dir().unwrap_or_default() }
+    }
+
+    /// The fingerprint of a job with this id.
+    pub(super) fn of(&self, job: &JobSpec, id: Option<&str>, content: JobContent<'_>) -> Fingerprint {
+        let mut digest = Digest::new(VERSION);
+        match content {
+            JobContent::Command => digest.command(&job.command),
+            JobContent::Line { shell, line, replacement, items, seq } => {
+                digest.words([shell.as_bytes(), line.as_bytes(), replacement.as_bytes()].into_iter());
+                digest.words(items.iter().map(|item| item.as_bytes()));
+                digest.optional(seq.map(u64::to_le_bytes).as_ref().map(<[u8; 8]>::as_slice));
+            }
+        }
+        let surroundings = &job.surroundings;
+        // A job in a directory is the same one, however that was named.
+        let cwd = surroundings.cwd.as_ref().map_or_else(|| self.directory.clone(), |cwd| self.directory.join(cwd));
+        digest.word(cwd.as_os_str().as_bytes());
+        let input = match &surroundings.stdin {
+            Stdin::Null => None,
+            Stdin::Inherit => Some(PathBuf::from("-")),
+            Stdin::File(path) => Some(self.directory.join(path)),
+        };
+        digest.optional(input.as_ref().map(|input| input.as_os_str().as_bytes()));
+        declared(&mut digest, job, id);
+        digest.finish()
+    }
+
+    /// The same as earlier versions made it.
+    pub(super) fn former(job: &JobSpec, id: Option<&str>) -> Fingerprint {
+        let mut digest = Digest::new(FORMER_VERSION);
+        digest.command(&job.command);
+        digest.optional(job.surroundings.cwd.as_ref().map(|cwd| cwd.as_os_str().as_bytes()));
+        declared(&mut digest, job, id);
+        digest.finish()
+    }
+}
+
+/// Declared variables, the id and the names of secrets.
+fn declared(digest: &mut Digest, job: &JobSpec, id: Option<&str>) {
     let surroundings = &job.surroundings;
-    digest.optional(surroundings.cwd.as_ref().map(|cwd| cwd.as_os_str().as_bytes()));
     digest.flag(surroundings.env_clear);
     // The last one of a name is what the job gets, and their order is nothing to it.
     let declared: BTreeMap<&OsStr, &OsStr> =
@@ -34,5 +91,4 @@ pub(super) fn of(job: &JobSpec, id: Option<&str>) -> Fingerprint {
     if !secrets.is_empty() {
         digest.words(secrets.into_iter().map(OsStr::as_bytes).collect::<Vec<_>>().into_iter());
     }
-    digest.finish()
 }

@@ -1,7 +1,8 @@
 //! Items for a command with placeholders: lines of files or words, one input or several.
 //!
-//! Empty lines of a file are passed over, since they are nothing to work on; but where inputs are paired they count, since
-//! whatever is behind them would move up to the wrong partner, and where items end with a NUL none is there by accident.
+//! Empty lines of a file are passed over, since they are nothing to work on; but where inputs are paired, or a job gets
+//! several items, they count, since each item behind them would move up to the wrong place, and where items end with a NUL
+//! none is there by accident.
 //! One input is read as its items are needed. Of several, all but the first are kept in memory.
 
 use std::ffi::OsString;
@@ -44,7 +45,8 @@ impl Items {
             });
         }
         let linked = template.link && template.inputs.len() > 1;
-        let mut readers = template.inputs.iter().map(|input| Reader::open(input, template.null_separated, linked));
+        let keep_empty = template.null_separated || linked || template.items_per_job > 1;
+        let mut readers = template.inputs.iter().map(|input| Reader::open(input, template.null_separated, keep_empty));
         // No input at all is one without items.
         let first = readers.next().unwrap_or_else(|| Ok(Reader::Words(Vec::new().into_iter())))?;
         let mut others = Vec::new();
@@ -178,14 +180,14 @@ enum Reader {
 }
 
 impl Reader {
-    fn open(input: &ItemInput, null_separated: bool, linked: bool) -> Result<Self> {
+    fn open(input: &ItemInput, null_separated: bool, keep_empty: bool) -> Result<Self> {
         let input = match input {
             ItemInput::Words(words) => return Ok(Self::Words(words.clone().into_iter())),
             ItemInput::Stdin => Input::stdin()?,
             ItemInput::File(path) => Input::file(path)?,
         };
         let end = if null_separated { 0 } else { b'\n' };
-        Ok(Self::File { input, end, keep_empty: null_separated || linked, read: 0 })
+        Ok(Self::File { input, end, keep_empty, read: 0 })
     }
 
     fn count(&self) -> Option<u64> {

@@ -8,6 +8,7 @@ use crate::model::job::JobSpec;
 use crate::model::request::JobList;
 
 mod check;
+mod code_argument;
 mod cycle;
 mod each;
 mod fault;
@@ -20,6 +21,7 @@ mod json_array;
 mod list;
 pub mod log_name;
 mod placeholder;
+mod programs;
 mod reading;
 mod records;
 mod settings;

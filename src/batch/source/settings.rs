@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use serde_json::Value;
 
 use crate::batch::source::fault::Wrong;
+use crate::batch::source::fingerprint::JobIdentity;
 use crate::batch::source::spelling::nearest;
 use crate::batch::source::values::{self, Read, Timeout};
 use crate::batch::source::{EntryDefaults, log_name};
@@ -95,6 +96,7 @@ pub(super) struct Settings {
     pub(super) shell: OsString,
     pub(super) locks: Vec<Lock>,
     pub(super) priority: Priority,
+    pub(super) identity: JobIdentity,
 }
 
 impl Settings {
@@ -109,12 +111,13 @@ impl Settings {
         };
         let priority = Priority::default();
         let EntryDefaults { timeout_share, auto_factor, .. } = *defaults;
-        Ok(Self { job, timeout_share, auto_factor, shell, locks: Vec::new(), priority })
+        let identity = JobIdentity::new();
+        Ok(Self { job, timeout_share, auto_factor, shell, locks: Vec::new(), priority, identity })
     }
 
     /// Takes one option. Gives the value back where there is no option of this name.
     pub(super) fn set(&mut self, name: &str, value: Value) -> Read<Option<Value>> {
-        let Self { job, timeout_share, auto_factor, shell, locks, priority } = self;
+        let Self { job, timeout_share, auto_factor, shell, locks, priority, identity: _ } = self;
         let (limits, retry, surroundings) = (&mut job.limits, &mut job.retry, &mut job.surroundings);
         match name {
             "timeout" => {

@@ -3,13 +3,17 @@
 //! An item is never read as anything: its bytes are a part of one argument, whatever they are. A word that is nothing but
 //! a placeholder for all items becomes an argument for each of them; inside of a longer word they are joined with spaces.
 //! Where the last job has fewer items than the others, a word that is nothing but a placeholder for a missing one is left
-//! out. A command without any placeholder gets its items as arguments behind it.
+//! out. A command without any placeholder gets its items as arguments behind it. Where a command would take an item for
+//! code, the template is refused.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use crate::batch::source::placeholder::{Part, Placeholder, at_start};
+use crate::batch::source::placeholder::{Notation, Part, Placeholder};
 use crate::batch::source::shell_line::ShellLine;
+use crate::batch::source::shell_scanner::{self, SimpleCommand};
+use crate::batch::source::{code_argument, programs};
 use crate::error::{Error, Result};
 use crate::model::job::Command;
 use crate::model::request::TemplateCommand;
@@ -36,8 +40,8 @@ pub(super) enum Piece {
 }
 
 impl Expander {
-    /// Takes a command apart, of jobs with up to `items` items.
-    pub(super) fn new(command: &TemplateCommand, items: usize) -> Result<Self> {
+    /// Takes a command apart.
+    pub(super) fn new(command: &TemplateCommand, notation: &Notation) -> Result<Self> {
         match command {
             TemplateCommand::Argv(words) => {
                 if words.is_empty() {
@@ -47,15 +51,31 @@ impl Expander {
                         remediation: "Name it behind --, as in: runner batch --each -- gzip {}".to_owned(),
                     });
                 }
-                let mut words: Vec<Word> = words.iter().map(|word| take_apart(word, items)).collect();
+                let mut texts = words.clone();
+                let mut words = words.iter().map(|word| take_apart(word, notation)).collect::<Result<Vec<Word>>>()?;
                 if words.iter().all(|word| matches!(word, Word::Plain(_))) {
                     words.push(Word::Placeholder(Placeholder::All(Part::Whole)));
+                    texts.push(OsString::from_vec(notation.whole().to_vec()));
                 }
+                let checked = words.iter().zip(texts).map(|(word, text)| word.checked(text)).collect();
+                let command = SimpleCommand { words: checked, document: shell_scanner::Word::default() };
+                code_argument::check(&[command], notation, true)?;
                 Ok(Self::Argv(words))
             }
             TemplateCommand::Shell { shell, line } => {
-                Ok(Self::Shell { shell: shell.clone(), line: ShellLine::read(line.as_bytes(), items)? })
+                if !programs::is_posix_shell(shell.as_bytes()) {
+                    return Err(foreign_shell(shell));
+                }
+                Ok(Self::Shell { shell: shell.clone(), line: ShellLine::read(line.as_bytes(), notation)? })
             }
+        }
+    }
+
+    /// The number of the job is a part of its command.
+    pub(super) fn names_number(&self) -> bool {
+        match self {
+            Self::Argv(words) => words.iter().any(|word| word.placeholders().contains(&Placeholder::Number)),
+            Self::Shell { line, .. } => line.names_number(),
         }
     }
 
@@ -80,13 +100,27 @@ impl Expander {
     }
 }
 
-fn take_apart(word: &OsString, items: usize) -> Word {
+/// A line with items needs a shell whose language is known.
+fn foreign_shell(shell: &OsString) -> Error {
+    let name = shell.to_string_lossy();
+    Error::Invalid {
+        argument: Some("--shell".to_owned()),
+        message: format!("'{name}' is no POSIX shell, and items can stand in lines of these alone"),
+        remediation: format!(
+            "Give sh, bash, dash, ksh, mksh, yash or zsh; or run it as a command that gets the item as an argument, as in: \
+             runner batch -- {name} -c CODE {{}} ::: ITEM..."
+        ),
+    }
+}
+
+fn take_apart(word: &OsString, notation: &Notation) -> Result<Word> {
     let bytes = word.as_bytes();
     let mut pieces = Vec::new();
     let mut text = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        if let Some((placeholder, length)) = at_start(&bytes[at..], items) {
+        notation.check_start(&bytes[at..])?;
+        if let Some((placeholder, length)) = notation.at_start(&bytes[at..]) {
             if !text.is_empty() {
                 pieces.push(Piece::Text(std::mem::take(&mut text)));
             }
@@ -97,7 +131,7 @@ fn take_apart(word: &OsString, items: usize) -> Word {
             at += 1;
         }
     }
-    match &pieces[..] {
+    Ok(match &pieces[..] {
         [] => Word::Plain(word.clone()),
         [Piece::Placeholder(placeholder)] if text.is_empty() => Word::Placeholder(*placeholder),
         _ => {
@@ -106,12 +140,35 @@ fn take_apart(word: &OsString, items: usize) -> Word {
             }
             Word::Mixed(pieces)
         }
-    }
+    })
 }
 
 impl Word {
+    fn placeholders(&self) -> Vec<Placeholder> {
+        match self {
+            Self::Plain(_) => Vec::new(),
+            Self::Placeholder(placeholder) => vec![*placeholder],
+            Self::Mixed(pieces) => pieces
+                .iter()
+                .filter_map(|piece| match piece {
+                    Piece::Text(_) => None,
+                    Piece::Placeholder(placeholder) => Some(*placeholder),
+                })
+                .collect(),
+        }
+    }
+
+    /// The word as it is checked for code, with the text that it was made of.
+    fn checked(&self, text: OsString) -> shell_scanner::Word {
+        shell_scanner::Word {
+            text: text.into_vec(),
+            placeholders: self.placeholders(),
+            ..shell_scanner::Word::default()
+        }
+    }
+
     fn expand(&self, items: &[OsString], seq: u64, argv: &mut Vec<OsString>) {
-        let owned = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        let owned = |bytes: Cow<'_, [u8]>| OsString::from_vec(bytes.into_owned());
         match self {
             Self::Plain(word) => argv.push(word.clone()),
             Self::Placeholder(Placeholder::All(part)) => {
@@ -143,11 +200,13 @@ pub(super) fn write(placeholder: Placeholder, items: &[OsString], seq: u64, into
                 if at > 0 {
                     into.push(b' ');
                 }
-                into.extend_from_slice(part.of(item.as_bytes()));
+                into.extend_from_slice(&part.of(item.as_bytes()));
             }
         }
         Placeholder::Nth(at, part) => {
-            into.extend_from_slice(items.get(at).map_or(&[], |item| part.of(item.as_bytes())));
+            if let Some(item) = items.get(at) {
+                into.extend_from_slice(&part.of(item.as_bytes()));
+            }
         }
         Placeholder::Number => into.extend_from_slice(seq.to_string().as_bytes()),
     }

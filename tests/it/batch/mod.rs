@@ -1,5 +1,6 @@
 //! Many jobs: `batch`.
 
 mod bars;
+mod items;
 mod lists;
 mod resume;

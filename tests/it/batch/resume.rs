@@ -420,10 +420,11 @@ fn a_journal_is_not_written_over() {
     done.assert_code(125);
     assert!(done.stderr_text().contains("--resume"), "{}", done.stderr_text());
     assert_eq!(fs::read(&place.journal).expect("a journal"), before);
-    // A loop around it may always say --resume.
+    // A loop around it may always give both options.
     let anew = Place::new(&[shell("job", "echo x >>log")]);
-    anew.resume("").run().assert_code(0);
-    anew.resume("").run().assert_code(0).assert_took_between(seconds(0.0), SOON);
+    let both = || anew.resume("").arg("--journal").arg(&anew.journal);
+    both().run().assert_code(0);
+    both().run().assert_code(0).assert_took_between(seconds(0.0), SOON);
     assert_eq!(anew.lines("log"), 1);
 }
 
@@ -445,4 +446,137 @@ fn each_record_is_synced_where_asked_for() {
     let place = Place::new(&jobs_with_effects());
     place.begin("-j4 --journal-sync each").run().assert_code(0).assert_tree_dead();
     assert_each_once(&place);
+}
+
+/// How often `ran` was written to by the job of this list, resumed after a run of the list before.
+#[track_caller]
+fn runs_after(before: &Value, after: &Value, change: impl Fn(Exec) -> Exec) -> usize {
+    let place = Place::new(std::slice::from_ref(before));
+    fs::write(place.path("a"), "").expect("a file");
+    fs::write(place.path("b"), "").expect("a file");
+    fs::create_dir(place.path("other")).expect("a directory");
+    place.begin("").run().assert_code(0);
+    place.list(std::slice::from_ref(after));
+    let run = place.resume("").env("HERE", place.folder.path());
+    let done = change(run).run();
+    done.assert_code(0);
+    ["ran", "other/ran"].iter().map(|name| place.lines(name)).sum()
+}
+
+#[test]
+fn a_job_with_another_input_directory_shell_or_parameter_is_another_job() {
+    let line = |fields: Value| {
+        let mut job = json!({"shell": "echo x >>ran"});
+        job.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+        job
+    };
+    let plain = line(json!({}));
+    let same = |run: Exec| run;
+    assert_eq!(runs_after(&plain, &plain, same), 1);
+    assert_eq!(runs_after(&plain, &line(json!({"timeout": 90, "retries": 1, "name": "n"})), same), 1);
+    assert_eq!(runs_after(&line(json!({"stdin": "a"})), &line(json!({"stdin": "b"})), same), 2);
+    assert_eq!(runs_after(&line(json!({"stdin": "a"})), &plain, same), 2);
+    assert_eq!(runs_after(&plain, &line(json!({"cwd": "other"})), same), 2);
+    assert_eq!(runs_after(&plain, &line(json!({"cwd": "."})), same), 2);
+    assert_eq!(runs_after(&plain, &line(json!({"shell-program": "/bin/sh"})), same), 2);
+    assert_eq!(runs_after(&plain, &plain, |run| run.args(["--stdin", "a"])), 2);
+    assert_eq!(runs_after(&plain, &plain, |run| run.args(["--cwd", "other"])), 2);
+    assert_eq!(runs_after(&plain, &plain, |run| run.args(["--shell", "/bin/sh"])), 2);
+    let elsewhere = |run: Exec| {
+        run.with(|command| {
+            let other = command.get_current_dir().expect("a directory").join("other");
+            command.current_dir(other);
+        })
+    };
+    assert_eq!(runs_after(&plain, &plain, elsewhere), 2);
+}
+
+#[test]
+fn an_operation_with_another_parameter_is_another_job() {
+    let copy = |to: &str| json!({"op": "copy", "params": {"paths": ["jobs.jsonl", to]}});
+    let place = Place::new(&[copy("one")]);
+    place.begin("").run().assert_code(0);
+    place.list(&[copy("one"), copy("two")]);
+    place.resume("").run().assert_code(0);
+    assert!(place.path("two").exists());
+    let started = place.records().iter().filter(|record| record["event"] == "started").count();
+    assert_eq!(started, 2);
+}
+
+#[test]
+fn jobs_that_differ_only_in_their_input_are_told_apart() {
+    let job = |input: &str| json!({"cmd": ["grep", "-q", "good"], "stdin": input});
+    let place = Place::new(&[job("good"), job("bad")]);
+    fs::write(place.path("good"), "good").expect("an input");
+    fs::write(place.path("bad"), "bad").expect("an input");
+    place.begin("").run().assert_code(1);
+    place.list(&[job("bad"), job("good")]);
+    place.resume("").run().assert_code(1);
+}
+
+/// A journal as version 1 wrote it, of one success of `true`.
+fn former_journal(place: &Place) {
+    let records = [
+        json!({"journal": "runner", "version": 1, "event": "run", "run": "r", "pid": 1, "start_time": 1, "boot_id": "b",
+            "rule": "all", "timestamp": "2024-01-15T10:30:00.000Z"}),
+        json!({"event": "started", "seq": 1, "fingerprint": "a3971323a2d21aa30f2ba4fb8064f960", "job_id": "j",
+            "attempt": 1, "timestamp": "2024-01-15T10:30:00.000Z"}),
+        json!({"event": "finished", "seq": 1, "fingerprint": "a3971323a2d21aa30f2ba4fb8064f960", "job_id": "j",
+            "verdict": "succeeded", "exit_code": 0, "attempts": 1, "duration_seconds": 0.1,
+            "timestamp": "2024-01-15T10:30:00.000Z"}),
+        json!({"event": "run_ended", "run": "r", "timestamp": "2024-01-15T10:30:00.000Z"}),
+    ];
+    let text: String = records.iter().map(|record| format!("{record}\n")).collect();
+    fs::write(&place.journal, text).expect("a journal");
+}
+
+#[test]
+fn a_journal_of_an_earlier_version_is_matched_by_its_own_rule() {
+    let place = Place::new(&[json!({"cmd": ["true"]}), json!({"cmd": ["true"]})]);
+    former_journal(&place);
+    place.resume("").run().assert_code(0);
+    let started = |place: &Place| place.records().iter().filter(|record| record["event"] == "started").count();
+    assert_eq!(started(&place), 2, "one of the two had succeeded");
+    place.resume("").run().assert_code(0);
+    assert_eq!(started(&place), 2);
+}
+
+#[test]
+fn a_journal_of_an_earlier_version_is_refused_for_lines_with_items() {
+    let place = Place::new(&[]);
+    former_journal(&place);
+    let before = place.read("journal");
+    let done = batch("--resume").arg(&place.journal).args(["-c", "touch {}", ":::", "made"]).run();
+    done.assert_code(125);
+    assert!(done.stderr_text().contains("is of an earlier version of runner"), "{}", done.stderr_text());
+    assert_eq!(place.read("journal"), before);
+}
+
+#[test]
+fn a_line_with_items_is_resumed_by_its_items() {
+    let place = folder();
+    let run = |verb: &str, line: &str, items: &[&str]| {
+        let run = batch("-q").args([verb, "j", "-c", line, ":::"]).args(items);
+        run.with(|command| _ = command.current_dir(place.path())).run().assert_code(0);
+        fs::read_to_string(place.path().join("ran")).expect("it ran").lines().count()
+    };
+    assert_eq!(run("--journal", "echo {} >>ran", &["a", "b"]), 2);
+    assert_eq!(run("--resume", "echo {} >>ran", &["b", "c", "a"]), 3);
+    assert_eq!(run("--resume", "echo {} x >>ran", &["a"]), 4);
+}
+
+#[test]
+fn a_journal_that_does_not_exist_is_not_resumed() {
+    let place = Place::new(&[json!({"cmd": ["true"]})]);
+    let done = place.resume("").run();
+    done.assert_code(125);
+    assert!(done.stderr_text().contains("there is no journal"), "{}", done.stderr_text());
+    assert!(!place.journal.exists());
+    // Both options begin one, also where the names differ.
+    let begun = place.resume("").args(["--journal", "./journal"]).run();
+    begun.assert_code(0);
+    place.resume("").args(["--journal", "./journal"]).run().assert_code(0);
+    let other = place.resume("").args(["--journal", "./other"]).run();
+    other.assert_code(125);
+    assert!(!place.path("other").exists());
 }

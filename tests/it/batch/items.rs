@@ -1,0 +1,361 @@
+//! `runner batch` with items: an item is data in every place of a command, and is refused where it would be code.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::support::{batch, folder, has_program};
+
+/// Items that a shell would do something with, if it read them.
+const HOSTILE: [&[u8]; 14] = [
+    b"$(touch pwned)",
+    b"`touch pwned`; touch pwned",
+    b"a'b\"c\\",
+    b"-n",
+    b"",
+    b"\xff\xfe \xc3\x81\x82\x88",
+    b"a[$(touch pwned)]",
+    b"}",
+    b" a  *\t~ ",
+    b"\\\\n\\",
+    b"x\nEOF\ntouch pwned",
+    b"&x\\&",
+    b"'; touch pwned; '",
+    b"\"; touch pwned; \"",
+];
+
+/// Lines, and what they print where the item is `@`.
+const LINES: [(&str, &str); 60] = [
+    ("printf %s {}", "@"),
+    ("printf %s \"<{}>\"", "<@>"),
+    ("printf %s '<{}>'", "<@>"),
+    ("printf %s x{}y", "x@y"),
+    ("printf %s \"{}\"'{}'{}", "@@@"),
+    ("printf %s \\\n{}", "@"),
+    ("printf %s \\\\{}", "\\@"),
+    ("printf %s \"\\{}\\$\"", "\\@$"),
+    ("printf %s {} # it's {}", "@"),
+    ("# don't\nprintf %s {}", "@"),
+    // Substitutions.
+    ("printf %s \"$(printf \"%s.\" \"{}\")\"", "@."),
+    ("printf %s \"`printf '%s.' {}`\"", "@."),
+    ("printf %s \"`printf \\\"%s.\\\" \\\"{}\\\"`\"", "@."),
+    ("x=`printf %s \"\\`printf %s. {}\\`\"`; printf %s \"$x\"", "@."),
+    ("echo $(( {#} % 2 )) >/dev/null; printf %s {}", "@"),
+    ("((printf %s {}); true)", "@"),
+    // Words of ${...}.
+    ("unset u; printf %s \"${u:-{}}\"", "@"),
+    ("unset u; printf %s ${u:-{}}", "@"),
+    ("unset u; printf %s \"${u-<{}>}\"", "<@>"),
+    ("unset u; printf %s ${u:-'<{}>'}", "<@>"),
+    ("unset u; : \"${u:={}}\"; printf %s \"$u\"", "@"),
+    ("v={}.txt; printf %s \"${v#{}}\"", ".txt"),
+    ("v=x{}; w=${v%{}}; printf %s \"$w\"", "x"),
+    ("v=x{}; printf %s \"${v%\"{}\"}\"", "x"),
+    // Here-documents.
+    ("cat <<EOF\n<{}>\nEOF", "<@>\n"),
+    ("cat <<EOF\n{} ${u:-{}} $(printf %s. {}) `printf %s. {}`\nEOF", "@ @ @. @.\n"),
+    ("cat <<-EOF\n\t\"{}\" '{}' \\$x\n\tEOF", "\"@\" '@' $x\n"),
+    ("cat <<EOF\n\\{}\nEOF", "\\@\n"),
+    ("cat <<A; cat <<B\n1{}\nA\n2{}\nB", "1@\n2@\n"),
+    ("cat <<'A' && printf %s {}\n$x {foo}\nA\n", "$x {foo}\n@"),
+    ("x=$(cat <<EOF\n{}.\nEOF\n); printf %s \"$x\"", "@."),
+    ("x=`cat <<EOF\n{}.\nEOF\n`; printf %s \"$x\"", "@."),
+    // Compound commands.
+    ("case {} in {}) printf ok;; *) printf no;; esac", "ok"),
+    ("case x{} in (x{}) printf ok;; *) printf no;; esac", "ok"),
+    ("printf %s \"$(case {} in a) printf 'A{}';; (*) printf %s. '{}';; esac)\"", "@."),
+    ("printf %s \"$(case x in\nx) printf %s. \"{}\" ;; esac)\"", "@."),
+    ("for f in {} b; do printf \"%s.\" \"$f\"; done", "@.b."),
+    ("while :; do printf %s {}; break; done", "@"),
+    ("if [ {} = {} ]; then printf ok; fi", "ok"),
+    ("(printf %s {})", "@"),
+    ("{ printf %s {}; }", "@"),
+    // What changes the positional parameters.
+    ("f() { printf %s {}; }; f other", "@"),
+    ("f() { printf %s {}; }; trap f EXIT; set -- other", "@"),
+    ("set -- a b; shift; printf %s {}", "@"),
+    ("printf %s \"$#\"; : {}", "1"),
+    ("printf %s \"$1\"", "@"),
+    ("printf %s \"$@\"; : {.}", "@"),
+    ("f() { printf %s \"$1\"; }; f {}", "@"),
+    ("set -eu; printf %s {}", "@"),
+    ("x={}; printf %s \"$x\"", "@"),
+    ("x={} sh -c 'printf %s \"$x\"'", "@"),
+    ("sh -c 'printf %s \"$1\"' sh {}", "@"),
+    ("env | grep -c '^_.*1=' >&2 || printf none; : {}", "none"),
+    // One more shell.
+    ("eval printf %s {q}", "@"),
+    ("eval \"printf %s {q}\"", "@"),
+    ("sh -c 'printf %s {q}'", "@"),
+    ("sh -c 'printf %s \"$(printf %s. {q})\"'", "@."),
+    ("env X=1 sh -ec \"printf %s x{q}y\"", "x@y"),
+    ("trap 'printf %s {q}' EXIT", "@"),
+    ("f() { eval \"printf %s {1q}\"; }; f", "@"),
+];
+
+/// Each line prints each item as it is in this shell, and nothing of an item runs.
+#[track_caller]
+fn assert_data(shell: &Path) {
+    let place = folder();
+    let input: Vec<u8> = HOSTILE.iter().flat_map(|item| [item, &b"\0"[..]].concat()).collect();
+    for (line, expected) in LINES {
+        let run = batch("-j4 -q --each -0 --results out/ --shell").arg(shell).arg("-c").arg(line).input(input.clone());
+        let done = run.with(|command| _ = command.current_dir(place.path()).env("_r1", "inherited")).run();
+        done.assert_code(0);
+        for (at, item) in HOSTILE.iter().enumerate() {
+            let printed = std::fs::read(place.path().join(format!("out/{}/stdout", at + 1))).expect("its output");
+            let expected: Vec<u8> =
+                expected.bytes().flat_map(|byte| if byte == b'@' { item.to_vec() } else { vec![byte] }).collect();
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            assert_eq!(text(&printed), text(&expected), "{}: {line:?} with {:?}", shell.display(), text(item));
+            assert_eq!(printed, expected, "{}: {line:?} with {:?}", shell.display(), text(item));
+        }
+        assert!(!place.path().join("pwned").exists(), "{}: {line:?} ran an item", shell.display());
+        std::fs::remove_dir_all(place.path().join("out")).expect("the outputs");
+    }
+}
+
+#[test]
+fn an_item_is_data_in_every_place_of_a_line_of_sh() {
+    assert_data(Path::new("sh"));
+}
+
+#[test]
+fn an_item_is_data_in_every_place_of_a_line_of_bash() {
+    if has_program("bash") {
+        assert_data(Path::new("bash"));
+    }
+}
+
+#[test]
+fn an_item_is_data_in_every_place_of_a_line_of_other_shells() {
+    let links = folder();
+    for shell in ["busybox", "zsh", "ksh", "mksh"] {
+        if !has_program(shell) {
+            continue;
+        }
+        if shell == "busybox" {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let busybox = std::env::split_paths(&path).map(|dir| dir.join(shell)).find(|path| path.is_file());
+            let ash = links.path().join("ash");
+            symlink(busybox.expect("it is there"), &ash).expect("a link");
+            assert_data(&ash);
+        } else {
+            assert_data(Path::new(shell));
+        }
+    }
+}
+
+#[test]
+fn a_trap_removes_the_directory_of_its_item_alone() {
+    let place = folder();
+    std::fs::create_dir_all(place.path().join("work/other")).expect("a directory");
+    let line = "cleanup() { rm -rf work/{}; }; trap cleanup EXIT; mkdir -p work/{}";
+    let run = batch("-c").arg(line).args([":::", "tmp1"]);
+    run.with(|command| _ = command.current_dir(place.path())).run().assert_code(0);
+    let left: Vec<_> = std::fs::read_dir(place.path().join("work")).expect("it is left").flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+/// Lines in which an item would be code, and the command that would run it.
+const CODE: &[(&str, &str)] = &[
+    ("eval {}", "eval"),
+    ("x=1; command eval \"echo {}\"", "eval"),
+    ("if eval {}; then :; fi", "eval"),
+    ("eval \"$(echo {})\"", "eval"),
+    ("trap 'rm {}' EXIT", "trap"),
+    ("trap -- {} EXIT", "trap"),
+    ("alias x='echo {}'", "alias"),
+    ("sh -c 'echo {}'", "sh"),
+    ("/bin/sh -c 'echo {.}'", "sh"),
+    ("\\sh -c '{1}'", "sh"),
+    ("bash -ec \"echo {}\"", "bash"),
+    ("bash -lc {}", "bash"),
+    ("bash --norc -o pipefail -c '{}'", "bash"),
+    ("dash -c -e '{}'", "dash"),
+    ("$SHELL -c '{}'", "$SHELL"),
+    ("x=$(sh -c '{}')", "sh"),
+    ("echo `sh -c '{}'`", "sh"),
+    ("{ sh -c '{}'; }", "sh"),
+    ("f() { sh -c '{}'; }", "sh"),
+    ("case x in x) sh -c '{}';; esac", "sh"),
+    ("X=1 sudo -u bob env A=b nice -n 5 sh -c '{}'", "sh"),
+    ("timeout -k 1 5 sh -c '{}'", "sh"),
+    ("exec time nohup sh -c '{}'", "sh"),
+    ("xargs -n 1 sh -c 'echo {}'", "sh"),
+    ("find . -exec sh -c 'echo {}' \\;", "sh"),
+    ("busybox sh -c '{}'", "sh"),
+    ("docker exec box sh -c 'x {}'", "sh"),
+    ("sh -c > log '{}'", "sh"),
+    ("sh <<EOF\necho {}\nEOF", "sh"),
+    ("bash -s <<< 'echo {}'", "bash"),
+    ("su - bob -c 'echo {}'", "su"),
+    ("su --command='x {}' bob", "su"),
+    ("flock -w 5 lock -c 'echo {}'", "flock"),
+    ("flock lock sh -c 'echo {}'", "sh"),
+    ("ssh -p 22 host cat {}", "ssh"),
+    ("ssh host", "ssh"),
+    ("watch -n 1 ls {}", "watch"),
+    ("python3.11 -Ic 'print({})'", "python3.11"),
+    ("python3 <<E\nprint('{}')\nE", "python3"),
+    ("perl -ne'print {}' file", "perl"),
+    ("ruby -e 'puts {}'", "ruby"),
+    ("node --eval='x({})'", "node"),
+    ("node -pe '{}'", "node"),
+    ("awk -F: \"/{}/ { print }\" file", "awk"),
+    ("runner exec -c 'echo {}'", "runner"),
+    ("let x={}", "let"),
+    ("[[ {} -eq 1 ]]", "[["),
+    ("a[{}]=1", "a subscript"),
+    ("unset {}", "unset"),
+    ("declare -i x={}", "declare"),
+    ("read -r {}", "read"),
+    ("function f { eval {}; }", "eval"),
+    ("gawk -f lib.awk -e '{}'", "gawk"),
+    // The quotes of one shell do not suffice for two, nor for another language.
+    ("sh -c 'sh -c {q}'", "sh"),
+    ("ssh host sh -c {q}", "sh"),
+    ("python3 -c 'print({q})'", "python3"),
+];
+
+#[test]
+fn an_item_in_code_is_refused_before_anything_starts() {
+    for (line, command) in CODE {
+        let done = batch("-c").arg(line).args([":::", "x"]).run();
+        done.assert_code(125);
+        let stderr = done.stderr_text();
+        assert!(
+            stderr.contains(&format!("\"message\":{:?}", format!("{command} would run the item as code"))),
+            "{line}: {stderr}"
+        );
+    }
+    for line in ["sh -c 'echo \"{q}\"'", "trap \"rm '{q}'\" EXIT", "sh -c 'cat <<E\n{q}\nE'"] {
+        let done = batch("-c").arg(line).args([":::", "x"]).run();
+        done.assert_code(125);
+        assert!(
+            done.stderr_text().contains("{q} stands inside of quotes in the code"),
+            "{line}: {}",
+            done.stderr_text()
+        );
+    }
+}
+
+#[test]
+fn an_item_in_code_is_refused_in_a_command_without_a_shell_too() {
+    for (command, name) in [
+        (&["sh", "-c", "echo {}"][..], "sh"),
+        (&["sudo", "-u", "bob", "bash", "-ec", "{}"], "bash"),
+        (&["ssh", "host", "cat"], "ssh"),
+        (&["python3", "-c", "print('{}')"], "python3"),
+        (&["awk", "/{}/"], "awk"),
+        (&["env", "-S", "ls {}"], "env"),
+    ] {
+        let done = batch("--").args(command).args([":::", "x"]).run();
+        done.assert_code(125);
+        let stderr = done.stderr_text();
+        assert!(stderr.contains(&format!("{name} would run the item as code")), "{command:?}: {stderr}");
+        assert!(stderr.contains("{q}"), "{command:?}: {stderr}");
+    }
+    let done = batch("-- sh -c").arg("printf %s {q}").args([":::", "$(touch pwned) 'x'"]).run();
+    done.assert_code(0);
+    assert_eq!(done.stdout_text(), "$(touch pwned) 'x'");
+}
+
+#[test]
+fn commands_that_only_look_like_code_are_not_refused() {
+    for line in [
+        "echo sh -c {}",
+        "sh script {}",
+        "sh -c 'echo {#}'",
+        "ssh {} uptime",
+        "awk '{print}' {}",
+        "awk -v x={} '{print}' file",
+        "awk -f program {}",
+        "python3 script.py -c {}",
+        "python3 -m module -c {}",
+        "perl -ne print {}",
+        "su bob -c true {}",
+        "flock {} true",
+        "timeout 5 gzip {}",
+        "trap - {}",
+        "find {} -name x",
+        "find . -exec grep {} \\;",
+        "sh script <<EOF\n{}\nEOF",
+        "docker ps --format '{{.Names}}' {}",
+        "[ {} -eq 1 ]",
+        "sh -c 'f={q}; cat {q} | sort'",
+        "x={} eval 'echo \"$x\"'",
+        "gzip -c {}",
+        "f() { local x={}; }; f",
+        "read x < {}",
+        "awk -f program.awk -- {}",
+        "flock lock gzip -c {}",
+        "runner exec -- gzip -c {}",
+    ] {
+        batch("--dry-run -c").arg(line).args([":::", "x"]).run().assert_code(0);
+    }
+}
+
+#[test]
+fn a_line_with_items_is_for_a_posix_shell_alone() {
+    for shell in ["fish", "python3", "/usr/bin/perl", "busybox", "csh"] {
+        let done = batch("--shell").arg(shell).args(["-c", "echo {}", ":::", "x"]).run();
+        done.assert_code(125);
+        assert!(done.stderr_text().contains(&format!("'{shell}' is no POSIX shell")), "{}", done.stderr_text());
+    }
+    for shell in ["bash", "/bin/dash", "ksh93", "/opt/zsh-5.9"] {
+        batch("--dry-run --shell").arg(shell).args(["-c", "echo {}", ":::", "x"]).run().assert_code(0);
+    }
+}
+
+#[test]
+fn another_text_may_stand_for_the_item() {
+    let words = ["-I", ",,", "--", "printf", "%s|", ",,", "x,,y", "{}", "{1}", "{4}", "{.}", ":::", "a.b"];
+    let done = batch("-k").args(words).run();
+    done.assert_code(0);
+    assert_eq!(done.stdout_text(), "a.b|xa.by|{}|{1}|{4}|a|");
+    let done = batch("-k -I @@ -c").arg("printf '%s|' @@ \"@@\" '@@' {}").args([":::", "$(x)"]).run();
+    assert_eq!(done.stdout_text(), "$(x)|$(x)|$(x)|{}|");
+    let done = batch("-I X -c").arg("sh -c 'echo X'").args([":::", "a"]).run();
+    done.assert_code(125);
+    batch("-I").arg("").args(["--", "echo", ":::", "a"]).run().assert_code(125);
+}
+
+#[test]
+fn braces_that_are_no_placeholder_pass_unchanged() {
+    let words = ["{print}", "{print $2}", "{{.Names}}", "a{b,c}", "{1..3}", "{ }", "{foo}", "{", "}", "{-}"];
+    let done = batch("--").args(["printf", "%s|"]).args(words).args(["{}", ":::", "x"]).run();
+    done.assert_code(0);
+    assert_eq!(done.stdout_text(), format!("{}|x|", words.join("|")));
+    for (word, problem) in [
+        ("{2}", "is beyond the items"),
+        ("{0}", "is beyond the items"),
+        ("{3/.}", "is beyond the items"),
+        ("{%}", "does not exist here"),
+        ("{##}", "does not exist here"),
+        ("{..}", "does not exist here"),
+        ("{+/}", "does not exist here"),
+        ("{-1}", "does not exist here"),
+        ("{= s/x/y/ =}", "does not exist here"),
+    ] {
+        for args in [vec!["--", "echo", word], vec!["-c", "echo '{= s/x/y/ =}'"]] {
+            let is_line = args[0] == "-c";
+            let line = format!("echo '{word}'");
+            let args = if is_line { vec!["-c", &line] } else { args };
+            let done = batch("").args(args).args([":::", "x"]).run();
+            done.assert_code(125);
+            assert!(done.stderr_text().contains(problem), "{word}: {}", done.stderr_text());
+        }
+    }
+}
+
+#[test]
+fn an_empty_line_is_an_item_of_a_job_with_several() {
+    let of = |options: &str| {
+        let done = batch(options).args(["--", "printf", "<%s><%s>\\n", "{}"]).input("a\n\nb\nc\n").run();
+        done.assert_code(0);
+        done.stdout_text().to_owned()
+    };
+    assert_eq!(of("-k --each -n 2"), "<a><>\n<b><c>\n");
+    assert_eq!(of("-k --each"), "<a><>\n<b><>\n<c><>\n");
+}
