@@ -148,7 +148,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__batch)
-            opts="-c -a -0 -n -j -t -k -u -q -v -h --each --shell --arg-file --link --null --max-args --dry-run --jobs --max-load --min-free-memory --timeout --timeout-floor --total-timeout --signal-to --warn-after --warn-signal --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --keep-order --line-buffer --tag --ungroup --quiet --json --report --log --capture-limit --progress --verbose --results --junit --joblog --ci --record --fail-fast --max-failures --journal --journal-sync --resume --resume-only --secret-env --env-clear --sd-notify --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --stdin --retries --help --name"
+            opts="-c -a -0 -n -I -j -t -k -u -q -v -h --each --shell --arg-file --link --null --max-args --replace --dry-run --jobs --max-load --min-free-memory --timeout --timeout-floor --total-timeout --signal-to --warn-after --warn-signal --retry-on --no-retry-on --retry-delay --retry-backoff --retry-max-delay --retry-timeout-growth --keep-order --line-buffer --tag --ungroup --quiet --json --report --log --capture-limit --progress --verbose --results --junit --joblog --ci --record --fail-fast --max-failures --journal --journal-sync --resume --resume-only --secret-env --env-clear --sd-notify --cwd --env --max-timeout --idle-timeout --grace --signal --leftovers --stdin --retries --help --name"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
