@@ -205,7 +205,7 @@ impl<'a> BatchForeman<'a> {
             let cancelled = self.ending.cause.is_some() || self.ending.error.is_some();
             let refusal = ErrorBody {
                 code: if cancelled { ErrorCode::Cancelled } else { ErrorCode::DependencyError },
-                message: format!("{} was skipped: {}", work.title, skip.because),
+                message: format!("{} was skipped: {}", work.full_title(), skip.because),
                 details: Details { skipped_because: Some(skip.because), ..Details::default() },
                 remediation: "See to what kept it from running, then run the batch again".to_owned(),
             };

@@ -43,7 +43,9 @@ impl Work {
         // Before it is quoted and shortened: of what is left of a secret then, nobody would know it.
         let argv = entry.job.command.shown_words();
         let command = String::from_utf8_lossy(&quoting::command_line(&secrets.mask_words(&argv))).into_owned();
-        let title = entry.job.name.clone().or_else(|| entry.id.clone()).unwrap_or_else(|| shortened(&command));
+        let written = || entry.line.as_ref().map(|line| shortened(&secrets.mask_text(line)));
+        let title = entry.job.name.clone().or_else(|| entry.id.clone()).or_else(written);
+        let title = title.unwrap_or_else(|| shortened(&command));
         Self {
             title: title.into(),
             command,
@@ -66,6 +68,11 @@ impl Work {
         }
     }
 
+    /// What records and the summary call it: a line that is the same for all items is told apart by them.
+    pub(super) fn full_title(&self) -> Arc<str> {
+        if self.entry.line.is_some() { self.shown() } else { Arc::clone(&self.title) }
+    }
+
     /// The job is over.
     pub(super) fn into_ended(
         self,
@@ -75,10 +82,11 @@ impl Work {
         mut refusal: Option<ErrorBody>,
     ) -> Ended {
         refusal.iter_mut().for_each(|refusal| self.secrets.mask_error(refusal));
+        let title = self.full_title().to_string();
         Ended {
             seq: self.entry.seq,
             id: self.entry.id,
-            title: self.title.to_string(),
+            title,
             command: self.command,
             label: self.entry.label,
             fingerprint: self.entry.fingerprint,

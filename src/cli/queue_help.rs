@@ -37,7 +37,7 @@ const SUBMIT_EXAMPLES: &str = "\
 Examples:
   runner task submit -- make test
   runner task submit -t 10m --priority high -c 'sort big | uniq -c > counts'
-  runner task submit --group net op fetch https://example.org/a.iso a.iso
+  runner task submit --group net op fetch https://example.org/a.iso -o a.iso
   runner task submit --after \"$build\" --on-done 'mail -s done me' -- ./deploy
   runner task submit --at 22:30 --env API_TOKEN -- ./backup
   runner task submit --retries 2 --from jobs.jsonl

@@ -31,6 +31,8 @@ pub struct Entry {
     pub auto_factor: Option<f64>,
     /// Whose attempts its own are in the history, where they are to be recorded.
     pub subject: Option<Arc<Subject>>,
+    /// The line for a shell as the user wrote it, where items became variables of the line that is run.
+    pub line: Option<Arc<str>>,
     /// What stands before its lines with `--tag`: its item, its id or its number.
     pub label: String,
     /// Says whether two jobs are the same one: made of the command, the working directory, the input, the declared

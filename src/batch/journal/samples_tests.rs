@@ -58,6 +58,7 @@ pub(in crate::batch) fn entry(seq: u64, id: Option<&str>, fingerprint: u128) -> 
         label: String::new(),
         fingerprint: Fingerprint(fingerprint),
         former_fingerprint: None,
+        line: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use crate::batch::source::fingerprint::{JobContent, JobIdentity};
 use crate::batch::source::items::Items;
@@ -25,6 +26,8 @@ pub(super) struct Each {
     /// What the command was made of.
     template: Template,
     items: Items,
+    /// See `Entry::line`.
+    line: Option<Arc<str>>,
     job: JobSpec,
     identity: JobIdentity,
     timeout_share: Option<f64>,
@@ -52,11 +55,16 @@ impl Each {
         let notation = Notation::new(most, template.replacement.as_ref().map(|text| text.as_bytes()));
         let expander = Expander::new(&template.command, &notation)?;
         let items = Items::open(template)?;
+        let line = match &template.command {
+            TemplateCommand::Argv(_) => None,
+            TemplateCommand::Shell { line, .. } => Some(line.to_string_lossy().into()),
+        };
         let Settings { job, timeout_share, auto_factor, identity, .. } = settings;
         Ok(Self {
             expander,
             template: template.clone(),
             items,
+            line,
             job,
             identity,
             timeout_share,
@@ -101,6 +109,7 @@ impl Each {
             timeout_share: self.timeout_share,
             auto_factor: self.auto_factor,
             subject: None,
+            line: self.line.clone(),
             label: label(&self.current),
             fingerprint,
             former_fingerprint: former,

@@ -102,6 +102,7 @@ fn entry_of(fields: Fields, settings: &Settings, seq: u64, input_is_list: bool) 
         label,
         fingerprint,
         former_fingerprint,
+        line: None,
     })
 }
 

@@ -359,3 +359,13 @@ fn an_empty_line_is_an_item_of_a_job_with_several() {
     assert_eq!(of("-k --each -n 2"), "<a><>\n<b><c>\n");
     assert_eq!(of("-k --each"), "<a><>\n<b><>\n<c><>\n");
 }
+
+/// The line that runs is not the one that was written: people see theirs, and the item.
+#[test]
+fn a_failed_line_is_named_as_it_was_written_with_its_item() {
+    let done = batch("-c").arg("test -f {}").args([":::", "no such file"]).run();
+    done.assert_code(1);
+    let text = done.stderr_text();
+    assert!(text.contains("no such file: test -f {}: "), "{text}");
+    assert!(!text.contains("readonly"), "{text}");
+}
