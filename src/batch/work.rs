@@ -27,6 +27,8 @@ pub(super) struct Work {
     interrupted_before: bool,
     /// What nobody is told.
     pub(super) secrets: Secrets,
+    /// The command of its present attempt runs.
+    pub(super) started: bool,
     /// What the attempt before came to, while another one is due.
     pub(super) last: Option<Box<Outcome>>,
     /// Why it could not be begun, likewise.
@@ -52,6 +54,7 @@ impl Work {
             started_at: None,
             interrupted_before,
             secrets,
+            started: false,
             last: None,
             refusal: None,
             entry,
@@ -64,6 +67,11 @@ impl Work {
             (None, None) => format!("{}: {}", self.entry.label, self.title).into(),
             _ => Arc::clone(&self.title),
         }
+    }
+
+    /// Its first start is still to come, and nothing has gone wrong with it.
+    pub(super) fn never_began(&self) -> bool {
+        self.tries.attempts().is_empty() && self.refusal.is_none()
     }
 
     /// The job is over.

@@ -15,6 +15,7 @@ use syscalls::{Errno, Sysno, syscall};
 use super::clone::{CLONE_INTO_CGROUP, CloneArgs, clone_process};
 use super::leader::{exit, leader};
 use super::plan::{ORDER_KILL, PHASE_FAILED, PHASE_STARTED, Plan, REAPED_MEMORY, STEP_SPAWN, Shared};
+use super::shortage::is_shortage;
 
 /// The signal that runner wakes the guard with; what to do stands in memory.
 pub(super) const WAKE_SIGNAL: i32 = libc::SIGUSR1;
@@ -81,7 +82,7 @@ fn start_leader(plan: &mut Plan) -> Result<(), (u32, i32)> {
     };
     // SAFETY: the stack is the plan's; `leader` keeps to the rules; CLONE_VFORK holds us until it is done with both.
     let mut pid = unsafe { clone_process(&args, leader, std::ptr::from_mut(plan).cast()) };
-    if pid < 0 && plan.cgroup >= 0 {
+    if pid < 0 && plan.cgroup >= 0 && !is_shortage(-pid as i32) {
         // A sandbox, or the group itself, may not let us place a process; the walk holds it as well.
         plan.shared.cgroup_refused.store(1, Ordering::Release);
         let args = CloneArgs { flags: flags & !CLONE_INTO_CGROUP, cgroup: 0, ..args };
@@ -336,7 +337,9 @@ fn close_all_but(mut kept: [i32; 5]) {
         if descriptor < 0 || descriptor as usize > upper {
             continue;
         }
-        close_range(descriptor as usize + 1, upper, flags);
+        if !close_range(descriptor as usize + 1, upper, flags) {
+            return;
+        }
         flags = 0;
         if descriptor == 0 {
             return;
@@ -346,20 +349,23 @@ fn close_all_but(mut kept: [i32; 5]) {
     close_range(0, upper, flags);
 }
 
-pub(super) fn close_range(from: usize, to: usize, flags: usize) {
+/// Closes descriptors that this process does not use. False where it was to leave a shared table first and could not.
+pub(super) fn close_range(from: usize, to: usize, flags: usize) -> bool {
     if from > to {
-        return;
+        return true;
     }
     // SAFETY: closes descriptors that this process does not use.
     unsafe {
         if syscall!(Sysno::close_range, from, to, flags).is_err() {
             // Before Linux 5.9: one by one, as far as descriptors usually go.
-            if flags != 0 {
-                let _ = syscall!(Sysno::unshare, libc::CLONE_FILES);
+            if flags != 0 && syscall!(Sysno::unshare, libc::CLONE_FILES).is_err() {
+                // For want of memory we keep the table that we share with runner, whose entries must stay.
+                return false;
             }
             for descriptor in from..=to.min(65_535) {
                 let _ = syscall!(Sysno::close, descriptor);
             }
         }
     }
+    true
 }

@@ -30,6 +30,7 @@ pub fn line(event: &Event, verbose: u8) -> Option<String> {
             Some(format!("runner: left running: {}{more}", shown.join(", ")))
         }
         Event::RetryPlanned { attempt, of, delay } => Some(format!("runner: {}", retry(attempt, *of, *delay))),
+        Event::StartDelayed { reason } => Some(format!("runner: waiting to start: {reason}")),
         Event::JobStarted { pid } if verbose > 0 => Some(format!("runner: started process {pid}")),
         Event::StopBegun { signal, .. } if verbose > 0 => Some(format!("runner: stopping with SIG{signal}")),
         Event::DeadlineExtended { timeout, capped } if verbose > 0 => {

@@ -18,6 +18,7 @@ mod output;
 mod queue;
 mod retries;
 mod secrets;
+mod shortage;
 mod signals;
 mod structure;
 mod terminal;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::event::{Event, Live};
 use crate::model::job::Command;
 use crate::model::outcome::{End, Leftover, ProcessRow};
@@ -88,14 +88,27 @@ impl Job {
         let places =
             Places { log: log.as_ref(), stage: stage.as_ref(), lines: lines.as_ref(), record: record.as_ref() };
         let secrets = Secrets::of(&spec.surroundings);
-        let output = Output::open(streams, limit, &secrets, &places, &mut tree, doorbell, id * KEYS + OUTPUT)?;
+        let mut output = Output::open(streams, limit, &secrets, &places, &mut tree, doorbell, id * KEYS + OUTPUT)?;
         let has_terminal = tree.terminal.is_some();
         let keyboard = Keyboard::open(has_terminal, id * KEYS + KEYBOARD);
         tree.keyboard = keyboard.device().map(descriptors::duplicate).transpose()?;
         let shares_group = !tree.own_group && !has_terminal;
         let operation = matches!(spec.command, Command::Operation { .. });
+        let listening = Listening::new(inlet, operation);
         let (machine, effects) = Machine::start(Policy::of(&spec.limits, spec.leftovers), surface.now);
-        let tree = Tree::start(tree, home, inherited, board, id)?;
+        // What can lack something comes before the command runs: a start that fails may be tried again.
+        let registered = output.register(surface.poller).and_then(|()| match listening.descriptor() {
+            Some(socket) => surface.poller.add(socket, id * KEYS + CONTROL, Interest::Readable),
+            None => Ok(()),
+        });
+        let tree = match registered.and_then(|()| Tree::start(tree, home, inherited, board, id)) {
+            Ok(tree) => tree,
+            Err(error) => {
+                output.unregister(surface.poller);
+                listening.descriptor().into_iter().for_each(|socket| surface.poller.remove(socket));
+                return Err(error);
+            }
+        };
         let mut job = Self {
             id,
             tag,
@@ -103,7 +116,7 @@ impl Job {
             tree,
             output,
             keyboard,
-            listening: Listening::new(inlet, operation),
+            listening,
             pulse,
             standing: Standing::new(surface.now),
             shares_group,
@@ -119,11 +132,12 @@ impl Job {
             stopped_by: None,
             done: false,
         };
-        surface.poller.add(job.tree.guard_handle(), job.key(GUARD), Interest::Readable)?;
-        if let Some(socket) = job.listening.descriptor() {
-            surface.poller.add(socket, job.key(CONTROL), Interest::Readable)?;
-        }
-        job.output.register(surface.poller)?;
+        surface.poller.add(job.tree.guard_handle(), job.key(GUARD), Interest::Readable).map_err(|error| {
+            Error::Unavailable {
+                message: format!("the command was ended because it could not be watched: {error}"),
+                remediation: error.remediation(),
+            }
+        })?;
         job.take_keyboard(surface);
         job.arm_pulse(surface);
         job.perform(effects, surface);
