@@ -2,14 +2,15 @@
 //!
 //! The watchdog has a thread of its own, on which it asks its foreman; the calling thread shows what happens.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::sync::Mutex;
 use std::thread;
 
 use crate::backend::{Assignment, Backend, Foreman, Next, Waker};
 use crate::control::inlet::Inlet;
-use crate::control::sender::NOTIFY_SOCKET;
+use crate::control::sender::{NOTIFY_PATH, NOTIFY_SOCKET};
 use crate::error::{Error, Result};
 use crate::model::event::Event;
 use crate::model::job::{JobSpec, Route, Stdin, Streams};
@@ -17,6 +18,7 @@ use crate::model::outcome::{Cause, End};
 use crate::model::signal::Signal;
 use crate::platform::cgroup::Home;
 use crate::platform::command::{self, Check, PreparedCommand};
+use crate::platform::datagrams;
 use crate::platform::descriptors;
 use crate::platform::limits;
 use crate::platform::process;
@@ -67,7 +69,8 @@ impl Backend for Local {
         let home = self.home()?;
         process::adopt_orphans();
         let arrivals = shortage::retry(|| self.watch_signals())?;
-        let mut feed = LocalFeed { foreman, local: self, own_group: !shares_group, killed: false, jobs: 0 };
+        let mut feed =
+            LocalFeed { foreman, local: self, own_group: !shares_group, killed: false, jobs: 0, notify_path: None };
         // Nobody reads them any more: whoever ends us while we answer must succeed.
         let release = || Arrivals::release(&self.released());
         let orders = Orders::new(self.manners);
@@ -121,9 +124,20 @@ struct LocalFeed<'a> {
     killed: bool,
     /// Jobs that were started and are not over.
     jobs: usize,
+    /// Where the socket in the file system is, for all jobs; once the first of them was prepared.
+    notify_path: Option<Option<CString>>,
 }
 
 impl LocalFeed<'_> {
+    /// Beside the abstract address, which is of one network namespace. Named after the first job, so that nobody can guess it.
+    fn notify_path(&mut self, job_id: &str) -> Option<CString> {
+        let find = || {
+            let path = datagrams::runtime_path(&format!("runner-{job_id}.sock"))?;
+            command::path_string(&path).ok()
+        };
+        self.notify_path.get_or_insert_with(find).clone()
+    }
+
     /// Tells why a job was not started: a shortage passes, everything else does not. `timeout` waits for neither.
     fn start_failed(&mut self, tag: u64, error: Error, now: Moment) {
         match shortage::named(error) {
@@ -134,12 +148,16 @@ impl LocalFeed<'_> {
         }
     }
 
-    fn submission(&self, mut assignment: Assignment) -> Result<Submission> {
+    fn submission(&mut self, mut assignment: Assignment) -> Result<Submission> {
         if self.jobs > 0 {
             limits::check_spare_descriptors(descriptors_per_job(&assignment.spec, assignment.streams))?;
         }
         let inlet = self.local.listen_to(&mut assignment)?;
-        let tree = tree_spec(&mut assignment, self.own_group, self.local.manners)?;
+        let notify_path = inlet.as_ref().and_then(|_| self.notify_path(&assignment.job_id));
+        if let Some(path) = &notify_path {
+            assignment.env.push((NOTIFY_PATH.into(), OsString::from_vec(path.as_bytes().to_vec())));
+        }
+        let tree = TreeSpec { notify_path, ..tree_spec(&mut assignment, self.own_group, self.local.manners)? };
         // Last, since it empties a file: an error must not cost anybody an older log.
         let log_help = "Check --log: its folder must exist and be writable";
         let Assignment { tag, spec, streams, stage, lines, record, pulse, attempt, .. } = assignment;
@@ -232,13 +250,13 @@ impl Local {
             return Ok(None);
         }
         // That of a runner above us is not for this job.
-        assignment.env.retain(|(name, _)| name != NOTIFY_SOCKET);
+        assignment.env.retain(|(name, _)| name != NOTIFY_SOCKET && name != NOTIFY_PATH);
         let inlet = match Inlet::open(&assignment.job_id).map_err(shortage::named) {
             Ok(inlet) => inlet,
             Err(error @ Error::Shortage { .. }) => return Err(error),
             Err(_) => return Ok(None),
         };
-        let address = OsString::from(inlet.address());
+        let address = OsString::from(Inlet::address(&assignment.job_id));
         if assignment.spec.sd_notify {
             assignment.env.retain(|(name, _)| name != SD_NOTIFY_SOCKET);
             assignment.env.push((SD_NOTIFY_SOCKET.into(), address.clone()));
@@ -322,6 +340,7 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
         own_group,
         terminal: None,
         keyboard: None,
+        notify_path: None,
         umask: surroundings.umask,
         keep_ignored_pipe: manners == Manners::PassOn,
         is_measured: assignment.spec.limits.idle_timeout.is_some(),

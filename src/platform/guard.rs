@@ -7,15 +7,19 @@
 //! storage: raw system calls on memory that `Plan` owns.
 
 use std::ffi::c_void;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr::null;
 use std::sync::atomic::Ordering;
 
 use syscalls::{Errno, Sysno, syscall};
 
-use super::clone::{CLONE_INTO_CGROUP, CloneArgs, clone_process};
+use super::clone::{CLONE_INTO_CGROUP, CloneArgs, Stack, clone_process};
 use super::leader::{exit, leader};
 use super::plan::{ORDER_KILL, PHASE_FAILED, PHASE_STARTED, Plan, REAPED_MEMORY, STEP_SPAWN, Shared};
 use super::shortage::is_shortage;
+use super::signals;
+use crate::error::Error;
 
 /// The signal that runner wakes the guard with; what to do stands in memory.
 pub(super) const WAKE_SIGNAL: i32 = libc::SIGUSR1;
@@ -31,6 +35,32 @@ const ANY_CHILD: usize = usize::MAX;
 
 /// rusage as the kernel writes it.
 type Usage = libc::rusage;
+
+/// Starts the guard, with every signal blocked: it looks for its own when it has time. Called by runner, and the only
+/// part of this file that runs there.
+pub(super) fn start(plan: &mut Plan, stack: &Stack) -> Result<(i32, OwnedFd), Error> {
+    let mut pidfd: i32 = -1;
+    let (stack, stack_size) = stack.range();
+    let args = CloneArgs {
+        flags: (libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_PIDFD) as u64,
+        pidfd: &raw mut pidfd as u64,
+        // No signal announces its end, so nobody who waits for children of ours in general can meet it.
+        exit_signal: 0,
+        stack,
+        stack_size,
+        ..CloneArgs::default()
+    };
+    let result = signals::with_all_blocked(|| {
+        // SAFETY: stack and plan live in the tree until the guard is gone; `guard` keeps to the rules.
+        unsafe { clone_process(&args, guard, std::ptr::from_mut(plan).cast::<c_void>()) }
+    });
+    if result < 0 {
+        let error = io::Error::from_raw_os_error(-result as i32);
+        return Err(Error::System { action: "make a process", source: error });
+    }
+    // SAFETY: the kernel made it for us.
+    Ok((result as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+}
 
 /// Where the guard begins. `plan` is a `*mut Plan`.
 pub(super) extern "C" fn guard(plan: *mut c_void) -> ! {
@@ -120,6 +150,7 @@ fn watch(plan: &mut Plan) -> ! {
             shared.tree_empty.store(1, Ordering::Release);
             if runner_is_gone(plan) {
                 remove_cgroup(plan);
+                remove_socket(plan);
             }
             exit(0);
         }
@@ -313,6 +344,13 @@ fn remove_cgroup(plan: &Plan) {
     if plan.cgroup >= 0 {
         // SAFETY: the name is kept by the plan.
         let _ = unsafe { syscall!(Sysno::unlinkat, plan.cgroup_parent, plan.cgroup_name, libc::AT_REMOVEDIR) };
+    }
+}
+
+fn remove_socket(plan: &Plan) {
+    if !plan.notify_path.is_null() {
+        // SAFETY: the path is kept by the plan's owner.
+        let _ = unsafe { syscall!(Sysno::unlinkat, libc::AT_FDCWD, plan.notify_path, 0) };
     }
 }
 

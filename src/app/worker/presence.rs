@@ -8,7 +8,7 @@ use crate::app::answer;
 use crate::app::environment::{ATTEMPT, DEADLINE, DEADLINE_OWNER};
 use crate::app::state::STATE_DIR;
 use crate::backend::local::JOB_ID;
-use crate::control::sender::NOTIFY_SOCKET;
+use crate::control::sender::{NOTIFY_PATH, NOTIFY_SOCKET};
 use crate::error::{Error, Result};
 use crate::platform::{bell, detach, lock, process, procfs};
 use crate::store::Store;
@@ -17,7 +17,8 @@ use crate::worker::{TASK_ID, bell_file, lock_file};
 /// A worker that has not come up within this is left to itself.
 const START_LIMIT: Duration = Duration::from_secs(5);
 /// What neither a worker nor a task takes over from the job that its starter may be.
-pub(in crate::app) const OF_JOBS: [&str; 6] = [JOB_ID, ATTEMPT, DEADLINE, DEADLINE_OWNER, NOTIFY_SOCKET, TASK_ID];
+pub(in crate::app) const OF_JOBS: [&str; 7] =
+    [JOB_ID, ATTEMPT, DEADLINE, DEADLINE_OWNER, NOTIFY_SOCKET, NOTIFY_PATH, TASK_ID];
 
 /// The worker's process, where there is one.
 pub(in crate::app) fn pid(folder: &Path) -> Result<Option<i32>> {

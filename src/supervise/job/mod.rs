@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::control::inlet::Received;
 use crate::error::{Error, Result};
 use crate::model::event::{Event, Live};
 use crate::model::job::Command;
@@ -21,7 +22,7 @@ use crate::platform::signals::Inherited;
 use crate::platform::tree::Tree;
 use crate::supervise::feed::Submission;
 use crate::supervise::keyboard::Keyboard;
-use crate::supervise::listening::Listening;
+use crate::supervise::listening::{Heard, Listening};
 use crate::supervise::machine::{Input, Machine, Timer};
 use crate::supervise::output::{self, Output, Places};
 use crate::supervise::policy::Policy;
@@ -322,21 +323,49 @@ impl Job {
         }
         let (mut understood, mut bytes) = (false, 0);
         for _ in 0..MESSAGES_AT_ONCE {
-            let Some(heard) = self.listening.next() else { break };
+            let Some(heard) = self.listening.next(&self.tree) else { break };
             understood |= heard.understood;
             bytes += heard.size;
-            heard.events.into_iter().for_each(|event| self.tell(event, surface));
-            if let Some(from_now) = heard.extend {
-                self.step(Input::Extend(from_now), surface);
-            }
+            self.act_on(heard, surface);
             if bytes > limit {
                 break;
             }
         }
         if understood {
-            self.standing.note_sign(surface.now);
-            self.step(Input::Bytes, surface);
+            self.show_life(surface);
         }
+    }
+
+    /// Takes a message that came by the socket of all jobs.
+    pub(super) fn hear(&mut self, received: Received, surface: &mut Surface<'_>) {
+        if !self.started {
+            self.look(surface);
+        }
+        let heard = self.listening.take(received, &self.tree);
+        let understood = heard.understood;
+        self.act_on(heard, surface);
+        if understood {
+            self.show_life(surface);
+        }
+    }
+
+    /// Does what a message asks for, and replies.
+    fn act_on(&mut self, mut heard: Heard, surface: &mut Surface<'_>) {
+        std::mem::take(&mut heard.events).into_iter().for_each(|event| self.tell(event, surface));
+        if let Some(from_now) = heard.extend {
+            self.step(Input::Extend(from_now), surface);
+        }
+        heard.reply(self.listening.refused_extension.take());
+    }
+
+    fn show_life(&mut self, surface: &mut Surface<'_>) {
+        self.standing.note_sign(surface.now);
+        self.step(Input::Bytes, surface);
+    }
+
+    /// True where this process lives in the job's tree.
+    pub(super) fn holds(&self, process: &Lineage) -> bool {
+        self.tree.holds(process)
     }
 
     fn after_output(&mut self, grew: bool, surface: &mut Surface<'_>) {
@@ -393,6 +422,8 @@ impl Job {
         if let Some(end) = news.leader_end
             && self.end.is_none()
         {
+            // What was said before the end counts, while those who said it can still be told from strangers.
+            self.listen(BYTES_AT_ONCE, surface);
             let input = if end == End::Exited(0) { Input::LeaderExited } else { Input::LeaderFailed };
             self.end = Some(end);
             self.ended_at.get_or_insert(surface.now);
