@@ -38,6 +38,7 @@ use crate::model::sample::Subject;
 use crate::model::secrets::Secrets;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::limits;
+use crate::platform::shortage;
 use crate::platform::signals::{self, Inherited};
 use crate::render::batch_summary::BatchSummary;
 use crate::supervise::orders::Manners;
@@ -51,6 +52,7 @@ pub fn run(request: BatchRequest) -> Exit {
     match supervise(request, &begun) {
         Ok(exit) => exit,
         Err(error) => {
+            let error = shortage::named(error);
             answer::deliver_error(&error, &options, &begun);
             Exit::Code(error.exit_code())
         }

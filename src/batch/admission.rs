@@ -22,13 +22,14 @@ const LOAD_REASON: &str = "the load is at its limit";
 const MEMORY_REASON: &str = "memory is low";
 pub(super) const PROCESS_REASON: &str = "few processes are left (ulimit -u, pids.max)";
 
-/// Processes that a job is taken to need until it was measured: its guard, its command, and two that this one starts.
-/// Where they are not left, its own starts of processes would fail, or those of its neighbours.
+/// Processes that a job is taken to need: its guard, its command, and two that this one starts. Where they are not left,
+/// its own starts of processes would fail, or those of its neighbours.
 const PROCESSES_PER_JOB: u64 = 4;
-/// The least: guard and command.
-const LEAST_PROCESSES: u64 = 2;
-/// A measurement is of many readings: a job that has just begun has not started what it will.
-const PROCESS_READINGS: u32 = 4;
+/// Threads of runner that are still to come.
+const OWN_THREADS: u64 = 4;
+/// More jobs run where so many processes were left in each of several readings: one that has just begun takes few.
+const AMPLE_PROCESSES: u64 = 12;
+const AMPLE_READINGS: u32 = 4;
 
 /// Where the figures come from.
 pub trait Readings {
@@ -85,30 +86,39 @@ struct Reading {
     available_memory: u64,
 }
 
-/// The processes that there may be, and what jobs take of them.
+/// How many jobs may run at once under a limit on processes that is near.
 #[derive(Clone, Copy, Debug)]
 struct ProcessRoom {
-    /// That all slots together may take.
+    /// Processes that all slots together may take.
     wanted: u64,
-    /// That were left while no job ran.
-    base: u64,
-    /// The most for each job that any reading has shown.
-    peak: u64,
+    jobs: u64,
+    /// The fewest that were left in the readings since the last change.
+    least: u64,
     readings: u32,
 }
 
 impl ProcessRoom {
-    fn note(&mut self, left: u64, running: usize) {
-        if running > 0 {
-            self.peak = self.peak.max(self.base.saturating_sub(left).div_ceil(running as u64));
-            self.readings = self.readings.saturating_add(1);
-        }
+    /// `left` processes may be made while no job runs.
+    fn new(wanted: u64, left: u64) -> Self {
+        let jobs = left.saturating_sub(OWN_THREADS) / PROCESSES_PER_JOB;
+        Self { wanted, jobs: jobs.max(1), least: u64::MAX, readings: 0 }
     }
 
-    /// How many jobs may run at once.
-    fn jobs(&self) -> u64 {
-        let each = if self.readings < PROCESS_READINGS { PROCESSES_PER_JOB.max(self.peak) } else { self.peak };
-        self.base / each.max(LEAST_PROCESSES)
+    /// Takes a reading while so many jobs run.
+    fn note(&mut self, left: u64, running: u64) {
+        let (least, readings) = (self.least.min(left), self.readings + 1);
+        let jobs = if left < PROCESSES_PER_JOB {
+            running.min(self.jobs).saturating_sub(1).max(1)
+        } else if running < self.jobs {
+            // What it takes to fill the room is not known yet.
+            return;
+        } else if readings >= AMPLE_READINGS {
+            self.jobs + least / AMPLE_PROCESSES
+        } else {
+            (self.least, self.readings) = (least, readings);
+            return;
+        };
+        *self = Self { jobs, least: u64::MAX, readings: 0, ..*self };
     }
 }
 
@@ -134,8 +144,8 @@ impl<R: Readings> Admission<R> {
         }
         let Workers { max_load, min_free_memory, slots } = workers;
         let wanted = (slots as u64).saturating_mul(PROCESSES_PER_JOB);
-        let room = |base| ProcessRoom { wanted, base, peak: 0, readings: 0 };
-        let processes = readings.processes_left(wanted).filter(|left| *left < wanted).map(room);
+        let near = readings.processes_left(wanted).filter(|left| *left < wanted);
+        let processes = near.map(|left| ProcessRoom::new(wanted, left));
         Ok(Self { max_load, min_free_memory, processes, readings, last: None })
     }
 
@@ -156,7 +166,7 @@ impl<R: Readings> Admission<R> {
         if self.min_free_memory.is_some_and(|limit| reading.available_memory < limit) {
             return hold(MEMORY_REASON);
         }
-        if self.processes.is_some_and(|room| running as u64 >= room.jobs()) {
+        if self.processes.is_some_and(|room| running as u64 >= room.jobs) {
             return Err(Hold { reason: PROCESS_REASON, look_again: now + READING_AGE });
         }
         Ok(())
@@ -181,7 +191,7 @@ impl<R: Readings> Admission<R> {
         if let Some(room) = &mut self.processes
             && let Some(left) = self.readings.processes_left(room.wanted)
         {
-            room.note(left, running);
+            room.note(left, running as u64);
         }
         *self.last.insert(Reading { at: now, running, load, smoothed_load, available_memory })
     }
@@ -294,22 +304,24 @@ mod tests {
         let workers = Workers { slots: 10, max_load: None, min_free_memory: None };
         let mut far = Admission::of(workers, told(40)).unwrap();
         assert_eq!(far.allows(9, at(0)), Ok(()));
-        let mut near = Admission::of(workers, told(15)).unwrap();
+        let mut near = Admission::of(workers, told(16)).unwrap();
         for running in 0..3 {
             assert_eq!(near.allows(running, at(0)), Ok(()));
         }
         assert_eq!(near.allows(3, at(100)), Err(Hold { reason: PROCESS_REASON, look_again: at(350) }));
         // They take fewer than they might, as several readings show.
-        near.readings.processes = Some(9);
-        for reading in 1..3 {
+        near.readings.processes = Some(30);
+        for reading in 1..4 {
             assert!(near.allows(3, at(300 * reading)).is_err(), "reading {reading}");
         }
-        assert_eq!(near.allows(3, at(900)), Ok(()));
-        assert_eq!(near.allows(6, at(900)), Ok(()));
-        assert!(near.allows(7, at(900)).is_err());
+        assert_eq!(near.allows(3, at(1_200)), Ok(()));
+        assert_eq!(near.allows(4, at(1_200)), Ok(()));
+        assert!(near.allows(5, at(1_200)).is_err());
         // One that takes many at times may do so again.
         near.readings.processes = Some(0);
-        assert!(near.allows(2, at(1_500)).is_err());
+        assert!(near.allows(5, at(1_500)).is_err());
+        assert!(near.allows(4, at(1_500)).is_err());
+        assert_eq!(near.allows(3, at(1_500)), Ok(()));
         assert_eq!(near.allows(0, at(1_500)), Ok(()), "never the only one");
     }
 

@@ -14,6 +14,9 @@ use crate::platform::datagrams::Peer;
 use crate::platform::procfs;
 use crate::platform::tree::Tree;
 
+/// How often a process is looked for below a job's guard.
+const LINEAGE_LOOKS: u32 = 3;
+
 /// Our end of the conversation with one job.
 #[derive(Debug)]
 pub(super) struct Listening {
@@ -157,10 +160,11 @@ fn is_of_job(peer: Option<Peer>, tree: &Tree, users: &mut BTreeSet<u32>) -> bool
     if peer.is_trusted() {
         return true;
     }
-    let is_heard = match procfs::users(peer.pid) {
-        Some(owners) if owners.contains(&peer.uid) => procfs::lineage(peer.pid).is_some_and(|found| tree.holds(&found)),
-        _ => users.contains(&peer.uid) || tree.had(peer.pid) || tree.has_user(peer.uid),
-    };
+    let lives = || procfs::users(peer.pid).is_some_and(|owners| owners.contains(&peer.uid));
+    // A chain of parents may break while it is read: they exit, and it exits.
+    let is_below = || procfs::lineage(peer.pid).is_some_and(|found| tree.holds(&found));
+    let is_heard = (lives() && (0..LINEAGE_LOOKS).any(|_| is_below()))
+        || (!lives() && (users.contains(&peer.uid) || tree.had(peer.pid) || tree.has_user(peer.uid)));
     if is_heard {
         users.insert(peer.uid);
     }

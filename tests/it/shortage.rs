@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::support::queue::Queue;
 use crate::support::{
-    Exec, LIMIT, SOON, batch_with, copy_program, exec, exec_with, folder, has_program, is_root, limit_to, runner,
-    runner_at, seconds, set_mode, skip,
+    Exec, LIMIT, SOON, batch_with, copy_program, exec, exec_with, folder, is_root, limit_to, runner, runner_at,
+    seconds, set_mode, skip,
 };
 
 /// Processes of this user are started by one test alone, so that a limit on them counts nothing else.
@@ -178,16 +178,11 @@ fn a_job_that_waits_for_processes_costs_next_to_nothing_and_heeds_its_time_limit
 
 #[test]
 fn tasks_wait_while_descriptors_are_short() {
-    if !has_program("prlimit") {
-        return;
-    }
     let queue = Queue::new();
     queue.worker("scale 20").run().assert_code(0);
     let list: String = (0..100).map(|_| "{\"cmd\": [\"sleep\", \"0.02\"]}\n").collect();
     queue.write("list", &list);
-    // The worker begins with what it was started with, whatever the caller has.
-    let mut worker = queue.worker("run --idle-exit 2s").with(|command| limit_to(command, libc::RLIMIT_NOFILE, 48));
-    worker = worker.env("LIMITED", "1");
+    let worker = queue.worker("run --idle-exit 2s").with(|command| limit_to(command, libc::RLIMIT_NOFILE, 48));
     let running = worker.start();
     queue.runner("task submit", "--from").arg(queue.path("list")).run().assert_code(0);
     let done = running.finish();
