@@ -438,6 +438,7 @@ complete -c runner -n "__fish_runner_using_subcommand notify" -l partial -d 'Wha
 complete -c runner -n "__fish_runner_using_subcommand notify" -l extend -d 'The job needs so long from now on; never beyond --max-timeout' -r
 complete -c runner -n "__fish_runner_using_subcommand notify" -l watchdog -d 'The job is alive: the idle time starts anew'
 complete -c runner -n "__fish_runner_using_subcommand notify" -l stopping -d 'The job is stopping by itself'
+complete -c runner -n "__fish_runner_using_subcommand notify" -l if-any -d 'Exit with 0 outside of a job'
 complete -c runner -n "__fish_runner_using_subcommand notify" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
 complete -c runner -n "__fish_runner_using_subcommand history" -l limit -d 'List so many at most [default: 50]; of one, look at so many runs at most [default: all]' -r
 complete -c runner -n "__fish_runner_using_subcommand history" -l json -d 'Print one JSON answer'

@@ -15,7 +15,7 @@ use crate::app::keeper::Keeper;
 use crate::app::recorder::Recorder;
 use crate::app::records::Records;
 use crate::app::results::Results;
-use crate::backend::local::{Local, descriptors_per_job};
+use crate::backend::local::Local;
 use crate::backend::{Assignment, Backend, Waker};
 use crate::batch::admission::Admission;
 use crate::batch::feeder::{Complete, Feeder};
@@ -39,6 +39,7 @@ use crate::model::sample::Subject;
 use crate::model::secrets::Secrets;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::limits;
+use crate::platform::shortage;
 use crate::platform::signals::{self, Inherited};
 use crate::render::batch_summary::BatchSummary;
 use crate::supervise::orders::Manners;
@@ -52,6 +53,7 @@ pub fn run(request: BatchRequest) -> Exit {
     match supervise(request, &begun) {
         Ok(exit) => exit,
         Err(error) => {
+            let error = shortage::named(error);
             answer::deliver_error(&error, &options, &begun);
             Exit::Code(error.exit_code())
         }
@@ -82,8 +84,6 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     let all_bytes = request.results.as_deref().is_some_and(Results::wants_all_bytes);
     let streams = streams(&request, all_bytes);
     limits::raise_descriptors();
-    let at_once = source.count().map_or(request.workers.slots as u64, |jobs| jobs.min(request.workers.slots as u64));
-    limits::check_descriptors(at_once, descriptors_per_job(&request.defaults, streams))?;
     let (journal, earlier) = match &request.journal {
         Some(wanted) => {
             let (journal, earlier) = Journal::open(wanted)?;

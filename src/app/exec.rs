@@ -30,6 +30,7 @@ use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 use crate::platform::descriptors;
 use crate::platform::path_walk;
+use crate::platform::shortage;
 use crate::platform::signals::{self, Inherited};
 use crate::supervise::orders::Manners;
 use crate::time::clock::unix_time;
@@ -55,6 +56,7 @@ pub fn run(mut request: ExecRequest) -> Exit {
     let exit = match supervise(request, &mut begun, &mut ended) {
         Ok(exit) => exit,
         Err(error) => {
+            let error = shortage::named(error);
             answer::deliver_error(&error, &options, &begun);
             Exit::Code(error.exit_code())
         }

@@ -18,6 +18,10 @@ const GIVEN_TO_JOBS: &[(&str, &str)] = &[
     ("RUNNER_JOB_ID", "names the job, and is unlike any other"),
     ("RUNNER_ATTEMPT", "counts the attempts, from 1"),
     ("RUNNER_NOTIFY_SOCKET", "where the job reports progress, values and the need for more time, see runner-notify(1)"),
+    (
+        "RUNNER_NOTIFY_PATH",
+        "the same as a path, for processes of the job in another network namespace; it is there from 50 ms after the start on",
+    ),
     ("RUNNER_DEADLINE_UNIX_MS", "when the job will be stopped, in milliseconds since 1970"),
     (
         "RUNNER_DEADLINE_BOOTTIME_NS",

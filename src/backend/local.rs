@@ -2,24 +2,28 @@
 //!
 //! The watchdog has a thread of its own, on which it asks its foreman; the calling thread shows what happens.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::sync::Mutex;
 use std::thread;
 
 use crate::backend::{Assignment, Backend, Foreman, Next, Waker};
 use crate::control::inlet::Inlet;
-use crate::control::sender::NOTIFY_SOCKET;
+use crate::control::sender::{NOTIFY_PATH, NOTIFY_SOCKET};
 use crate::error::{Error, Result};
 use crate::model::event::Event;
 use crate::model::job::{Command, JobSpec, Route, Stdin, Streams};
-use crate::model::outcome::Cause;
+use crate::model::outcome::{Cause, End};
 use crate::model::signal::Signal;
 use crate::platform::cgroup::Home;
 use crate::platform::command::{self, Check, PreparedCommand};
-use crate::platform::datagrams::sealed_file;
+use crate::platform::datagrams::{self, sealed_file};
 use crate::platform::descriptors;
+use crate::platform::limits;
 use crate::platform::path_walk;
 use crate::platform::process;
+use crate::platform::shortage;
 use crate::platform::signals::{self, Arrivals, Inherited};
 use crate::platform::tree::TreeSpec;
 use crate::platform::tty::Terminal;
@@ -66,28 +70,36 @@ impl Backend for Local {
         let shares_group = terminal.as_ref().is_some_and(Terminal::is_ours);
         let home = self.home()?;
         process::adopt_orphans();
-        let arrivals = self.watch_signals()?;
-        let mut feed = LocalFeed { foreman, local: self, own_group: !shares_group, killed: false };
+        let arrivals = shortage::retry(|| self.watch_signals())?;
+        let mut feed =
+            LocalFeed { foreman, local: self, own_group: !shares_group, killed: false, jobs: 0, notify_path: None };
         // Nobody reads them any more: whoever ends us while we answer must succeed.
         let release = || Arrivals::release(&self.released());
         let orders = Orders::new(self.manners);
         let ended = match self.manners {
-            Manners::Cancel => thread::scope(|scope| {
+            Manners::Cancel => {
+                let inherited = self.inherited;
                 let watch = move || {
-                    let ended = Watchdog::new(arrivals, orders, home, self.inherited)
+                    let ended = Watchdog::new(arrivals, orders, home, inherited)
                         .and_then(|mut watchdog| watchdog.run(&mut feed));
                     // Here, since `meanwhile` may have much to write still.
                     release();
                     ended.map(|()| feed.killed)
                 };
-                let named = thread::Builder::new().name("watchdog".to_owned());
-                let watchdog = named.spawn_scoped(scope, watch).map_err(Error::system("start a thread"))?;
-                meanwhile();
-                match watchdog.join() {
-                    Ok(ended) => ended,
-                    Err(_) => Err(Error::Internal("the watchdog failed".to_owned())),
-                }
-            }),
+                // A start of the thread that fails takes nothing with it.
+                let watch = Mutex::new(Some(watch));
+                let take = || watch.lock().ok().and_then(|mut watch| watch.take());
+                let failed = || Error::Internal("the watchdog failed".to_owned());
+                thread::scope(|scope| {
+                    let watchdog = shortage::retry(|| {
+                        let named = thread::Builder::new().name("watchdog".to_owned());
+                        let run = || take().map_or_else(|| Err(failed()), |watch| watch());
+                        named.spawn_scoped(scope, run).map_err(Error::system("start a thread"))
+                    })?;
+                    meanwhile();
+                    watchdog.join().unwrap_or_else(|_| Err(failed()))
+                })
+            }
             // Nothing else is done meanwhile, so no thread is paid for.
             Manners::PassOn => {
                 let mut watchdog = Watchdog::new(arrivals, orders, home, self.inherited)?;
@@ -100,7 +112,7 @@ impl Backend for Local {
         if let (Ok(true) | Err(_), Some(terminal)) = (&ended, terminal) {
             terminal.restore();
         }
-        ended.map(drop)
+        ended.map(drop).map_err(shortage::named)
     }
 }
 
@@ -112,12 +124,42 @@ struct LocalFeed<'a> {
     own_group: bool,
     /// A job was killed, or died of a signal.
     killed: bool,
+    /// Jobs that were started and are not over.
+    jobs: usize,
+    /// Where the socket in the file system is, for all jobs; once the first of them was prepared.
+    notify_path: Option<Option<CString>>,
 }
 
 impl LocalFeed<'_> {
-    fn submission(&self, mut assignment: Assignment) -> Result<Submission> {
-        let inlet = self.local.listen_to(&mut assignment);
-        let tree = tree_spec(&mut assignment, self.own_group, self.local.manners)?;
+    /// Beside the abstract address, which is of one network namespace. Named after the first job, so that nobody can guess it.
+    fn notify_path(&mut self, job_id: &str) -> Option<CString> {
+        let find = || {
+            let path = datagrams::runtime_path(&format!("runner-{job_id}.sock"))?;
+            command::path_string(&path).ok()
+        };
+        self.notify_path.get_or_insert_with(find).clone()
+    }
+
+    /// Tells why a job was not started: a shortage passes, everything else does not. `timeout` waits for neither.
+    fn start_failed(&mut self, tag: u64, error: Error, now: Moment) {
+        match shortage::named(error) {
+            error @ Error::Shortage { .. } if self.local.manners == Manners::Cancel => {
+                self.foreman.on_shortage(tag, error, now);
+            }
+            error => self.foreman.refused(tag, error, now),
+        }
+    }
+
+    fn submission(&mut self, mut assignment: Assignment) -> Result<Submission> {
+        if self.jobs > 0 {
+            limits::check_spare_descriptors(descriptors_per_job(&assignment.spec, assignment.streams))?;
+        }
+        let inlet = self.local.listen_to(&mut assignment)?;
+        let notify_path = inlet.as_ref().and_then(|_| self.notify_path(&assignment.job_id));
+        if let Some(path) = &notify_path {
+            assignment.env.push((NOTIFY_PATH.into(), OsString::from_vec(path.as_bytes().to_vec())));
+        }
+        let tree = TreeSpec { notify_path, ..tree_spec(&mut assignment, self.own_group, self.local.manners)? };
         // Last, since it empties a file: an error must not cost anybody an older log.
         let log_help = "Check --log: its folder must exist and be writable";
         let Assignment { tag, spec, streams, stage, lines, record, pulse, attempt, .. } = assignment;
@@ -134,9 +176,12 @@ impl Feed for LocalFeed<'_> {
             Next::Start(assignment) => {
                 let tag = assignment.tag;
                 match self.submission(*assignment) {
-                    Ok(submission) => Supply::Start(Box::new(submission)),
+                    Ok(submission) => {
+                        self.jobs += 1;
+                        Supply::Start(Box::new(submission))
+                    }
                     Err(error) => {
-                        self.foreman.refused(tag, error, now);
+                        self.start_failed(tag, error, now);
                         // A long list of such jobs must keep neither signals nor deadlines waiting.
                         Supply::Nothing { until: Some(now) }
                     }
@@ -152,11 +197,21 @@ impl Feed for LocalFeed<'_> {
 
     fn hear(&mut self, tag: u64, event: Event, now: Moment) {
         self.killed |= was_killed(&event);
+        if let Event::JobFinished(outcome) = &event {
+            self.jobs = self.jobs.saturating_sub(1);
+            // The guard, or the leader, lacked something before the command ran.
+            if let (End::NotStarted(failure), None, Manners::Cancel) = (&outcome.end, outcome.cause, self.local.manners)
+                && let Some(error) = shortage::of_start(failure)
+            {
+                return self.foreman.on_shortage(tag, error, now);
+            }
+        }
         self.foreman.hear(tag, event, now);
     }
 
     fn refused(&mut self, tag: u64, error: Error, now: Moment) {
-        self.foreman.refused(tag, error, now);
+        self.jobs = self.jobs.saturating_sub(1);
+        self.start_failed(tag, error, now);
     }
 
     fn stop(&mut self, cause: Cause) {
@@ -191,21 +246,25 @@ impl Local {
         Ok(home)
     }
 
-    /// The socket through which the job talks to us. A job runs without one where none can be made.
-    fn listen_to(&self, assignment: &mut Assignment) -> Option<Inlet> {
+    /// The socket through which the job talks to us. A job runs without one where none can be made, unless for a shortage.
+    fn listen_to(&self, assignment: &mut Assignment) -> Result<Option<Inlet>> {
         if self.manners == Manners::PassOn {
-            return None;
+            return Ok(None);
         }
         // That of a runner above us is not for this job.
-        assignment.env.retain(|(name, _)| name != NOTIFY_SOCKET);
-        let inlet = Inlet::open(&assignment.job_id).ok()?;
-        let address = OsString::from(inlet.address());
+        assignment.env.retain(|(name, _)| name != NOTIFY_SOCKET && name != NOTIFY_PATH);
+        let inlet = match Inlet::open(&assignment.job_id).map_err(shortage::named) {
+            Ok(inlet) => inlet,
+            Err(error @ Error::Shortage { .. }) => return Err(error),
+            Err(_) => return Ok(None),
+        };
+        let address = OsString::from(Inlet::address(&assignment.job_id));
         if assignment.spec.sd_notify {
             assignment.env.retain(|(name, _)| name != SD_NOTIFY_SOCKET);
             assignment.env.push((SD_NOTIFY_SOCKET.into(), address.clone()));
         }
         assignment.env.push((NOTIFY_SOCKET.into(), address));
-        Some(inlet)
+        Ok(Some(inlet))
     }
 
     /// The signals that we catch: a signal that our caller ignored stays ignored.
@@ -233,9 +292,7 @@ impl Local {
 
 fn was_killed(event: &Event) -> bool {
     match event {
-        Event::JobFinished(outcome) => {
-            !outcome.signals.is_empty() || matches!(outcome.end, crate::model::outcome::End::Signaled { .. })
-        }
+        Event::JobFinished(outcome) => !outcome.signals.is_empty() || matches!(outcome.end, End::Signaled { .. }),
         _ => false,
     }
 }
@@ -294,6 +351,7 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
         own_group,
         terminal: None,
         keyboard: None,
+        notify_path: None,
         umask: surroundings.umask,
         keep_ignored_pipe: manners == Manners::PassOn,
         orphan_signal: (manners == Manners::PassOn)

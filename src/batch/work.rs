@@ -27,6 +27,8 @@ pub(super) struct Work {
     interrupted_before: bool,
     /// What nobody is told.
     pub(super) secrets: Secrets,
+    /// The command of its present attempt runs.
+    pub(super) started: bool,
     /// What the attempt before came to, while another one is due.
     pub(super) last: Option<Box<Outcome>>,
     /// Why it could not be begun, likewise.
@@ -54,6 +56,7 @@ impl Work {
             started_at: None,
             interrupted_before,
             secrets,
+            started: false,
             last: None,
             refusal: None,
             entry,
@@ -71,6 +74,11 @@ impl Work {
     /// What records and the summary call it: a line that is the same for all items is told apart by them.
     pub(super) fn full_title(&self) -> Arc<str> {
         if self.entry.line.is_some() { self.shown() } else { Arc::clone(&self.title) }
+    }
+
+    /// Its first start is still to come, and nothing has gone wrong with it.
+    pub(super) fn never_began(&self) -> bool {
+        self.tries.attempts().is_empty() && self.refusal.is_none()
     }
 
     /// The job is over.

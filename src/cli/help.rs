@@ -52,6 +52,11 @@ The answer:
   a file too. Without --json it goes to standard error, and only when the job
   did not end by itself: as text on a terminal, else as one line of JSON.
   RUNNER_ERROR_FORMAT=text or json decides otherwise.
+
+Limits of the system:
+  Where descriptors, processes or memory are short, the start is tried again
+  for up to 10 seconds (1 second for ulimit -n, and never longer than the time
+  limit). Then the error, with exit code 125, names the limit.
 ";
 
 const OP_ABOUT: &str = "\
@@ -131,6 +136,13 @@ Items and code:
   code, such as sed and sqlite3, cannot be recognised; nor can what reaches a
   shell through a pipe or a file.
 
+Limits of the system:
+  Where descriptors, processes or memory are short (ulimit -n, -u or -v,
+  pids.max), fewer jobs run at a time, and one line says so. A job whose start
+  lacks something waits while others run. Where none runs, it fails after 10
+  seconds (1 second for ulimit -n); after three such jobs in a row the batch
+  ends, and the rest is skipped.
+
 The answer:
   Each job has one JSON answer that says how it ended and why, see
   runner-exec(1). With --json they stand on standard output, one a line; with
@@ -150,6 +162,13 @@ Examples:
   runner notify --partial '{\"objects\": 17}'
   runner notify --extend 30s
   runner notify --watchdog
+  runner notify --if-any --progress 50%
+
+Who is heard:
+  Root, the user that runner runs as, and every process of the job, whatever
+  its user. A process of another user that has exited is heard while the job
+  has another process of that user. All others are refused and counted;
+  runner exec -v shows them. Notify waits until its message was taken.
 
 The socket:
   The variable RUNNER_NOTIFY_SOCKET names a datagram socket that takes lines of
@@ -157,11 +176,19 @@ The socket:
   EXTEND_TIMEOUT_USEC, and X_RUNNER_PROGRESS and X_RUNNER_PARTIAL. A value of
   more than 64 KiB goes through a sealed memory file that is sent along, with
   X_RUNNER_VALUE_IN_FILE=KEY in place of the line. With --sd-notify the job's
-  NOTIFY_SOCKET is the same socket.
+  NOTIFY_SOCKET is the same socket. With X_RUNNER_REPLY=1 and one end of a
+  socket pair as the last descriptor, runner sends X_RUNNER_ACCEPTED=1, or a
+  line X_RUNNER_REFUSED=REASON for each thing that it refused.
+  Its name is abstract, and not seen from another network namespace.
+  RUNNER_NOTIFY_PATH names a socket in the file system for that, in /run for
+  root, else in XDG_RUNTIME_DIR, TMPDIR or /tmp; there the sender must live
+  until its message was read. Notify tries it where the first one is not there.
 
 Exit codes:
-  0              it was sent
-  125            it was not: this is no job of runner, or a value is wrong
+  0              it was sent, or with --if-any: this is no job of runner
+  1              runner refused it: there is no more time, or the sender is
+                 not of the job
+  125            it was not sent: this is no job of runner, or a value is wrong
 ";
 
 const TIMEOUT_ABOUT: &str = "\

@@ -49,6 +49,11 @@ The environment:
   A task gets PATH, HOME, LANG, LC_*, TMPDIR, USER and RUNNER_STATE_DIR as
   they are here, and what --env sets or passes on. With --inherit-env it gets all that is set
   here, and with --env-clear only what --env says.
+
+Limits of the system:
+  Where descriptors, processes or memory are short, a task waits to be started
+  and its message in 'runner task status' says so. Where no other task runs, it
+  fails after 10 minutes.
 ";
 
 const WORKER_ABOUT: &str = "\

@@ -176,6 +176,9 @@ pub enum Notice {
     Happened { seq: u64, event: Event },
     /// An attempt failed, and another one will be made after so long.
     RetryPlanned { seq: u64, attempt: Box<Attempt>, of: u32, delay: Duration },
+    /// A job could not be started because something is short, and waits again; none: others wait for the same reason.
+    /// `reason` names the limit, the first time.
+    StartDelayed { seq: Option<u64>, reason: Option<String> },
     /// A job is over.
     Ended(Box<Ended>),
     /// A job is not run again: it succeeded in an earlier run, or was not among those that were asked for.

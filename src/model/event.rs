@@ -48,6 +48,8 @@ pub enum Event {
     LeftoversFound(Vec<Leftover>),
     /// Somebody asked how it stands. `processes` is set.
     StatusRequested(Live),
+    /// The command could not be started because something is short, and is tried again. `reason` names the limit.
+    StartDelayed { reason: String },
     /// An attempt failed, and another one will be made after so long, of so many at most.
     RetryPlanned { attempt: Box<Attempt>, of: u32, delay: Duration },
     /// The end. Nothing follows.

@@ -81,6 +81,8 @@ pub enum ErrorFormat {
 /// `runner notify`: what a job says.
 #[derive(Clone, Debug, Default)]
 pub struct NotifyRequest {
+    /// Outside of a job there is nothing to do.
+    pub if_any: bool,
     pub progress: Option<Progress>,
     pub message: Option<String>,
     pub partial: Option<PartialSource>,

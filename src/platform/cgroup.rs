@@ -121,10 +121,8 @@ fn place_of(process: &str) -> Option<[PathBuf; 2]> {
     let own = String::from_utf8(procfs::read(&format!("/proc/{process}/cgroup"))?).ok()?;
     let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
     let mounts = String::from_utf8(procfs::read("/proc/self/mountinfo")?).ok()?;
-    mounts.lines().filter_map(parse_mount).find_map(|(root, point)| {
-        let path = point.join(Path::new(own).strip_prefix(&root).ok()?);
-        path.join("cgroup.procs").exists().then_some([point, path])
-    })
+    let (path, point) = mounts.lines().filter_map(parse_mount).find_map(|mount| group_at(own, mount))?;
+    Some([point, path])
 }
 
 /// `cgroup.procs` of the groups above ours, from the topmost down: those that we may write. A process that writes 0 to one
@@ -244,6 +242,37 @@ pub(super) fn unescape(field: &str) -> PathBuf {
         text = text.replace(escape, character);
     }
     PathBuf::from(text)
+}
+
+/// Our group in the hierarchy that limits the number of processes, and the root of that hierarchy: version 2, or the pids
+/// controller of version 1.
+pub(super) fn process_controller() -> Option<(PathBuf, PathBuf)> {
+    let own = String::from_utf8(procfs::read("/proc/self/cgroup")?).ok()?;
+    let mounts = String::from_utf8(procfs::read("/proc/self/mountinfo")?).ok()?;
+    let of_pids = own.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|name| name == "pids").then_some(path)
+    });
+    let version_1 = || mounts.lines().filter_map(parse_pids_mount).find_map(|mount| group_at(of_pids?, mount));
+    version_1().or_else(|| place_of("self").map(|[point, path]| (path, point)))
+}
+
+/// Where a group and its hierarchy are mounted.
+fn group_at(own: &str, (root, point): (PathBuf, PathBuf)) -> Option<(PathBuf, PathBuf)> {
+    let below = Path::new(own).strip_prefix(&root).ok()?;
+    let path = point.join(below);
+    path.join("cgroup.procs").exists().then_some((path, point))
+}
+
+/// Mount root and mount point of a line of the pids controller of version 1.
+fn parse_pids_mount(line: &str) -> Option<(PathBuf, PathBuf)> {
+    let (left, right) = line.split_once(" - ")?;
+    let options = right.strip_prefix("cgroup ")?.split(' ').next_back()?;
+    if !options.split(',').any(|option| option == "pids") {
+        return None;
+    }
+    let mut fields = left.split(' ').skip(3);
+    Some((unescape(fields.next()?), unescape(fields.next()?)))
 }
 
 fn open_group(parent: BorrowedFd<'_>, name: &CStr) -> Option<OwnedFd> {

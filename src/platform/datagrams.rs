@@ -1,12 +1,17 @@
 //! Datagram sockets between a job and us, and memory files that are passed between processes: unix(7), memfd_create(2).
 //!
-//! Addresses are abstract, so no file is left behind; a sender is known by the kernel's word, not by its own.
+//! Addresses are abstract, so no file is left behind; one in the file system, for processes of another network namespace,
+//! is removed with its socket. A sender is known by the kernel's word, not by its own.
 
 use std::ffi::OsStr;
-use std::io::{IoSlice, IoSliceMut};
+use std::fs;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
@@ -24,7 +29,22 @@ const DESCRIPTORS: usize = 8;
 #[derive(Debug)]
 pub struct Socket {
     socket: OwnedFd,
-    name: String,
+    /// Of a socket in the file system, which is removed with it.
+    path: Option<PathBuf>,
+}
+
+/// Who sent a datagram, by the kernel's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub pid: i32,
+    pub uid: u32,
+}
+
+impl Peer {
+    /// It is of our own user, or root.
+    pub fn is_trusted(self) -> bool {
+        self.uid == 0 || self.uid == rustix::process::getuid().as_raw()
+    }
 }
 
 /// What came in one datagram.
@@ -33,25 +53,25 @@ pub struct Datagram {
     pub length: usize,
     /// It was longer than the buffer.
     pub truncated: bool,
-    /// The sender is of our own user, or root.
-    pub from_job: bool,
-    /// The first descriptor that came with it. The others are closed: who waits for that has its answer.
-    pub file: Option<OwnedFd>,
+    pub peer: Option<Peer>,
+    /// The descriptors that came with it. A sender that waits for them to be closed has its answer once this is dropped.
+    pub files: Vec<OwnedFd>,
 }
 
 impl Socket {
     /// Binds the abstract address `name`.
     pub fn open(name: &str) -> Result<Self> {
-        let socket = new_socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
-        sockopt::set_socket_passcred(&socket, true).map_err(Error::system("make a socket"))?;
         let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).map_err(Error::system("make a socket"))?;
-        rustix::net::bind(&socket, &address).map_err(Error::system("make a socket"))?;
-        Ok(Self { socket, name: name.to_owned() })
+        Ok(Self { socket: bound_socket(&address)?, path: None })
     }
 
-    /// The address as sd_notify(3) writes it: `@` stands for the zero byte of an abstract one.
-    pub fn address(&self) -> String {
-        format!("@{}", self.name)
+    /// Binds a path at which there is nothing. Every user may send there: who is heard is decided by the receiver.
+    pub fn open_at(path: &Path) -> Result<Self> {
+        let address = SocketAddrUnix::new(path).map_err(Error::system("make a socket"))?;
+        let socket = Self { socket: bound_socket(&address)?, path: Some(path.to_owned()) };
+        // Nobody else may have put something in its place: see `runtime_path`.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666)).map_err(Error::system("make a socket"))?;
+        Ok(socket)
     }
 
     /// What is in the queue can still be taken, and nobody can add to it.
@@ -74,19 +94,15 @@ impl Socket {
         let mut datagram = Datagram {
             length: received.bytes,
             truncated: received.flags.contains(rustix::net::ReturnFlags::TRUNC),
-            from_job: false,
-            file: None,
+            peer: None,
+            files: Vec::new(),
         };
         for message in control.drain() {
             match message {
                 RecvAncillaryMessage::ScmCredentials(sender) => {
-                    datagram.from_job = sender.uid.is_root() || sender.uid == rustix::process::getuid();
+                    datagram.peer = Some(Peer { pid: sender.pid.as_raw_nonzero().get(), uid: sender.uid.as_raw() });
                 }
-                RecvAncillaryMessage::ScmRights(descriptors) => {
-                    for descriptor in descriptors {
-                        datagram.file.get_or_insert(descriptor);
-                    }
-                }
+                RecvAncillaryMessage::ScmRights(descriptors) => datagram.files.extend(descriptors),
                 _ => {}
             }
         }
@@ -100,32 +116,98 @@ impl AsFd for Socket {
     }
 }
 
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// A path for a socket in the runtime directory: /run for root, so that jobs under other users can enter it, else
+/// XDG_RUNTIME_DIR, TMPDIR or /tmp. `name` must be one that nobody can guess. None where no such directory is safe.
+pub fn runtime_path(name: &str) -> Option<PathBuf> {
+    let of_variable = |variable| std::env::var_os(variable).map(PathBuf::from);
+    let own = if rustix::process::geteuid().is_root() { Some("/run".into()) } else { of_variable("XDG_RUNTIME_DIR") };
+    let dirs = [own, of_variable("TMPDIR"), Some("/tmp".into())];
+    dirs.into_iter()
+        .flatten()
+        .filter(|dir| dir.is_absolute() && is_safe(dir))
+        .map(|dir| dir.join(name))
+        .find(|path| SocketAddrUnix::new(path).is_ok())
+}
+
+/// Nobody else can replace what we make in this directory.
+fn is_safe(dir: &Path) -> bool {
+    let writable = rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok();
+    writable
+        && fs::metadata(dir).is_ok_and(|found| {
+            let (own, mode) = (rustix::process::geteuid().as_raw(), found.mode());
+            let by_others = mode & 0o022 != 0;
+            let sticky = mode & 0o1000 != 0;
+            found.is_dir() && [0, own].contains(&found.uid()) && (sticky || !by_others)
+        })
+}
+
+fn bound_socket(address: &SocketAddrUnix) -> Result<OwnedFd> {
+    let socket = new_socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    sockopt::set_socket_passcred(&socket, true).map_err(Error::system("make a socket"))?;
+    rustix::net::bind(&socket, address).map_err(Error::system("make a socket"))?;
+    Ok(socket)
+}
+
 fn new_socket(flags: SocketFlags) -> Result<OwnedFd> {
     rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)
         .map_err(Error::system("make a socket"))
 }
 
-/// Sends a datagram, and a memory file with it. Waits while the receiver's queue is full.
-pub fn send(address: &OsStr, bytes: &[u8], file: Option<BorrowedFd<'_>>) -> Result<()> {
-    let failed = || Error::system("reach the runner of this job");
-    let socket = new_socket(SocketFlags::CLOEXEC)?;
+/// Both ends of a channel for the reply to a datagram: ours, and the one that goes with it.
+pub fn reply_channel() -> Result<(OwnedFd, OwnedFd)> {
+    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .map_err(Error::system("make a socket"))
+}
+
+/// Replies through a descriptor that came with a datagram. Never waits, and writes to nothing but a socket.
+pub fn reply(channel: BorrowedFd<'_>, bytes: &[u8]) {
+    let _ = rustix::net::send(channel, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+}
+
+/// Waits for the reply, for so long. None: there is none yet. Empty: the receiver has closed its end without one.
+pub fn await_reply(channel: BorrowedFd<'_>, limit: Duration) -> Option<Vec<u8>> {
+    super::poller::await_readable(channel, limit);
+    let mut buffer = vec![0; REPLY_LIMIT];
+    match rustix::net::recv(channel, &mut buffer[..], RecvFlags::DONTWAIT) {
+        Ok((length, _)) => {
+            buffer.truncate(length);
+            Some(buffer)
+        }
+        Err(Errno::AGAIN) => None,
+        Err(_) => Some(Vec::new()),
+    }
+}
+
+/// The longest reply.
+pub const REPLY_LIMIT: usize = 4 << 10;
+
+/// Sends a datagram, and descriptors with it. Waits while the receiver's queue is full.
+pub fn send(address: &OsStr, bytes: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     let raw = address.as_bytes();
     let target = match raw.strip_prefix(b"@") {
         Some(name) => SocketAddrUnix::new_abstract_name(name),
         None => SocketAddrUnix::new(raw),
     };
-    let target = target.map_err(failed())?;
-    let files: Vec<BorrowedFd<'_>> = file.into_iter().collect();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let target = target?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !files.is_empty() {
-        control.push(SendAncillaryMessage::ScmRights(&files));
+        control.push(SendAncillaryMessage::ScmRights(files));
     }
     loop {
         match rustix::net::sendmsg_addr(&socket, &target, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL) {
             Ok(_) => return Ok(()),
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(failed()(errno)),
+            Err(errno) => return Err(errno.into()),
         }
     }
 }

@@ -7,14 +7,19 @@
 //! storage: raw system calls on memory that `Plan` owns.
 
 use std::ffi::c_void;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr::null;
 use std::sync::atomic::Ordering;
 
 use syscalls::{Errno, Sysno, syscall};
 
-use super::clone::{CLONE_INTO_CGROUP, CloneArgs, clone_process};
+use super::clone::{CLONE_INTO_CGROUP, CloneArgs, Stack, clone_process};
 use super::leader::{exit, leader};
 use super::plan::{ORDER_KILL, PHASE_FAILED, PHASE_STARTED, Plan, REAPED_MEMORY, STEP_SPAWN, Shared};
+use super::shortage::is_shortage;
+use super::signals;
+use crate::error::Error;
 
 /// The signal that runner wakes the guard with; what to do stands in memory.
 pub(super) const WAKE_SIGNAL: i32 = libc::SIGUSR1;
@@ -30,6 +35,32 @@ const ANY_CHILD: usize = usize::MAX;
 
 /// rusage as the kernel writes it.
 type Usage = libc::rusage;
+
+/// Starts the guard, with every signal blocked: it looks for its own when it has time. Called by runner, and the only
+/// part of this file that runs there.
+pub(super) fn start(plan: &mut Plan, stack: &Stack) -> Result<(i32, OwnedFd), Error> {
+    let mut pidfd: i32 = -1;
+    let (stack, stack_size) = stack.range();
+    let args = CloneArgs {
+        flags: (libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_PIDFD) as u64,
+        pidfd: &raw mut pidfd as u64,
+        // No signal announces its end, so nobody who waits for children of ours in general can meet it.
+        exit_signal: 0,
+        stack,
+        stack_size,
+        ..CloneArgs::default()
+    };
+    let result = signals::with_all_blocked(|| {
+        // SAFETY: stack and plan live in the tree until the guard is gone; `guard` keeps to the rules.
+        unsafe { clone_process(&args, guard, std::ptr::from_mut(plan).cast::<c_void>()) }
+    });
+    if result < 0 {
+        let error = io::Error::from_raw_os_error(-result as i32);
+        return Err(Error::System { action: "make a process", source: error });
+    }
+    // SAFETY: the kernel made it for us.
+    Ok((result as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+}
 
 /// Where the guard begins. `plan` is a `*mut Plan`.
 pub(super) extern "C" fn guard(plan: *mut c_void) -> ! {
@@ -81,7 +112,7 @@ fn start_leader(plan: &mut Plan) -> Result<(), (u32, i32)> {
     };
     // SAFETY: the stack is the plan's; `leader` keeps to the rules; CLONE_VFORK holds us until it is done with both.
     let mut pid = unsafe { clone_process(&args, leader, std::ptr::from_mut(plan).cast()) };
-    if pid < 0 && plan.cgroup >= 0 {
+    if pid < 0 && plan.cgroup >= 0 && !is_shortage(-pid as i32) {
         // A sandbox, or the group itself, may not let us place a process; the walk holds it as well.
         plan.shared.cgroup_refused.store(1, Ordering::Release);
         let args = CloneArgs { flags: flags & !CLONE_INTO_CGROUP, cgroup: 0, ..args };
@@ -120,6 +151,7 @@ fn watch(plan: &mut Plan) -> ! {
             shared.tree_empty.store(1, Ordering::Release);
             if runner_is_gone(plan) {
                 remove_cgroup(plan);
+                remove_socket(plan);
             }
             exit(0);
         }
@@ -347,6 +379,13 @@ fn remove_cgroup(plan: &Plan) {
     }
 }
 
+fn remove_socket(plan: &Plan) {
+    if !plan.notify_path.is_null() {
+        // SAFETY: the path is kept by the plan's owner.
+        let _ = unsafe { syscall!(Sysno::unlinkat, libc::AT_FDCWD, plan.notify_path, 0) };
+    }
+}
+
 fn ring(plan: &Plan) {
     let one: u64 = 1;
     // SAFETY: the board lives as long as any plan, and takes the note off before this plan goes; eight bytes, as
@@ -368,7 +407,9 @@ fn close_all_but(mut kept: [i32; 5]) {
         if descriptor < 0 || descriptor as usize > upper {
             continue;
         }
-        close_range(descriptor as usize + 1, upper, flags);
+        if !close_range(descriptor as usize + 1, upper, flags) {
+            return;
+        }
         flags = 0;
         if descriptor == 0 {
             return;
@@ -378,20 +419,23 @@ fn close_all_but(mut kept: [i32; 5]) {
     close_range(0, upper, flags);
 }
 
-pub(super) fn close_range(from: usize, to: usize, flags: usize) {
+/// Closes descriptors that this process does not use. False where it was to leave a shared table first and could not.
+pub(super) fn close_range(from: usize, to: usize, flags: usize) -> bool {
     if from > to {
-        return;
+        return true;
     }
     // SAFETY: closes descriptors that this process does not use.
     unsafe {
         if syscall!(Sysno::close_range, from, to, flags).is_err() {
             // Before Linux 5.9: one by one, as far as descriptors usually go.
-            if flags != 0 {
-                let _ = syscall!(Sysno::unshare, libc::CLONE_FILES);
+            if flags != 0 && syscall!(Sysno::unshare, libc::CLONE_FILES).is_err() {
+                // For want of memory we keep the table that we share with runner, whose entries must stay.
+                return false;
             }
             for descriptor in from..=to.min(65_535) {
                 let _ = syscall!(Sysno::close, descriptor);
             }
         }
     }
+    true
 }

@@ -106,6 +106,8 @@ pub(super) struct Plan {
     pub(super) terminal: i32,
     /// The user's terminal, to put its modes back where runner cannot, or -1.
     pub(super) keyboard: i32,
+    /// A socket in the file system that goes with runner, or null.
+    pub(super) notify_path: *const c_char,
     /// A process group of its own.
     pub(super) own_group: bool,
     /// That group is led by the guard, so that a command which makes a group for itself leaves it, as below timeout(1).

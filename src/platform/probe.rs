@@ -20,7 +20,7 @@ use super::signals::IGNORED;
 use crate::model::signal::Signal;
 
 /// What the variables of a job are called by which a process speaks to runner. A probe does not speak for the job.
-const JOB_VARIABLES: &str = "RUNNER_NOTIFY_SOCKET";
+const JOB_VARIABLES: [&str; 2] = ["RUNNER_NOTIFY_SOCKET", "RUNNER_NOTIFY_PATH"];
 
 /// True for a name that fits into the address of a socket.
 pub fn is_socket_name(path: &Path) -> bool {
@@ -96,7 +96,8 @@ pub enum LineEnd {
 pub fn shell_line(line: &str, limit: Duration, stop: BorrowedFd<'_>) -> io::Result<LineEnd> {
     #[expect(clippy::disallowed_methods, reason = "this is the home of processes")]
     let mut command = Command::new("sh");
-    command.arg("-c").arg(line).env_remove(JOB_VARIABLES).process_group(0);
+    JOB_VARIABLES.iter().for_each(|name| _ = command.env_remove(name));
+    command.arg("-c").arg(line).process_group(0);
     // SAFETY: signal(2) is all that happens between fork and exec, with numbers only.
     unsafe {
         command.pre_exec(|| {

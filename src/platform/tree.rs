@@ -3,8 +3,7 @@
 //! The leader is a child of a guard (see `guard`), so the tree is exactly what lives below the guard. Two rungs hold it:
 //! a control group where one can be made, and always the walk over the guard's descendants.
 
-use std::ffi::{CString, c_void};
-use std::io;
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +11,7 @@ use std::time::Duration;
 
 use super::board::Board;
 use super::cgroup::{Cgroup, Home};
-use super::clone::{CloneArgs, Stack, clone_process};
+use super::clone::Stack;
 use super::command::PreparedCommand;
 use super::descriptors;
 use super::guard;
@@ -50,6 +49,8 @@ pub struct TreeSpec {
     pub own_group: bool,
     /// The job gets a session of its own, with this as its controlling terminal.
     pub terminal: Option<OwnedFd>,
+    /// A socket that is removed by the guard where we cannot.
+    pub notify_path: Option<CString>,
     /// The user's terminal, whose modes the guard puts back where we cannot.
     pub keyboard: Option<OwnedFd>,
     /// What its files are made without, see umask(2); ours if none.
@@ -76,6 +77,7 @@ pub struct Tree {
     /// Read by the new processes until the leader executes its program.
     beginning: Option<Beginning>,
     keyboard: Option<OwnedFd>,
+    _notify_path: Option<CString>,
     _stack: Stack,
     guard_gone: bool,
     released: bool,
@@ -127,6 +129,7 @@ impl Tree {
             leader_stack: leader_stack.range(),
             terminal: raw(&spec.terminal),
             keyboard: raw(&spec.keyboard),
+            notify_path: spec.notify_path.as_ref().map_or(std::ptr::null(), |path| path.as_ptr()),
             own_group: spec.own_group,
             guard_leads_group: spec.own_group && spec.orphan_signal.is_some(),
             orphan_signal: spec.orphan_signal.map_or(0, |(signal, _)| signal.number()),
@@ -146,7 +149,7 @@ impl Tree {
             descriptors: [raw(&spec.descriptors[0]), raw(&spec.descriptors[1]), raw(&spec.descriptors[2])],
             passed: raw(&spec.passed),
         });
-        let (guard_pid, handle) = start_guard(&mut plan, &guard_stack)?;
+        let (guard_pid, handle) = guard::start(&mut plan, &guard_stack)?;
         Ok(Self {
             plan,
             guard: Child { handle },
@@ -164,6 +167,7 @@ impl Tree {
                 _stack: leader_stack,
             }),
             keyboard: spec.keyboard,
+            _notify_path: spec.notify_path,
             _stack: guard_stack,
             guard_gone: false,
             released: false,
@@ -362,6 +366,21 @@ impl Tree {
             || (!process.lives && was_reaped())
     }
 
+    /// True where this process lives below the guard.
+    pub fn holds(&self, process: &Lineage) -> bool {
+        process.above.contains(&self.guard_pid)
+    }
+
+    /// True where a process of this pid, which lives no more, was the leader or was waited for by the guard.
+    pub fn had(&self, pid: i32) -> bool {
+        self.contains(&Lineage { pid, lives: false, above: Vec::new() })
+    }
+
+    /// True where a living process of the tree is of this user.
+    pub fn has_user(&self, uid: u32) -> bool {
+        self.living().iter().any(|stat| procfs::users(stat.pid).is_some_and(|users| users.contains(&uid)))
+    }
+
     fn living(&self) -> Vec<Stat> {
         let mut found = procfs::descendants(self.guard_pid);
         found.retain(|stat| !stat.is_dead());
@@ -428,31 +447,6 @@ impl Drop for Tree {
 
 fn new_stack() -> Result<Stack> {
     Stack::new().map_err(Error::system("get memory for a process"))
-}
-
-/// Starts the guard, with every signal blocked: it looks for its own when it has time.
-fn start_guard(plan: &mut Plan, stack: &Stack) -> Result<(i32, OwnedFd)> {
-    let mut pidfd: i32 = -1;
-    let (stack, stack_size) = stack.range();
-    let args = CloneArgs {
-        flags: (libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_PIDFD) as u64,
-        pidfd: &raw mut pidfd as u64,
-        // No signal announces its end, so nobody who waits for children of ours in general can meet it.
-        exit_signal: 0,
-        stack,
-        stack_size,
-        ..CloneArgs::default()
-    };
-    let result = super::signals::with_all_blocked(|| {
-        // SAFETY: stack and plan live in the tree until the guard is gone; `guard` keeps to the rules.
-        unsafe { clone_process(&args, guard::guard, std::ptr::from_mut(plan).cast::<c_void>()) }
-    });
-    if result < 0 {
-        let error = io::Error::from_raw_os_error(-result as i32);
-        return Err(Error::System { action: "make a process", source: error });
-    }
-    // SAFETY: the kernel made it for us.
-    Ok((result as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))
 }
 
 /// What a wait status says.

@@ -4,11 +4,15 @@
 //! backend makes it; nothing else waits, kills or reads output.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{CString, OsStr};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::stage::Stage;
+use crate::control::inlet::Inlet;
 use crate::error::Result;
 use crate::model::event::Event;
 use crate::model::signal::Signal;
@@ -32,12 +36,17 @@ const SIGNALS: usize = usize::MAX - 2;
 const THREADS: usize = usize::MAX - 3;
 const FEED: usize = usize::MAX - 4;
 const BOARD: usize = usize::MAX - 5;
+const NOTIFY: usize = usize::MAX - 6;
 
 /// So many jobs are started before the events and deadlines of others are looked at.
 const STARTS_AT_ONCE: u32 = 4;
 
 /// So many signals are looked at before the deadlines are.
 const ARRIVALS_AT_ONCE: u32 = 64;
+/// Messages by the socket of all jobs that are taken before the deadlines are looked at.
+const MESSAGES_AT_ONCE: usize = 64;
+/// A socket in the file system is made for jobs that run for longer than this, and so costs short ones nothing.
+const NOTIFY_DELAY: Duration = Duration::from_millis(50);
 /// The terminal signals job and runner in one go; the job may be seen dead before our handler has run.
 const TERMINAL_LIMIT: Duration = Duration::from_millis(50);
 /// A job that has not tidied up and stopped by itself within this is stopped.
@@ -68,6 +77,28 @@ enum Demand {
     Over,
 }
 
+/// The socket in the file system, for processes of jobs in another network namespace.
+#[derive(Debug)]
+enum NotifyPath {
+    None,
+    /// To be made then.
+    Due {
+        at: Moment,
+        path: CString,
+    },
+    Open(Inlet),
+    Failed,
+}
+
+impl NotifyPath {
+    fn due(&self) -> Option<Moment> {
+        match self {
+            Self::Due { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
+}
+
 /// Owns jobs until they are done.
 pub struct Watchdog {
     poller: Poller,
@@ -90,6 +121,7 @@ pub struct Watchdog {
     inherited: Inherited,
     /// The terminal with a bar on it.
     stage: Option<Arc<Stage>>,
+    notify_path: NotifyPath,
     /// What happened and was not told on yet.
     told: Vec<(u64, Event)>,
 }
@@ -119,6 +151,7 @@ impl Watchdog {
             home,
             inherited,
             stage: None,
+            notify_path: NotifyPath::None,
             told: Vec::new(),
         })
     }
@@ -139,7 +172,7 @@ impl Watchdog {
                 Demand::Until(until) => until,
                 Demand::Over => None,
             };
-            let earliest = self.deadlines.next().into_iter().chain(until).min();
+            let earliest = self.deadlines.next().into_iter().chain(until).chain(self.notify_path.due()).min();
             self.poller.wait(earliest.map(Moment::since_start), now.since_start(), &mut ready)?;
             let news = if ready.contains(&BOARD) { self.board.take() } else { Vec::new() };
             self.await_orders(&news, &ready, feed);
@@ -158,6 +191,7 @@ impl Watchdog {
                 self.dispatch(*key, feed);
             }
             self.obey_keys(feed);
+            self.open_notify_path();
             // What happened comes before what came due: a job that ended in time has ended in time.
             while let Some((id, timer)) = self.deadlines.take_due(self.clock.now()) {
                 self.await_orders(&[id], &[], feed);
@@ -213,6 +247,10 @@ impl Watchdog {
     fn submit(&mut self, submission: Submission) -> Result<()> {
         let id = self.next_id;
         self.next_id += 1;
+        if let (NotifyPath::None, Some(path)) = (&self.notify_path, &submission.tree.notify_path) {
+            let at = self.clock.now() + NOTIFY_DELAY;
+            self.notify_path = NotifyPath::Due { at, path: path.clone() };
+        }
         if submission.stage.is_some() {
             self.stage.clone_from(&submission.stage);
         }
@@ -254,7 +292,38 @@ impl Watchdog {
             }
             // Taken already.
             BOARD => {}
+            NOTIFY => self.listen(),
             _ => self.with_job(key / KEYS, |job, surface| job.ready(key, surface)),
+        }
+    }
+
+    /// Makes the socket in the file system, once there is a job that may need it.
+    fn open_notify_path(&mut self) {
+        if self.notify_path.due().is_none_or(|at| self.clock.now() < at) {
+            return;
+        }
+        let NotifyPath::Due { path, .. } = std::mem::replace(&mut self.notify_path, NotifyPath::Failed) else { return };
+        // Jobs go without where none can be made.
+        if let Ok(inlet) = Inlet::open_at(Path::new(OsStr::from_bytes(path.as_bytes())))
+            && self.poller.add(inlet.descriptor(), NOTIFY, Interest::Readable).is_ok()
+        {
+            self.notify_path = NotifyPath::Open(inlet);
+        }
+    }
+
+    /// Takes messages by the socket of all jobs, and gives each to the job of whose tree its sender is.
+    fn listen(&mut self) {
+        for _ in 0..MESSAGES_AT_ONCE {
+            let NotifyPath::Open(inlet) = &self.notify_path else { return };
+            let Some(received) = inlet.next() else { return };
+            let sender = received.peer.and_then(|peer| procfs::lineage(peer.pid));
+            let of_tree = sender.and_then(|sender| self.jobs.values().find(|job| job.holds(&sender)));
+            // Where there is one job, it refuses those who are not of its tree, and counts them.
+            let only = self.jobs.values().next().filter(|_| self.jobs.len() == 1);
+            match of_tree.or(only).map(|job| job.id()) {
+                Some(id) => self.with_job(id, |job, surface| job.hear(received, surface)),
+                None => received.refuse("it came from no process of a job"),
+            }
         }
     }
 

@@ -225,6 +225,10 @@ impl Clerk {
                 }
                 false
             }
+            Report::StartsDelayed(reason) => {
+                (self.settings.say)(&format!("tasks wait to be started: {reason}"));
+                false
+            }
             Report::Ended(ended) if notices::is_notice(ended.tag) => {
                 self.notices.end(&ended);
                 true

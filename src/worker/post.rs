@@ -23,6 +23,8 @@ pub(super) enum Report {
     Rung(Ring),
     /// A job told something, or its deadline moved.
     Told,
+    /// A job could not be started because this is short, for the first time.
+    StartsDelayed(String),
     /// A job is over.
     Ended(Box<Ended>),
     /// A deadline was to be moved; the task's is then now. None: it was not moved.

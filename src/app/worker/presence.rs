@@ -9,7 +9,7 @@ use crate::app::environment::{ATTEMPT, DEADLINE, DEADLINE_OWNER};
 use crate::app::exec::CONTAINMENT;
 use crate::app::state::STATE_DIR;
 use crate::backend::local::JOB_ID;
-use crate::control::sender::NOTIFY_SOCKET;
+use crate::control::sender::{NOTIFY_PATH, NOTIFY_SOCKET};
 use crate::error::{Error, Result};
 use crate::model::queue_data::Restriction;
 use crate::model::signal::Signal;
@@ -26,7 +26,8 @@ const DETACHED: &str = "--detached";
 /// task has its own from whoever submitted it.
 const ENVIRONMENT: [&str; 5] = ["HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", CONTAINMENT];
 /// What neither a worker nor a task takes over from the job that its starter may be.
-pub(in crate::app) const OF_JOBS: [&str; 6] = [JOB_ID, ATTEMPT, DEADLINE, DEADLINE_OWNER, NOTIFY_SOCKET, TASK_ID];
+pub(in crate::app) const OF_JOBS: [&str; 7] =
+    [JOB_ID, ATTEMPT, DEADLINE, DEADLINE_OWNER, NOTIFY_SOCKET, NOTIFY_PATH, TASK_ID];
 
 /// The worker's process, where there is one.
 pub(in crate::app) fn pid(folder: &Path) -> Result<Option<i32>> {

@@ -66,6 +66,7 @@ impl Job {
                 }
                 Effect::TellExtensionRefused { reason, at_maximum } => {
                     self.listening.extensions.refused += 1;
+                    self.listening.refused_extension = Some(reason);
                     self.listening.extensions.reached_maximum |= at_maximum;
                     self.tell(Event::ExtensionRefused { reason }, surface);
                 }
@@ -78,7 +79,7 @@ impl Job {
     /// Lets go of everything and tells the outcome.
     fn finish(&mut self, surface: &mut Surface<'_>) {
         // The last words may have come with the end.
-        let last = self.listening.last();
+        let last = self.listening.last(&self.tree);
         last.into_iter().flat_map(|heard| heard.events).for_each(|event| self.tell(event, surface));
         self.done = true;
         surface.finished.push(self.id);

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::control::inlet::Received;
+use crate::error::{Error, Result};
 use crate::model::event::{Event, Live};
 use crate::model::job::Command;
 use crate::model::outcome::{End, Leftover, ProcessRow};
@@ -21,7 +22,7 @@ use crate::platform::signals::Inherited;
 use crate::platform::tree::Tree;
 use crate::supervise::feed::Submission;
 use crate::supervise::keyboard::Keyboard;
-use crate::supervise::listening::Listening;
+use crate::supervise::listening::{Heard, Listening};
 use crate::supervise::machine::{Input, Machine, Timer};
 use crate::supervise::output::{self, Output, Places};
 use crate::supervise::policy::Policy;
@@ -96,14 +97,27 @@ impl Job {
         let places =
             Places { log: log.as_ref(), stage: stage.as_ref(), lines: lines.as_ref(), record: record.as_ref() };
         let secrets = Secrets::of(&spec.surroundings);
-        let output = Output::open(streams, limit, &secrets, &places, &mut tree, doorbell, id * KEYS + OUTPUT)?;
+        let mut output = Output::open(streams, limit, &secrets, &places, &mut tree, doorbell, id * KEYS + OUTPUT)?;
         let has_terminal = tree.terminal.is_some();
         let keyboard = Keyboard::open(has_terminal, id * KEYS + KEYBOARD);
         tree.keyboard = keyboard.device().map(descriptors::duplicate).transpose()?;
         let shares_group = !tree.own_group && !has_terminal;
         let operation = matches!(spec.command, Command::Operation { .. });
+        let listening = Listening::new(inlet, operation);
         let (machine, effects) = Machine::start(Policy::of(&spec.limits, spec.leftovers), surface.now);
-        let tree = Tree::start(tree, home, inherited, board, id)?;
+        // What can lack something comes before the command runs: a start that fails may be tried again.
+        let registered = output.register(surface.poller).and_then(|()| match listening.descriptor() {
+            Some(socket) => surface.poller.add(socket, id * KEYS + CONTROL, Interest::Readable),
+            None => Ok(()),
+        });
+        let tree = match registered.and_then(|()| Tree::start(tree, home, inherited, board, id)) {
+            Ok(tree) => tree,
+            Err(error) => {
+                output.unregister(surface.poller);
+                listening.descriptor().into_iter().for_each(|socket| surface.poller.remove(socket));
+                return Err(error);
+            }
+        };
         let mut job = Self {
             id,
             tag,
@@ -111,7 +125,7 @@ impl Job {
             tree,
             output,
             keyboard,
-            listening: Listening::new(inlet, operation),
+            listening,
             pulse,
             standing: Standing::new(surface.now),
             shares_group,
@@ -128,11 +142,12 @@ impl Job {
             stopped_by: None,
             done: false,
         };
-        surface.poller.add(job.tree.guard_handle(), job.key(GUARD), Interest::Readable)?;
-        if let Some(socket) = job.listening.descriptor() {
-            surface.poller.add(socket, job.key(CONTROL), Interest::Readable)?;
-        }
-        job.output.register(surface.poller)?;
+        surface.poller.add(job.tree.guard_handle(), job.key(GUARD), Interest::Readable).map_err(|error| {
+            Error::Unavailable {
+                message: format!("the command was ended because it could not be watched: {error}"),
+                remediation: error.remediation(),
+            }
+        })?;
         job.take_keyboard(surface);
         job.arm_pulse(surface);
         job.perform(effects, surface);
@@ -331,21 +346,49 @@ impl Job {
         }
         let (mut understood, mut bytes) = (false, 0);
         for _ in 0..MESSAGES_AT_ONCE {
-            let Some(heard) = self.listening.next() else { break };
+            let Some(heard) = self.listening.next(&self.tree) else { break };
             understood |= heard.understood;
             bytes += heard.size;
-            heard.events.into_iter().for_each(|event| self.tell(event, surface));
-            if let Some(from_now) = heard.extend {
-                self.step(Input::Extend(from_now), surface);
-            }
+            self.act_on(heard, surface);
             if bytes > limit {
                 break;
             }
         }
         if understood {
-            self.standing.note_sign(surface.now);
-            self.step(Input::Bytes, surface);
+            self.show_life(surface);
         }
+    }
+
+    /// Takes a message that came by the socket of all jobs.
+    pub(super) fn hear(&mut self, received: Received, surface: &mut Surface<'_>) {
+        if !self.started {
+            self.look(surface);
+        }
+        let heard = self.listening.take(received, &self.tree);
+        let understood = heard.understood;
+        self.act_on(heard, surface);
+        if understood {
+            self.show_life(surface);
+        }
+    }
+
+    /// Does what a message asks for, and replies.
+    fn act_on(&mut self, mut heard: Heard, surface: &mut Surface<'_>) {
+        std::mem::take(&mut heard.events).into_iter().for_each(|event| self.tell(event, surface));
+        if let Some(from_now) = heard.extend {
+            self.step(Input::Extend(from_now), surface);
+        }
+        heard.reply(self.listening.refused_extension.take());
+    }
+
+    fn show_life(&mut self, surface: &mut Surface<'_>) {
+        self.standing.note_sign(surface.now);
+        self.step(Input::Bytes, surface);
+    }
+
+    /// True where this process lives in the job's tree.
+    pub(super) fn holds(&self, process: &Lineage) -> bool {
+        self.tree.holds(process)
     }
 
     fn after_output(&mut self, grew: bool, surface: &mut Surface<'_>) {
@@ -408,6 +451,8 @@ impl Job {
         if let Some(end) = news.leader_end
             && self.end.is_none()
         {
+            // What was said before the end counts, while those who said it can still be told from strangers.
+            self.listen(BYTES_AT_ONCE, surface);
             let input = if end == End::Exited(0) { Input::LeaderExited } else { Input::LeaderFailed };
             self.end = Some(end);
             self.ended_at.get_or_insert(surface.now);

@@ -107,3 +107,15 @@ pub(crate) fn without_core_dump(command: &mut Command) {
         });
     }
 }
+
+/// The command runs below this limit, soft and hard, such as `RLIMIT_NOFILE`.
+pub(crate) fn limit_to(command: &mut Command, resource: libc::__rlimit_resource_t, most: u64) {
+    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+    // SAFETY: setrlimit is safe between fork and exec, and the limit lives in the closure.
+    unsafe {
+        command.pre_exec(move || match libc::setrlimit(resource, &raw const limit) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+}
