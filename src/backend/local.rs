@@ -134,7 +134,7 @@ impl LocalFeed<'_> {
     /// Beside the abstract address, which is of one network namespace. Named after the first job, so that nobody can guess it.
     fn notify_path(&mut self, job_id: &str) -> Option<CString> {
         let find = || {
-            let path = datagrams::runtime_path(&format!("runner-{job_id}.sock"))?;
+            let path = datagrams::runtime_path(job_id)?;
             command::path_string(&path).ok()
         };
         self.notify_path.get_or_insert_with(find).clone()

@@ -181,8 +181,8 @@ The socket:
   line X_RUNNER_REFUSED=REASON for each thing that it refused.
   Its name is abstract, and not seen from another network namespace.
   RUNNER_NOTIFY_PATH names a socket in the file system for that, in /run for
-  root, else in XDG_RUNTIME_DIR, TMPDIR or /tmp; there the sender must live
-  until its message was read. Notify tries it where the first one is not there.
+  root, else in XDG_RUNTIME_DIR or /tmp; there the sender must live until its
+  message was read. Notify tries it where the first one is not there.
 
 Exit codes:
   0              it was sent, or with --if-any: this is no job of runner

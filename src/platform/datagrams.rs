@@ -71,6 +71,7 @@ impl Socket {
         let socket = Self { socket: bound_socket(&address)?, path: Some(path.to_owned()) };
         // Nobody else may have put something in its place: see `runtime_path`.
         fs::set_permissions(path, fs::Permissions::from_mode(0o666)).map_err(Error::system("make a socket"))?;
+        path.parent().into_iter().for_each(sweep);
         Ok(socket)
     }
 
@@ -125,16 +126,44 @@ impl Drop for Socket {
 }
 
 /// A path for a socket in the runtime directory: /run for root, so that jobs under other users can enter it, else
-/// XDG_RUNTIME_DIR, TMPDIR or /tmp. `name` must be one that nobody can guess. None where no such directory is safe.
-pub fn runtime_path(name: &str) -> Option<PathBuf> {
-    let of_variable = |variable| std::env::var_os(variable).map(PathBuf::from);
-    let own = if rustix::process::geteuid().is_root() { Some("/run".into()) } else { of_variable("XDG_RUNTIME_DIR") };
-    let dirs = [own, of_variable("TMPDIR"), Some("/tmp".into())];
+/// XDG_RUNTIME_DIR or /tmp, none of which may be a slow or frozen disk. `id` must be one that nobody can guess. None where
+/// no such directory is safe.
+pub fn runtime_path(id: &str) -> Option<PathBuf> {
+    let is_root = rustix::process::geteuid().is_root();
+    let own = if is_root { Some("/run".into()) } else { std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) };
+    let dirs = [own, Some("/tmp".into())];
     dirs.into_iter()
         .flatten()
         .filter(|dir| dir.is_absolute() && is_safe(dir))
-        .map(|dir| dir.join(name))
+        .map(|dir| dir.join(format!("{PREFIX}{id}{SUFFIX}")))
         .find(|path| SocketAddrUnix::new(path).is_ok())
+}
+
+/// Names of our sockets in the runtime directory begin and end so.
+const PREFIX: &str = "runner-";
+const SUFFIX: &str = ".sock";
+/// So many entries of a directory are looked at for sockets that were left.
+const SWEPT: usize = 1024;
+
+/// Removes sockets of ours to which nobody listens: their runner was killed while no job ran that could have removed it.
+fn sweep(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let own = rustix::process::geteuid().as_raw();
+    for entry in entries.flatten().take(SWEPT) {
+        let name = entry.file_name();
+        let is_ours = name.as_bytes().starts_with(PREFIX.as_bytes())
+            && name.as_bytes().ends_with(SUFFIX.as_bytes())
+            && entry.metadata().is_ok_and(|found| found.uid() == own);
+        if !is_ours {
+            continue;
+        }
+        let path = entry.path();
+        if let (Ok(address), Ok(socket)) = (SocketAddrUnix::new(&path), new_socket(SocketFlags::CLOEXEC))
+            && rustix::net::connect(&socket, &address) == Err(Errno::CONNREFUSED)
+        {
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 /// Nobody else can replace what we make in this directory.
@@ -267,4 +296,26 @@ pub fn read_sealed(file: BorrowedFd<'_>, limit: usize) -> std::result::Result<Op
         }
     }
     Ok(Some(content))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::Socket;
+
+    #[test]
+    fn a_socket_in_the_file_system_is_removed_with_its_owner_and_so_are_those_that_were_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let [left, live, own, other] =
+            ["runner-left.sock", "runner-live.sock", "runner-own.sock", "other.sock"].map(|name| dir.path().join(name));
+        let _live = UnixDatagram::bind(&live).unwrap();
+        for gone in [&left, &other] {
+            drop(UnixDatagram::bind(gone).unwrap());
+        }
+        let socket = Socket::open_at(&own).unwrap();
+        assert_eq!([&left, &live, &own, &other].map(|path| path.exists()), [false, true, true, true]);
+        drop(socket);
+        assert!(!own.exists());
+    }
 }
