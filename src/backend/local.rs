@@ -325,6 +325,9 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
         Command::Argv(_) | Command::Shell { .. } => None,
     };
     argv.extend(passed.as_ref().map(|file| file.as_raw_fd().to_string().into()));
+    if let Some(cwd) = &surroundings.cwd {
+        path_walk::check(cwd).map_err(Error::path("enter", cwd, "Check --cwd, and the cwd of the job in its list"))?;
+    }
     let check = if manners == Manners::PassOn { Check::ByStart } else { Check::BeforeStart };
     let env = std::mem::take(&mut assignment.env);
     let command = PreparedCommand::new(&argv, env, surroundings.cwd.as_deref(), JOB_ID, check)?;
@@ -356,7 +359,8 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
         keep_ignored_pipe: manners == Manners::PassOn,
         orphan_signal: (manners == Manners::PassOn)
             .then_some((assignment.spec.limits.stop_signal, assignment.spec.limits.grace.unwrap_or(REST_GRACE)))
-            .filter(|(signal, _)| *signal != Signal::KILL),
+            // STOP would stop the guard as well, which sends it to its own group.
+            .filter(|(signal, _)| ![Signal::KILL, Signal::STOP].contains(signal)),
         is_measured: assignment.spec.limits.idle_timeout.is_some(),
     })
 }

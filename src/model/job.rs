@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::outcome::TimeoutReason;
 use crate::model::quoting;
 use crate::model::retry::Retry;
+use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 
 /// A job: one command with its surroundings and limits.
@@ -119,9 +120,14 @@ impl Command {
     /// The command as anybody may see it: as a shell would read it, and of an operation the name alone, since parameters
     /// may hold secrets.
     pub fn line(&self) -> String {
+        self.masked_line(&Secrets::default())
+    }
+
+    /// The same without these secrets. Words are masked before they are quoted, which would change a secret.
+    pub fn masked_line(&self, secrets: &Secrets) -> String {
         match self {
-            Self::Argv(argv) => String::from_utf8_lossy(&quoting::command_line(argv)).into_owned(),
-            other => other.shown(),
+            Self::Argv(argv) => String::from_utf8_lossy(&quoting::command_line(&secrets.mask_words(argv))).into_owned(),
+            other => secrets.mask_text(&other.shown()).into_owned(),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What a process inherits from whoever starts it, and a worker must not keep: resource limits, nice value, scheduling
-//! policy, CPU affinity, I/O class, memory policy, timer slack, OOM score and control group.
+//! policy, CPU affinity, I/O class, memory policy, timer slack, personality, OOM score and control group.
 //!
 //! Called by `detach` between fork and exec, where only system calls may be made; what needs memory is prepared before.
 //! What an ordinary user may not restore is found by `restrictions`, from outside, for any process.
@@ -60,6 +60,8 @@ const TIMER_SLACK: libc::c_ulong = 50_000;
 /// As ioprio_set(2) takes them; the class `none` follows the nice value.
 const IOPRIO_WHO_PROCESS: libc::c_int = 1;
 const IOPRIO_CLASS_NONE: libc::c_int = 0;
+/// As personality(2) takes it.
+const PER_LINUX: libc::c_ulong = 0;
 const MPOL_DEFAULT: libc::c_int = 0;
 /// As many CPUs as any kernel is built for.
 const CPU_BYTES: usize = 1024;
@@ -108,6 +110,8 @@ impl Defaults {
             libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_CLASS_NONE);
             libc::syscall(libc::SYS_set_mempolicy, MPOL_DEFAULT, std::ptr::null::<libc::c_ulong>(), 0);
             libc::prctl(libc::PR_SET_TIMERSLACK, TIMER_SLACK);
+            libc::prctl(libc::PR_SET_THP_DISABLE, 0, 0, 0, 0);
+            libc::personality(PER_LINUX);
             let score = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
             if score >= 0 {
                 libc::write(score, c"0".as_ptr().cast(), 1);

@@ -102,6 +102,12 @@ pub fn set_own_dispositions() {
     }
 }
 
+/// A write beyond the limit on the size of files is an error and no death, see RLIMIT_FSIZE in getrlimit(2).
+pub fn ignore_file_size_signal() {
+    // SAFETY: no handler of ours is involved.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// A signal that reached us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {

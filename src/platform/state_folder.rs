@@ -5,13 +5,14 @@
 //! link at its very end must belong to us or to root, because its owner can point it elsewhere at any time. SQLite opens
 //! its files by path: that is safe after this check, since only we (and root) can rename anything in such a folder.
 
-use std::fs::{DirBuilder, File, Metadata};
+use std::fs::{DirBuilder, File, Metadata, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
 
+use super::path_walk;
 use super::process;
 use crate::error::{Error, Result};
 
@@ -23,6 +24,8 @@ const OWN_NAMES: [&str; 4] = ["queue.", "worker.", "logs", "notices"];
 
 /// Checks the state folder and every entry of ours in it. A folder that does not exist yet is fine.
 pub fn check(folder: &Path) -> Result<()> {
+    // Links above it are followed by the rule for shared directories: not where another user put them into one.
+    path_walk::check_parents(folder).map_err(Error::path("use", folder, HELP))?;
     match std::fs::symlink_metadata(folder) {
         Ok(found) if found.file_type().is_symlink() && ![own_user(), 0].contains(&found.uid()) => {
             return Err(foreign(folder, found.uid()));
@@ -76,14 +79,25 @@ pub(super) fn check_owner(path: &Path, metadata: &Metadata) -> Result<()> {
 
 /// Makes a folder, and those above it. One that exists must be ours.
 pub fn make(path: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::path("make the folder", path, HELP))?;
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
+        make(parent)?;
+    }
+    // A link to a directory may stand here, and is checked.
+    if !path.is_dir() {
+        make_one(path)?;
+    }
     check(path)
 }
 
 /// Makes a folder inside of the state folder, where that is there.
 pub fn make_one(path: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => Ok(()),
+        // Whatever the umask takes away: we must be able to use it.
+        Ok(()) => std::fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(Error::path(
+            "set the mode of",
+            path,
+            HELP,
+        )),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => check_entry(path),
         Err(error) => Err(Error::path("make the folder", path, HELP)(error)),
     }
@@ -126,6 +140,10 @@ fn open(path: &Path, access: OFlags) -> Result<File> {
         return Err(refused(path, "it is no regular file".to_owned(), "Remove it; it is made anew".to_owned()));
     }
     check_owner(path, &metadata)?;
+    if access.contains(OFlags::CREATE) && metadata.mode() & 0o600 != 0o600 {
+        // A umask took the owner's rights to a new file.
+        opened.set_permissions(Permissions::from_mode(0o600)).map_err(Error::path("set the mode of", path, HELP))?;
+    }
     Ok(opened)
 }
 

@@ -224,6 +224,7 @@ fn what_is_shown_of_tasks_is_cleaned() {
 fn json_and_a_dry_run_are_exact_off_a_terminal_and_cleaned_on_it() {
     let scratch = Scratch::new();
     let name = TEXT;
+    std::fs::write(scratch.path("").join(bytes()), "").expect("a file of this name");
     let off = exec("--json --name").arg(name).args(["--", "true"]).run();
     assert_eq!(off.json()["metadata"]["name"], name);
     let raw = String::from_utf8(off.stdout).expect("text");
@@ -244,6 +245,7 @@ fn json_and_a_dry_run_are_exact_off_a_terminal_and_cleaned_on_it() {
         (["exec", "--progress", "json", "--name", name, "--", "true"].map(OsStr::new).to_vec(), &|text| {
             text.contains("finished") && text.lines().all(|line| parsed(line).is_some_and(is_named))
         }),
+        (vec![word("op"), word("hash"), word("--"), &bytes()], &|text| text.contains("forged")),
         (vec![word("batch"), word("--dry-run"), word("--each"), word("echo"), word(":::"), &bytes()], &|text| {
             text.contains("forged") && text.ends_with("'\n")
         }),

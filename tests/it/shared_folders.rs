@@ -137,6 +137,8 @@ fn a_link_of_another_user_is_not_followed_to_a_folder() {
     }
     let scene = Scene::new();
     scene.link("link", "folder");
+    let job = "{\"cmd\": [\"touch\", \"made\"], \"cwd\": \"shared/link\"}\n";
+    fs::write(scene.path("in-link.json"), job).expect("a list");
     for line in FILLERS {
         scene.assert_refused(&line.replace("PATH", "shared/link"), "link");
     }
@@ -144,6 +146,9 @@ fn a_link_of_another_user_is_not_followed_to_a_folder() {
         "batch --json --log shared/link/{#} list",
         "batch --report shared/link/{#} list",
         "exec --cwd shared/link -- pwd",
+        "batch --cwd shared/link -- pwd ::: x",
+        "batch --cwd shared/link list",
+        "batch in-link.json",
     ] {
         scene.assert_refused(line, "link");
     }

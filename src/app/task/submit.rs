@@ -127,7 +127,8 @@ struct Place {
 
 impl Place {
     fn here(folder: &Path, passed: PassedEnvironment) -> Result<Self> {
-        let directory = std::env::current_dir().map_err(Error::system("find the working directory"))?;
+        // One that was removed cannot be named; a task with a --cwd of its own needs none.
+        let directory = std::env::current_dir().unwrap_or_default();
         let goes_along = |name: &OsStr| match (passed, name.to_str()) {
             // The submitter may be a job itself.
             (_, Some(name)) if presence::OF_JOBS.contains(&name) => false,
@@ -146,6 +147,13 @@ impl Place {
             Some(cwd) => self.directory.join(cwd),
             None => self.directory.clone(),
         };
+        if !cwd.is_absolute() {
+            return Err(Error::Invalid {
+                argument: Some("--cwd".to_owned()),
+                message: "the current directory has been removed".to_owned(),
+                remediation: "Change to a directory that exists, or name one, as in: --cwd /".to_owned(),
+            });
+        }
         let secrets = Secrets::new(surroundings.secrets.iter().map(|(_, value)| value));
         check_directory(&cwd).map_err(|error| error.masked(&secrets))?;
         surroundings.cwd = Some(cwd);

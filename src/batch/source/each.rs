@@ -13,7 +13,6 @@ use crate::batch::source::{EntryDefaults, log_name};
 use crate::error::{Error, Result};
 use crate::model::batch::{Entry, Priority};
 use crate::model::job::{JobSpec, Stdin};
-use crate::model::printable::push_escaped;
 use crate::model::request::{ItemInput, Template, TemplateCommand};
 
 /// A label is cut to so many characters; it stands before every line of a job.
@@ -148,7 +147,7 @@ fn label(items: &[OsString]) -> String {
                 return label;
             }
             length += 1;
-            push_escaped(&mut label, letter.encode_utf8(&mut [0; 4]));
+            label.push(letter);
         }
     }
     label

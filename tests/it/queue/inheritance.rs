@@ -23,13 +23,13 @@ fn field(pid: i32, file: &str, name: &str) -> String {
 
 #[test]
 fn a_worker_has_nothing_of_who_started_it() {
-    let tools = ["taskset", "ionice", "choom", "chrt"];
+    let tools = ["taskset", "ionice", "choom", "chrt", "setarch"];
     if !tools.into_iter().all(has_program) {
         return;
     }
     let queue = Queue::new();
     let submit = "ulimit -S -f 400; ulimit -S -n 100; ulimit -S -t 1000; umask 0; \
-                  exec taskset 1 ionice -c 3 chrt -b 0 choom -n 300 -- \"$RUN\" task submit --secret-env TOKEN -- true";
+                  exec taskset 1 ionice -c 3 chrt -b 0 choom -n 300 -- setarch -R \"$RUN\" task submit --secret-env TOKEN -- true";
     let submit = queue.shell(submit).env("TOKEN", "hunter2").env("OTHER", "hunter2").env("PATH_OF_MINE", "/x");
     let id = id_of(submit.run().assert_code(0).assert_silent());
     let worker = queue.worker_pid().expect("a worker");
@@ -39,6 +39,10 @@ fn a_worker_has_nothing_of_who_started_it() {
     assert!(!field(worker, "limits", "Max open files").starts_with("100 "));
     assert_eq!(field(worker, "status", "Cpus_allowed_list:"), field(1, "status", "Cpus_allowed_list:"));
     assert_eq!(field(worker, "status", "Umask:"), "0077");
+    // Only root may read it, see proc_pid_personality(5).
+    if is_root() {
+        assert_eq!(field(worker, "personality", ""), field(own, "personality", ""));
+    }
     // Others may not read it, see proc_pid_timerslack_ns(5).
     if is_root() {
         assert_eq!(field(worker, "timerslack_ns", ""), "50000");
@@ -195,4 +199,24 @@ fn a_worker_in_the_foreground_is_as_it_was_started() {
     assert_eq!(queue.worker_pid(), pid);
     queue.worker("stop").run().assert_code(0);
     worker.finish().assert_code(0);
+}
+
+/// The limit on file sizes is an error for the submitter, too, and no death.
+#[test]
+fn a_submit_under_a_low_limit_on_file_sizes_answers() {
+    for limit in ["0", "1", "20", "100"] {
+        let queue = Queue::new();
+        let done = queue.shell(&format!("ulimit -S -f {limit}; exec \"$RUN\" task submit -- true")).run();
+        assert!([Some(0), Some(125)].contains(&done.status.code()), "{limit}: {:?}", done.status);
+    }
+}
+
+#[test]
+fn a_state_folder_made_under_a_strict_umask_can_be_used() {
+    for mask in ["777", "277", "600", "077"] {
+        let queue = Queue::new();
+        let submit = queue.shell(&format!("umask {mask}; exec \"$RUN\" task submit -- true"));
+        let id = id_of(submit.run().assert_code(0));
+        queue.answer(&id).assert_code(0);
+    }
 }
