@@ -41,7 +41,7 @@ impl Work {
         secrets.mask_cut(&mut entry.label, false);
         let tries = Tries::new(entry.job.retry.clone(), &entry.job.limits, entry.seq);
         // Before it is quoted and shortened: of what is left of a secret then, nobody would know it.
-        let argv = entry.job.command.shown_words();
+        let argv = entry.job.command.redacted_argv();
         let command = String::from_utf8_lossy(&quoting::command_line(&secrets.mask_words(&argv))).into_owned();
         let title = entry.job.name.clone().or_else(|| entry.id.clone()).unwrap_or_else(|| shortened(&command));
         Self {
