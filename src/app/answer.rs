@@ -123,17 +123,17 @@ pub fn to_stderr(envelope: &Envelope, format: Option<ErrorFormat>, fresh_line: b
     };
 }
 
-/// JSON as this stream gets it: unchanged, but on a terminal nothing in it gives a command to that.
+/// JSON as it is written to this stream: unchanged, or with control characters escaped on a terminal.
 pub(super) fn json_for<'a>(stream: BorrowedFd<'_>, json: &'a str) -> Cow<'a, str> {
     if descriptors::is_terminal(stream) { escape_json(json) } else { Cow::Borrowed(json) }
 }
 
-/// Writes one line of runner's own to stderr. Text of others in it is cleaned.
+/// Writes one line of runner's own to stderr. Control characters in it become blanks.
 pub fn say(line: &str) {
     write_line_within(&clean(line), STDERR_PATIENCE);
 }
 
-/// Writes text to stderr that a renderer or the parser made, which may have several lines and colours.
+/// Writes the output of a renderer or of the parser to stderr unchanged: it may have several lines and colours.
 pub fn say_rendered(text: &str) {
     write_line_within(text.trim_end(), STDERR_PATIENCE);
 }
@@ -150,7 +150,7 @@ pub(super) enum Said {
     ToNobody,
 }
 
-/// Writes a line to stderr unchanged, within `patience` for all its waiting. Also returns how much of that is left.
+/// Writes a line to stderr unchanged, waiting no longer than `patience`. Also returns how much of that is left.
 pub(super) fn write_line_within(line: &str, patience: Duration) -> (Said, Duration) {
     let clock = SystemClock::start();
     let begun = clock.now();

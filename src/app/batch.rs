@@ -263,10 +263,10 @@ fn prepare(
 /// Prints the command of every job, as a shell would read it, and runs none.
 fn dry_run(mut source: Source) -> Result<Exit> {
     let mut lines = Vec::with_capacity(PORTION);
-    // What a shell shall read stays exact.
+    // Off a terminal the lines are exact, so that a shell can run them.
     let terminal = descriptors::is_terminal(descriptors::stdout());
     while let Some(entry) = source.next()? {
-        let words = entry.job.command.shown_words();
+        let words = entry.job.command.redacted_argv();
         let secrets = Secrets::of(&entry.job.surroundings);
         let line = quoting::command_line(&secrets.mask_words(&words));
         lines.extend(if terminal { clean(&String::from_utf8_lossy(&line)).into_bytes() } else { line });

@@ -90,7 +90,7 @@ impl Board {
         self.write(&clean(line));
     }
 
-    /// Says a line that is a JSON document.
+    /// Writes a line that is a JSON document.
     pub(super) fn say_json(&mut self, line: &str) {
         self.write(&answer::json_for(descriptors::stderr(), line));
     }

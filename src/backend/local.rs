@@ -300,7 +300,7 @@ fn was_killed(event: &Event) -> bool {
 /// Descriptors of ours that such a job takes at most: while it starts, when it has not taken over its own yet. Large
 /// outputs that go to temporary files come on top, and do without where there is none.
 pub fn descriptors_per_job(spec: &JobSpec, streams: Streams) -> u64 {
-    // Handles of the guard and of the leader, the control group, the socket; an operation's parameters.
+    // Handles of guard and leader, the control group, the socket; the parameters of an operation.
     let mut count = 4 + u64::from(matches!(spec.command, Command::Operation { .. }));
     for (route, terminal) in [streams.stdout, streams.stderr].into_iter().zip(streams.terminals) {
         let logs = u64::from(spec.log.is_some());
@@ -320,7 +320,7 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
     let surroundings = &assignment.spec.surroundings;
     let mut argv = assignment.spec.command.argv();
     let passed = match &assignment.spec.command {
-        // What may be secret in them stands in no list of processes.
+        // The parameters may contain secrets, which must not show up in ps(1).
         Command::Operation { parameters, .. } => Some(sealed_file(parameters.to_string().as_bytes())?),
         Command::Argv(_) | Command::Shell { .. } => None,
     };
@@ -339,7 +339,7 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
             None
         }
         Stdin::File(path) if descriptors::is_fifo(path) => {
-            // The job opens the FIFO itself, since that may block; the links that lead there are checked now.
+            // The job opens the FIFO itself, since that may block; the path is checked now.
             path_walk::check(path).map_err(Error::path("read", path, "Check --stdin"))?;
             late_input = Some(command::path_string(path)?);
             None

@@ -47,7 +47,7 @@ impl Work {
         push_escaped(&mut entry.label, &label);
         let tries = Tries::new(entry.job.retry.clone(), &entry.job.limits, entry.seq);
         // Before it is quoted and shortened: of what is left of a secret then, nobody would know it.
-        let argv = entry.job.command.shown_words();
+        let argv = entry.job.command.redacted_argv();
         let command = String::from_utf8_lossy(&quoting::command_line(&secrets.mask_words(&argv))).into_owned();
         let written = || entry.line.as_ref().map(|line| shortened(&secrets.mask_text(line)));
         let title = entry.job.name.clone().or_else(|| entry.id.clone()).or_else(written);

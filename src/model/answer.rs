@@ -55,7 +55,7 @@ pub fn of_outcome(outcome: &Outcome, command: &str, extent: Extent, request: &Re
         attempts: several(&request.attempts),
     };
     let envelope = Envelope { status: Status::Success, data: Some(data), error: None, metadata: metadata(request) };
-    without_secrets(envelope, request)
+    redacted(envelope, request)
 }
 
 impl<D> Envelope<D> {
@@ -76,11 +76,11 @@ pub fn of_error(mut error: ErrorBody, request: &RequestInfo) -> Envelope {
         error.details.attempts = several(&request.attempts);
     }
     let envelope = Envelope { status: Status::Error, data: None, error: Some(error), metadata: metadata(request) };
-    without_secrets(envelope, request)
+    redacted(envelope, request)
 }
 
 /// Whoever answers goes through here.
-fn without_secrets(mut envelope: Envelope, request: &RequestInfo) -> Envelope {
+fn redacted(mut envelope: Envelope, request: &RequestInfo) -> Envelope {
     request.secrets.mask_envelope(&mut envelope);
     envelope
 }

@@ -34,7 +34,7 @@ pub(super) fn own_descriptor(path: &Path) -> Option<BorrowedFd<'static>> {
         let name = found.name.filter(|_| (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino))?;
         name.to_str()?.parse().ok()?
     };
-    // What was opened to look at the path is closed again, and may have had that very number.
+    // The number may have been that of a descriptor opened during the lookup, which is closed by now.
     let open = number >= 0 && fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
     // SAFETY: it was just seen to be open; what our caller left open stays so until we exit.
     open.then(|| unsafe { BorrowedFd::borrow_raw(number) })
@@ -96,15 +96,15 @@ pub fn replace_with(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> io::Res
     })
 }
 
-/// Opens a file that cannot be replaced, to write all of it anew.
+/// Opens and truncates a file that cannot be replaced.
 pub fn open_in_place(path: &Path) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOCTTY;
     Ok(path_walk::open(path, flags, Mode::from_raw_mode(0o666))?.into())
 }
 
-/// Opens a file to read it and to add to its end. `may_create`: a missing one is made.
+/// Opens a file to read and append. `may_create`: create it if it is missing.
 pub fn open_to_append(path: &Path, may_create: bool) -> io::Result<File> {
-    // A FIFO, which is refused later, must not keep us waiting.
+    // Do not block on a FIFO, which is refused later.
     let mut flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOCTTY | OFlags::NONBLOCK;
     flags.set(OFlags::CREATE, may_create);
     Ok(path_walk::open(path, flags, Mode::from_raw_mode(0o666))?.into())
@@ -126,7 +126,7 @@ fn unnamed(folder: &Folder) -> io::Result<File> {
     if let Some(file) = folder.create_unnamed()? {
         return Ok(file);
     }
-    let name = OsString::from(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
+    let name = folder::temporary_name();
     let file = folder.create_named(&name)?;
     folder.remove(&name)?;
     Ok(file)

@@ -81,17 +81,17 @@ pub fn own_umask() -> u32 {
 /// The name of the user that we are: of the list of users, or of the environment where that does not know it, or a number.
 pub fn user_name() -> String {
     let own = rustix::process::getuid().as_raw();
-    let told = || std::env::var("USER").ok().filter(|name| !name.is_empty());
-    name_of_user(own).or_else(told).unwrap_or_else(|| format!("uid {own}"))
+    let from_environment = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+    name_of_user(own).or_else(from_environment).unwrap_or_else(|| format!("uid {own}"))
 }
 
-/// The user for whom the kernel decides what we may do with files.
+/// The effective user, whose permissions apply to file access.
 pub fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// A user as messages name one: `alice (uid 1000)`, or the number alone.
-pub fn described_user(uid: u32) -> String {
+/// A user for messages: `alice (uid 1000)`, or `uid 1000` without an entry in /etc/passwd.
+pub fn display_user(uid: u32) -> String {
     name_of_user(uid).map_or_else(|| format!("uid {uid}"), |name| format!("{name} (uid {uid})"))
 }
 

@@ -105,13 +105,13 @@ fn pauses_hold_back_a_group_or_all() {
 }
 
 #[test]
-fn nothing_is_claimed_after_an_order_to_stop() {
+fn nothing_is_claimed_after_a_stop_request() {
     let Scene { mut store, _folder } = scene(&[task("a")]);
     store.hand_over(7).unwrap();
     assert_eq!(store.successor().unwrap(), Some(7));
     assert!(claimed(&mut store).is_empty());
     store.order_stop(StopOrder::Drain).unwrap();
-    assert_eq!(store.successor().unwrap(), None, "it is to stop, too");
+    assert_eq!(store.successor().unwrap(), None, "the successor is stopped, too");
     assert!(claimed(&mut store).is_empty());
     store.forget_stop_order().unwrap();
     assert_eq!(claimed(&mut store), ["a"]);

@@ -32,8 +32,8 @@ pub struct Machine {
     eof: bool,
     leftovers_found: bool,
     forwarded: bool,
-    /// The last signal to end that was passed on.
-    passed_on: Option<Signal>,
+    /// The last forwarded termination signal.
+    forwarded_end: Option<Signal>,
     /// The rest of the tree got the stop signal, too.
     rest_signaled: bool,
     /// A stop that waits for the command to be there.
@@ -63,7 +63,7 @@ impl Machine {
             eof: false,
             leftovers_found: false,
             forwarded: false,
-            passed_on: None,
+            forwarded_end: None,
             rest_signaled: policy.scope == Scope::Tree,
             stop_when_started: None,
             held_back: Vec::new(),
@@ -170,7 +170,7 @@ impl Machine {
                     self.kill(now);
                 }
                 Leftovers::Report | Leftovers::KillAfterFailure | Leftovers::Ignore => {
-                    if let (Some(signal), false, false) = (self.passed_on, self.rest_signaled, self.spares_rest()) {
+                    if let (Some(signal), false, false) = (self.forwarded_end, self.rest_signaled, self.spares_rest()) {
                         self.effects.push(Effect::SignalRest(signal, self.policy.scope));
                     }
                     self.drain(now);
@@ -179,7 +179,7 @@ impl Machine {
             State::Stopping | State::Sweeping if self.spares_rest() => self.drain(now),
             State::Stopping => {
                 self.signal_rest();
-                // A command without a grace may end in its own time; the rest of its tree may not.
+                // Without a grace period only the command has unlimited time, not the rest of its tree.
                 if self.policy.grace.is_none() {
                     self.arm(Timer::Grace, now + REST_GRACE);
                 }
@@ -188,12 +188,12 @@ impl Machine {
         }
     }
 
-    /// `timeout --foreground` acts on its command alone.
+    /// `timeout --foreground` signals its command only.
     fn spares_rest(&self) -> bool {
         self.policy.scope == Scope::Command && self.policy.leftovers == Leftovers::Ignore
     }
 
-    /// The stop signal for those of the tree that did not get it yet.
+    /// Sends the stop signal to the part of the tree that has not got it yet.
     fn signal_rest(&mut self) {
         if !self.rest_signaled {
             self.rest_signaled = true;
@@ -455,7 +455,7 @@ impl Machine {
         }
         self.effects.push(Effect::TellForwarded(signal));
         if [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].contains(&signal) {
-            self.passed_on = Some(signal);
+            self.forwarded_end = Some(signal);
         }
         if !heard {
             self.send(signal);

@@ -397,7 +397,7 @@ fn a_signal_that_is_passed_on_starts_the_grace_once() {
 }
 
 #[test]
-fn a_command_that_is_signaled_alone_does_not_leave_the_rest_behind() {
+fn the_rest_of_the_tree_is_stopped_after_a_command_that_was_signaled_first() {
     for scope in [Scope::Group, Scope::Command] {
         let mut rig = Rig::running(Policy { scope, grace: None, ..policy() });
         rig.pass(TIMEOUT);
@@ -421,7 +421,7 @@ fn the_rest_is_signaled_at_the_end_of_the_grace_of_the_command() {
 }
 
 #[test]
-fn in_the_foreground_the_rest_is_let_be() {
+fn in_the_foreground_the_rest_of_the_tree_is_not_signaled() {
     let foreground = Policy { scope: Scope::Command, leftovers: Leftovers::Ignore, ..policy() };
     let mut rig = Rig::running(foreground);
     rig.feed(Input::Eof);
@@ -434,7 +434,7 @@ fn in_the_foreground_the_rest_is_let_be() {
 }
 
 #[test]
-fn a_signal_to_end_that_was_passed_on_reaches_the_rest_after_the_command() {
+fn a_forwarded_termination_signal_reaches_the_rest_after_the_command() {
     let mut rig = Rig::running(Policy { scope: Scope::Group, leftovers: Leftovers::Ignore, ..policy() });
     rig.feed(Input::Forward { signal: Signal::TERM, heard: false });
     assert!(rig.did(Effect::Signal(Signal::TERM, Scope::Group)));

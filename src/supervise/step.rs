@@ -81,7 +81,7 @@ pub enum Input {
 pub enum Effect {
     /// Send a signal to the leader, its group or the whole tree, then CONT.
     Signal(Signal, Scope),
-    /// Send a signal to those of the tree that this scope leaves out, then CONT.
+    /// Send a signal to the processes that this scope leaves out, then CONT.
     SignalRest(Signal, Scope),
     /// End the whole tree.
     Kill,

@@ -181,8 +181,8 @@ impl Watchdog {
             }
             let mut moved_output = false;
             for key in &ready {
-                // The output of one job goes before a deadline that is due, and not that of all: it is ready again next
-                // time, and behind others then.
+                // At most one output is handled before a deadline that is due; the others stay ready and are handled in
+                // the next round.
                 let is_output = Job::is_output(*key);
                 if is_output && moved_output && self.deadlines.next().is_some_and(|next| next <= self.clock.now()) {
                     continue;

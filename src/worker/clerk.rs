@@ -13,7 +13,7 @@ use crate::model::outcome::Cause;
 use crate::model::sample::Subject;
 use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
-use crate::platform::bell::Ring;
+use crate::platform::bell::WakeReason;
 use crate::platform::process;
 use crate::platform::remains::boot_id;
 use crate::store::{Claim, Claimed, End, ExtensionOrder, Live, Lost, StopOrder, Store, WorkerRecord};
@@ -210,8 +210,8 @@ impl Clerk {
     /// Takes a report. True where the store has to be looked at for it.
     fn heed(&mut self, report: Report) -> bool {
         match report {
-            Report::Rung(ring) => {
-                if ring == Ring::Drain {
+            Report::Rung(reason) => {
+                if reason == WakeReason::Drain {
                     self.stop.get_or_insert(StopOrder::Drain);
                 }
                 true

@@ -25,10 +25,10 @@ impl Listener {
         let closing = Arc::new(AtomicBool::new(false));
         let (ears, ends) = (Arc::clone(&bell), Arc::clone(&closing));
         let listen = move || {
-            while let Ok(ring) = ears.listen()
+            while let Ok(reason) = ears.listen()
                 && !ends.load(Ordering::SeqCst)
             {
-                if reports.send(Report::Rung(ring)).is_err() {
+                if reports.send(Report::Rung(reason)).is_err() {
                     return;
                 }
             }

@@ -65,9 +65,9 @@ impl Call {
                 place.tasks(&list, &defaults, &options, resolve)?
             }
         };
-        // The tasks are to be stored, whatever becomes of the worker.
+        // The tasks must be stored even if the worker cannot be replaced.
         if let Err(error) = presence::replace_restricted(&store) {
-            answer::say(&format!("runner: the restricted worker stays: {error}"));
+            answer::say(&format!("runner: cannot replace the restricted worker: {error}"));
         }
         let listed: Vec<String> = tasks.iter().map(|task| task.id.clone()).collect();
         let submitted = as_listed(store.submit(&in_order_of_needs(tasks))?, &listed);

@@ -39,13 +39,13 @@ const CONTROL: usize = 2;
 const KEYBOARD: usize = 3;
 const OUTPUT: usize = 4;
 /// Keys from here on belong to no job.
-pub(super) const LAST_KEY: usize = usize::MAX - 7;
+pub(super) const RESERVED_KEYS: usize = usize::MAX - 7;
 const _: () = assert!(OUTPUT + output::KEYS <= KEYS);
 
-/// How often the report of a leader's end is looked for once the leader is known to have exited.
-const REPORT_PERIOD: Duration = Duration::from_millis(1);
-/// And how many times: a tracer may keep the end from the guard, see ptrace(2).
-const REPORT_LOOKS: u32 = 100;
+/// Polling interval for the guard's report after the leader has exited.
+const REPORT_POLL: Duration = Duration::from_millis(1);
+/// Maximum number of these polls: a tracer may hide the exit from the guard, see ptrace(2).
+const MAX_REPORT_POLLS: u32 = 100;
 /// Messages that are taken before the event loop looks at its deadlines again.
 const MESSAGES_AT_ONCE: usize = 64;
 /// The same in bytes, for long values take long to read.
@@ -72,8 +72,8 @@ pub(super) struct Job {
     end: Option<End>,
     started: bool,
     empty: bool,
-    /// Deadlines that were put off for the report of the leader's end.
-    report_looks: u32,
+    /// Number of times a deadline was postponed for the report of the leader's exit.
+    report_polls: u32,
     processes: Vec<ProcessRow>,
     survivors: Vec<ProcessRow>,
     leftovers: Vec<Leftover>,
@@ -135,7 +135,7 @@ impl Job {
             end: None,
             started: false,
             empty: false,
-            report_looks: 0,
+            report_polls: 0,
             processes: Vec::new(),
             survivors: Vec::new(),
             leftovers: Vec::new(),
@@ -155,9 +155,9 @@ impl Job {
         Ok(job)
     }
 
-    /// The key is of a job's output, rather than of its guard, its messages or of no job.
+    /// True for the key of a job's output, as opposed to its guard or messages, or a reserved key.
     pub(super) fn is_output(key: usize) -> bool {
-        key < LAST_KEY && key % KEYS >= OUTPUT
+        key < RESERVED_KEYS && key % KEYS >= OUTPUT
     }
 
     fn key(&self, kind: usize) -> usize {
@@ -298,13 +298,13 @@ impl Job {
             Timer::Pulse => {}
             Timer::Keys => return self.take_keyboard(surface),
             Timer::Wall | Timer::Idle => {
-                // An end before the deadline counts, also where runner was stopped or frozen meanwhile.
+                // A job that ended before the deadline is not timed out, even if runner itself was stopped meanwhile.
                 self.look(surface);
-                if self.end.is_none() && self.report_looks < REPORT_LOOKS && self.tree.leader_has_exited() {
-                    // The guard is about to report it; it may have been frozen as well.
+                if self.end.is_none() && self.report_polls < MAX_REPORT_POLLS && self.tree.leader_has_exited() {
+                    // The guard is about to report the exit; it may have been stopped as well.
                     self.tree.nudge_guard();
-                    self.report_looks += 1;
-                    surface.deadlines.arm((self.id, timer), surface.now + REPORT_PERIOD);
+                    self.report_polls += 1;
+                    surface.deadlines.arm((self.id, timer), surface.now + REPORT_POLL);
                     return;
                 }
                 // What the job said in time counts, also when we were busy with something else.
@@ -426,7 +426,7 @@ impl Job {
         self.perform(effects, surface);
     }
 
-    /// Stops the job, unless it has ended by itself already.
+    /// Stops the job unless it has already ended.
     pub(super) fn stop(&mut self, input: Input, surface: &mut Surface<'_>) {
         self.look(surface);
         self.step(input, surface);

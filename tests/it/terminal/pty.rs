@@ -138,10 +138,10 @@ echo before-the-write >begun; echo from-the-job; echo 1 >written");
     leash.held_by(1);
     terminal.picture_when("the bar is there", |now| now.bar("job").is_some());
     terminal.send(b"\x13");
-    // Keys are read in order: the job has this one once its terminal has seen Ctrl-S.
+    // Keys are handled in order: once the job has this one, its terminal has processed Ctrl-S.
     terminal.send(b"x");
     scratch.line("begun");
-    // The bar goes on: it is not the job's output.
+    // The bar is not stopped, since it is not output of the job.
     let seen = terminal.bytes().len();
     terminal.picture_when("the bar goes on", |_| terminal.bytes().len() > seen + 100);
     assert!(!terminal.screen().contains("from-the-job"));
