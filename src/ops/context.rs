@@ -1,7 +1,5 @@
 //! What an operation has of its surroundings: a way to report, to print, to wait, and to hear that it must stop.
 
-use std::borrow::Cow;
-use std::io::IsTerminal;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +12,6 @@ use crate::control::message::Draft;
 use crate::control::sender::Sender;
 use crate::error::Result;
 use crate::model::outcome::Progress;
-use crate::model::printable::clean;
 use crate::ops::Failure;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::doorbell::Doorbell;
@@ -32,8 +29,6 @@ pub struct Context {
     scratch: ScratchList,
     clock: SystemClock,
     deadline: Option<Moment>,
-    /// Whether standard output is a terminal; once that was needed.
-    on_terminal: Option<bool>,
     next_report: Moment,
     progress: Option<Progress>,
     status: String,
@@ -80,17 +75,7 @@ impl Context {
         let clock = SystemClock::start();
         let now = clock.now();
         let deadline = time_left.map(|left| now + left);
-        Self {
-            sender,
-            cancel,
-            scratch,
-            clock,
-            deadline,
-            on_terminal: None,
-            next_report: now,
-            progress: None,
-            status: String::new(),
-        }
+        Self { sender, cancel, scratch, clock, deadline, next_report: now, progress: None, status: String::new() }
     }
 
     /// Time since the operation started.
@@ -178,14 +163,9 @@ impl Context {
         self.report(Some(value));
     }
 
-    /// Prints a line to standard output. On a terminal it is cleaned: names of files are what others made them.
-    pub fn print(&mut self, line: impl AsRef<[u8]>) -> std::result::Result<(), Failure> {
-        let mut bytes = Cow::Borrowed(line.as_ref());
-        if *self.on_terminal.get_or_insert_with(|| std::io::stdout().is_terminal()) {
-            let text = String::from_utf8_lossy(line.as_ref());
-            bytes = Cow::Owned(format!("{}\n", clean(text.trim_end_matches('\n'))).into_bytes());
-        }
-        match descriptors::write_all(descriptors::stdout(), &bytes) {
+    /// Prints to standard output.
+    pub fn print(&mut self, text: impl AsRef<[u8]>) -> std::result::Result<(), Failure> {
+        match descriptors::write_all(descriptors::stdout(), text.as_ref()) {
             Ok(Moved::Broken) => Err(Failure::ReaderGone),
             Ok(Moved::Bytes(_) | Moved::WouldBlock) => Ok(()),
             Err(error) => Err(Failure::system("write to standard output", "stdout", &error)),

@@ -125,7 +125,7 @@ fn arguments_of_leftovers_and_of_stopped_processes_are_cleaned() {
 fn messages_of_a_job_are_cleaned_in_every_form() {
     let line = format!("\"$VICTIM\" tell \"$RUNNER_NOTIFY_SOCKET\" '{}'", TEXT.replace('\n', " runner: forged "));
     let refused = clean("a message that was refused", exec("-v").sh(&line));
-    assert!(refused.stderr_text().contains("was not understood"), "{}", refused.stderr_text());
+    assert!(refused.stderr_text().contains("a message was refused"), "{}", refused.stderr_text());
     let status = format!("STATUS={}", TEXT.replace('\n', " "));
     let line = format!("\"$VICTIM\" tell \"$RUNNER_NOTIFY_SOCKET\" '{status}' X_RUNNER_PROGRESS=0.5; sleep 0.6");
     clean("a message", exec("--progress lines --name").arg(TEXT).sh(&line));
@@ -224,7 +224,6 @@ fn output_about_tasks_is_cleaned() {
 fn json_and_a_dry_run_are_exact_except_on_a_terminal() {
     let scratch = Scratch::new();
     let name = TEXT;
-    std::fs::write(scratch.path("").join(bytes()), "").expect("a file of this name");
     let off = exec("--json --name").arg(name).args(["--", "true"]).run();
     assert_eq!(off.json()["metadata"]["name"], name);
     let raw = String::from_utf8(off.stdout).expect("text");
@@ -245,7 +244,6 @@ fn json_and_a_dry_run_are_exact_except_on_a_terminal() {
         (["exec", "--progress", "json", "--name", name, "--", "true"].map(OsStr::new).to_vec(), &|text| {
             text.contains("finished") && text.lines().all(|line| parsed(line).is_some_and(is_named))
         }),
-        (vec![word("op"), word("hash"), word("--"), &bytes()], &|text| text.contains("forged")),
         (vec![word("batch"), word("--dry-run"), word("--each"), word("echo"), word(":::"), &bytes()], &|text| {
             text.contains("forged") && text.ends_with("'\n")
         }),
