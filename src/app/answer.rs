@@ -15,6 +15,7 @@ use crate::model::envelope::Envelope;
 use crate::model::printable::{clean, escape_json};
 use crate::model::request::{AnswerOptions, ErrorFormat};
 use crate::model::secrets::Secrets;
+use crate::model::unique_id::unique_id;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::files;
 use crate::render::{self, Format, Style, json::Json};
@@ -44,7 +45,7 @@ impl Request {
         Self {
             clock: SystemClock::start(),
             timestamp: unix_time(),
-            id: uuid::Uuid::now_v7(),
+            id: unique_id(),
             name,
             attempts: Vec::new(),
             secrets: Secrets::default(),

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::model::batch::Ended;
 use crate::model::envelope::Envelope;
 use crate::model::outcome::StreamRecord;
+use crate::model::unique_id::unique_id;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::folder::Folder;
 use crate::render::{Format, Style, json::Json};
@@ -93,7 +94,7 @@ impl Results {
 
 /// Fails where nothing can be made in this folder.
 fn try_folder(folder: &Folder) -> io::Result<()> {
-    let probe = OsString::from(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
+    let probe = OsString::from(format!(".runner.{}.tmp", unique_id().simple()));
     folder.create_shared(&probe)?;
     folder.remove(&probe)
 }

@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 
+use crate::model::unique_id::unique_id;
 use crate::ops::Context;
 use crate::ops::context::Scratch;
 use crate::platform::folder::{Folder, Kind};
@@ -88,7 +89,7 @@ pub(super) fn refuse_irreplaceable(folder: &Folder, name: &OsStr) -> io::Result<
 }
 
 fn temporary_name() -> OsString {
-    format!(".runner-{}.tmp", uuid::Uuid::now_v7().simple()).into()
+    format!(".runner-{}.tmp", unique_id().simple()).into()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use super::descriptors::{self, Moved};
 use super::folder::{self, Folder};
 use super::path_walk;
+use crate::model::unique_id::unique_id;
 
 /// A FIFO's reader may come a moment later than we do.
 const OPEN_TRIES: u32 = 50;
@@ -87,7 +88,7 @@ pub fn replace_with(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> io::Res
     path_walk::check_entry(&folder, &name)?;
     let mut temporary = OsString::from(".");
     temporary.push(&name);
-    temporary.push(format!(".{}.tmp", uuid::Uuid::now_v7().simple()));
+    temporary.push(format!(".{}.tmp", unique_id().simple()));
     write_whole(&folder, &temporary, fill, &name).inspect_err(|_| drop(folder.remove(&temporary)))?;
     folder.rename(&temporary, &name).or_else(|error| {
         let _ = folder.remove(&temporary);
@@ -126,7 +127,7 @@ fn unnamed(folder: &Folder) -> io::Result<File> {
     if let Some(file) = folder.create_unnamed()? {
         return Ok(file);
     }
-    let name = OsString::from(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
+    let name = OsString::from(format!(".runner.{}.tmp", unique_id().simple()));
     let file = folder.create_named(&name)?;
     folder.remove(&name)?;
     Ok(file)

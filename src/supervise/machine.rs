@@ -13,6 +13,7 @@ use crate::supervise::policy::{
 };
 pub use crate::supervise::step::{Effect, Input, Rung, State, TIMERS, Timer};
 use crate::time::clock::Moment;
+use crate::time::duration::LONGEST;
 
 /// Why a job is stopped whose time nobody limited.
 const NO_TIME: Cause = Cause::Timeout { reason: TimeoutReason::Total, limit: Duration::ZERO };
@@ -322,7 +323,7 @@ impl Machine {
     fn lengthen(&mut self, by: Duration) {
         let may_move = matches!(self.state, State::Starting | State::Running) && self.stop_when_started.is_none();
         let (true, Some((wall, _))) = (may_move, self.wall) else { return };
-        let wanted = wall.saturating_add(by);
+        let wanted = wall.saturating_add(by).min(LONGEST);
         let bound = self.policy.bound.filter(|(bound, _)| wanted > *bound);
         let (granted, reason) = bound.unwrap_or((wanted, TimeoutReason::Total));
         if granted > wall {
