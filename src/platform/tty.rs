@@ -7,6 +7,11 @@ use rustix::termios::{InputModes, LocalModes, OptionalActions, SpecialCodeIndex,
 
 use super::pty::Modes;
 
+/// True where this is the controlling terminal of our session.
+pub fn is_controlling(descriptor: BorrowedFd<'_>) -> bool {
+    rustix::termios::tcgetpgrp(descriptor).is_ok()
+}
+
 /// The controlling terminal of our session.
 #[derive(Debug)]
 pub struct Terminal {

@@ -182,7 +182,9 @@ impl WorkerForeman {
             Event::ProgressReported(progress) => work.live.progress = Some(progress),
             Event::StatusReported(message) => work.live.message = Some(message),
             Event::PartialReported(value) => work.live.reported = Some(value),
-            Event::DeadlineExtended { timeout, .. } => work.live.deadline_at = Some(work.begun_at.saturating_add(timeout)),
+            Event::DeadlineExtended { timeout, .. } => {
+                work.live.deadline_at = Some(work.begun_at.saturating_add(timeout))
+            }
             _ => return,
         }
         self.post.tell(tag, &work.live);

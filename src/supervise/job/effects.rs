@@ -85,6 +85,7 @@ impl Job {
         surface.held_up.remove(&self.id);
         surface.deadlines.disarm((self.id, Timer::Pulse));
         surface.deadlines.disarm((self.id, Timer::Keys));
+        surface.deadlines.disarm((self.id, Timer::End));
         surface.poller.remove(self.tree.guard_handle());
         if let Some(socket) = self.listening.descriptor() {
             surface.poller.remove(socket);

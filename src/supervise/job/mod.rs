@@ -17,14 +17,15 @@ use crate::platform::descriptors;
 use crate::platform::doorbell::Doorbell;
 use crate::platform::poller::{Interest, Poller};
 use crate::platform::procfs::Lineage;
-use crate::platform::signals::Inherited;
+use crate::platform::signals::{self, Inherited};
 use crate::platform::tree::Tree;
+use crate::platform::tty;
 use crate::supervise::feed::Submission;
 use crate::supervise::keyboard::Keyboard;
 use crate::supervise::listening::Listening;
-use crate::supervise::machine::{Input, Machine, Timer};
+use crate::supervise::machine::{Input, Machine, State, Timer};
 use crate::supervise::output::{self, Output, Places};
-use crate::supervise::policy::Policy;
+use crate::supervise::policy::{OWN_END_LIMIT, Policy};
 use crate::supervise::standing::Standing;
 use crate::supervise::surface::{JobId, Surface};
 use crate::time::clock::Moment;
@@ -41,6 +42,8 @@ const OUTPUT: usize = 4;
 pub(super) const LAST_KEY: usize = usize::MAX - 7;
 const _: () = assert!(OUTPUT + output::KEYS <= KEYS);
 
+/// How long a signal that the terminal sent to the job and to us may take to reach us.
+const TERMINAL_LIMIT: Duration = Duration::from_millis(200);
 /// How often the report of a leader's end is looked for once the leader is known to have exited.
 const REPORT_PERIOD: Duration = Duration::from_millis(1);
 /// And how many times: a tracer may keep the end from the guard, see ptrace(2).
@@ -64,13 +67,19 @@ pub(super) struct Job {
     pulse: Option<Duration>,
     standing: Standing,
     shares_group: bool,
+    /// What is typed on our terminal is its input.
+    interactive: bool,
     operation: bool,
     /// Nobody is told these.
     secrets: Secrets,
     ended_at: Option<Moment>,
+    /// Its leader died of a signal that the terminal may have sent us, too: until then we wait for it.
+    end_held_until: Option<Moment>,
     end: Option<End>,
     started: bool,
     empty: bool,
+    /// The guard has ended.
+    guard_gone: bool,
     /// Deadlines that were put off for the report of the leader's end.
     report_looks: u32,
     processes: Vec<ProcessRow>,
@@ -96,12 +105,17 @@ impl Job {
         let places =
             Places { log: log.as_ref(), stage: stage.as_ref(), lines: lines.as_ref(), record: record.as_ref() };
         let secrets = Secrets::of(&spec.surroundings);
+        let reads_terminal =
+            tree.descriptors[0].is_none() && tree.late_input.is_none() && tty::is_controlling(descriptors::stdin());
         let output = Output::open(streams, limit, &secrets, &places, &mut tree, doorbell, id * KEYS + OUTPUT)?;
         let has_terminal = tree.terminal.is_some();
         let keyboard = Keyboard::open(has_terminal, id * KEYS + KEYBOARD);
         tree.keyboard = keyboard.device().map(descriptors::duplicate).transpose()?;
         let shares_group = !tree.own_group && !has_terminal;
         let operation = matches!(spec.command, Command::Operation { .. });
+        // Of a batch each job could read it, and none is the one that is meant.
+        let interactive =
+            reads_terminal && !operation && lines.is_none() && (shares_group || keyboard.device().is_some());
         let (machine, effects) = Machine::start(Policy::of(&spec.limits, spec.leftovers), surface.now);
         let tree = Tree::start(tree, home, inherited, board, id)?;
         let mut job = Self {
@@ -115,12 +129,15 @@ impl Job {
             pulse,
             standing: Standing::new(surface.now),
             shares_group,
+            interactive,
             operation,
             secrets,
             ended_at: None,
+            end_held_until: None,
             end: None,
             started: false,
             empty: false,
+            guard_gone: false,
             report_looks: 0,
             processes: Vec::new(),
             survivors: Vec::new(),
@@ -183,13 +200,29 @@ impl Job {
         self.output.terminal().is_some()
     }
 
-    /// Its leader died of a signal that the terminal sends, and so the same signal may be on its way to us.
-    pub(super) fn may_be_interrupted(&self) -> bool {
-        let from_terminal = [Signal::INT, Signal::QUIT, Signal::HUP];
-        let undecided = self.end.is_none() && self.machine.cause().is_none();
-        self.shares_group
-            && undecided
-            && self.tree.leader_signal().is_some_and(|signal| from_terminal.contains(&signal))
+    /// What is typed on our terminal is its input; also an interrupt of which it may just have ended.
+    pub(super) fn is_interactive(&self, now: Moment) -> bool {
+        let has_just_ended =
+            || self.machine.state() == State::Draining && self.ended_at.is_some_and(|at| now - at <= OWN_END_LIMIT);
+        self.interactive && (self.end.is_none() || has_just_ended())
+    }
+
+    /// The terminal signals job and runner in one go, but the job may be seen dead of it before our handler has run. Such
+    /// an end is held back for a while. True while it is.
+    fn holds_end_back(&mut self, end: &End, surface: &mut Surface<'_>) -> bool {
+        let End::Signaled { signal, .. } = end else { return false };
+        let from_terminal = [Signal::INT, Signal::QUIT, Signal::HUP].contains(signal);
+        let known = self.machine.cause().is_some() || self.machine.interrupted() == Some(*signal);
+        if !self.shares_group || !from_terminal || known {
+            return false;
+        }
+        if self.end_held_until.is_none() {
+            // One that a sleeping thread was chosen for is taken by this one.
+            signals::take_pending();
+        }
+        let until = *self.end_held_until.get_or_insert(surface.now + TERMINAL_LIMIT);
+        surface.deadlines.arm((self.id, Timer::End), until);
+        surface.now < until
     }
 
     /// Wakes a guard that its own job stopped.
@@ -213,10 +246,8 @@ impl Job {
         match key % KEYS {
             GUARD => {
                 surface.poller.remove(self.tree.guard_handle());
+                self.guard_gone = true;
                 self.look(surface);
-                if !self.empty && !self.done {
-                    self.guard_lost(surface);
-                }
             }
             KEYBOARD => {
                 self.keyboard.hand_on(self.output.terminal(), surface.poller, &self.tree);
@@ -282,6 +313,7 @@ impl Job {
         match timer {
             Timer::Pulse => {}
             Timer::Keys => return self.take_keyboard(surface),
+            Timer::End => return self.look(surface),
             Timer::Wall | Timer::Idle => {
                 // An end before the deadline counts, also where runner was stopped or frozen meanwhile.
                 self.look(surface);
@@ -381,6 +413,12 @@ impl Job {
     pub(super) fn step(&mut self, input: Input, surface: &mut Surface<'_>) {
         let effects = self.machine.step(input, surface.now);
         self.perform(effects, surface);
+        if self.end_held_until.is_some()
+            && self.end.is_none()
+            && matches!(input, Input::Stop { .. } | Input::Interrupt(_))
+        {
+            self.look(surface);
+        }
     }
 
     /// Stops the job, unless it has ended by itself already.
@@ -408,7 +446,16 @@ impl Job {
         if let Some(end) = news.leader_end
             && self.end.is_none()
         {
-            let input = if end == End::Exited(0) { Input::LeaderExited } else { Input::LeaderFailed };
+            if self.holds_end_back(&end, surface) {
+                return;
+            }
+            let input = match end {
+                End::Exited(0) => Input::LeaderExited,
+                End::Signaled { signal, .. } if self.machine.interrupted() == Some(signal) => {
+                    Input::LeaderInterrupted(signal)
+                }
+                _ => Input::LeaderFailed,
+            };
             self.end = Some(end);
             self.ended_at.get_or_insert(surface.now);
             self.step(input, surface);
@@ -416,6 +463,9 @@ impl Job {
         if news.empty && !self.empty {
             self.empty = true;
             self.step(Input::TreeEmpty, surface);
+        }
+        if self.guard_gone && !self.empty && !self.done {
+            self.guard_lost(surface);
         }
     }
 

@@ -79,7 +79,7 @@ fn the_clock_goes_on_after_fg_and_time_that_was_stopped_is_left_out() {
 fn ctrl_z_during_the_grace_and_fg_do_not_save_a_job() {
     let (scratch, mut leash) = job("trap '' INT; echo $$ >job.pid; exec 9>leash; printf + >&9; exec sleep 30\n");
     let mut terminal = Terminal::shell(&scratch);
-    terminal.line("runner exec --grace 1500ms -- sh job.sh");
+    terminal.line("runner exec --grace 1500ms -- sh job.sh </dev/null");
     leash.held_by(1);
     let runner = terminal.foreground();
     let clock = Stopwatch::start();

@@ -164,8 +164,11 @@ fn modes_that_a_job_changed_are_restored_when_it_had_to_be_killed() {
 
 #[test]
 fn modes_that_a_job_changed_are_restored_after_ctrl_c() {
-    let (scratch, mut leash) = job("trap '' INT; stty -echo; exec 9>leash; printf + >&9; exec sleep 30");
-    scratch.write("outer.sh", "trap : INT\nrunner exec --grace 200ms -- sh job.sh 2>err\necho over\nread end\n");
+    let (scratch, mut leash) = job("trap '' INT; stty -echo </dev/tty; exec 9>leash; printf + >&9; exec sleep 30");
+    scratch.write(
+        "outer.sh",
+        "trap : INT\nrunner exec --grace 200ms -- sh job.sh 2>err </dev/null\necho over\nread end\n",
+    );
     let mut terminal = Terminal::run(&mut scratch.shell("exec sh outer.sh"));
     leash.held_by(1);
     assert!(!terminal.echoes(), "the job turned the echo off");
