@@ -63,7 +63,11 @@ impl Backend for Local {
 
     fn run(&self, foreman: Box<dyn Foreman + '_>, meanwhile: &mut dyn FnMut()) -> Result<()> {
         let terminal = Terminal::open();
-        let shares_group = terminal.as_ref().is_some_and(Terminal::is_ours);
+        // In the background, too: the shell may bring our group to the foreground. Only timeout(1) leaves it there.
+        let shares_group = match self.manners {
+            Manners::Cancel => terminal.is_some(),
+            Manners::PassOn => terminal.as_ref().is_some_and(Terminal::is_ours),
+        };
         let home = self.home()?;
         process::adopt_orphans();
         let arrivals = self.watch_signals()?;

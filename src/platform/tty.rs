@@ -12,6 +12,21 @@ pub fn is_controlling(descriptor: BorrowedFd<'_>) -> bool {
     rustix::termios::tcgetpgrp(descriptor).is_ok()
 }
 
+/// True where our process group is the one that the controlling terminal listens to.
+pub fn is_in_foreground() -> bool {
+    open().is_some_and(|device| is_foreground(device.as_fd()))
+}
+
+fn is_foreground(device: BorrowedFd<'_>) -> bool {
+    rustix::termios::tcgetpgrp(device).is_ok_and(|group| group == rustix::process::getpgrp())
+}
+
+/// This open file is ours alone, so it may be one that never blocks.
+fn open() -> Option<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()
+}
+
 /// The controlling terminal of our session.
 #[derive(Debug)]
 pub struct Terminal {
@@ -20,18 +35,17 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Opens it and notes its modes. None where there is none.
+    /// Opens it and notes its modes, where we are in the foreground: in the background they are another program's. None
+    /// where there is none.
     pub fn open() -> Option<Self> {
-        // This open file is ours alone, so it may be one that never blocks.
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let device = rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()?;
-        let modes = rustix::termios::tcgetattr(&device).ok();
+        let device = open()?;
+        let modes = rustix::termios::tcgetattr(&device).ok().filter(|_| is_foreground(device.as_fd()));
         Some(Self { device, modes })
     }
 
     /// True where our process group is the one that the terminal listens to.
     pub fn is_ours(&self) -> bool {
-        rustix::termios::tcgetpgrp(&self.device).is_ok_and(|group| group == rustix::process::getpgrp())
+        is_foreground(self.device.as_fd())
     }
 
     /// Notes the modes as they are now, and makes the keyboard a plain source of bytes: nothing is echoed, no key means

@@ -8,29 +8,30 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::model::event::{Event, Live};
 use crate::model::job::Command;
-use crate::model::outcome::{End, Leftover, ProcessRow};
+use crate::model::outcome::{Cause, End, Leftover, ProcessRow};
 use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 use crate::platform::board::Board;
 use crate::platform::cgroup::Home;
 use crate::platform::descriptors;
 use crate::platform::doorbell::Doorbell;
-use crate::platform::poller::{Interest, Poller};
+use crate::platform::poller::Interest;
 use crate::platform::procfs::Lineage;
-use crate::platform::signals::{self, Inherited};
+use crate::platform::signals::Inherited;
 use crate::platform::tree::Tree;
 use crate::platform::tty;
 use crate::supervise::feed::Submission;
 use crate::supervise::keyboard::Keyboard;
 use crate::supervise::listening::Listening;
-use crate::supervise::machine::{Input, Machine, State, Timer};
+use crate::supervise::machine::{Input, Machine, Timer};
 use crate::supervise::output::{self, Output, Places};
-use crate::supervise::policy::{OWN_END_LIMIT, Policy};
+use crate::supervise::policy::Policy;
 use crate::supervise::standing::Standing;
 use crate::supervise::surface::{JobId, Surface};
 use crate::time::clock::Moment;
 
 mod effects;
+mod terminal;
 
 /// Descriptors of one job in the poller: the key is the job's number times `KEYS`, plus one of these.
 pub(super) const KEYS: usize = 8;
@@ -42,8 +43,6 @@ const OUTPUT: usize = 4;
 pub(super) const LAST_KEY: usize = usize::MAX - 7;
 const _: () = assert!(OUTPUT + output::KEYS <= KEYS);
 
-/// How long a signal that the terminal sent to the job and to us may take to reach us.
-const TERMINAL_LIMIT: Duration = Duration::from_millis(200);
 /// How often the report of a leader's end is looked for once the leader is known to have exited.
 const REPORT_PERIOD: Duration = Duration::from_millis(1);
 /// And how many times: a tracer may keep the end from the guard, see ptrace(2).
@@ -69,6 +68,8 @@ pub(super) struct Job {
     shares_group: bool,
     /// What is typed on our terminal is its input.
     interactive: bool,
+    /// What is known of it is told when a signal asks for its end; once.
+    tells_stop: bool,
     operation: bool,
     /// Nobody is told these.
     secrets: Secrets,
@@ -113,9 +114,9 @@ impl Job {
         tree.keyboard = keyboard.device().map(descriptors::duplicate).transpose()?;
         let shares_group = !tree.own_group && !has_terminal;
         let operation = matches!(spec.command, Command::Operation { .. });
-        // Of a batch each job could read it, and none is the one that is meant.
-        let interactive =
-            reads_terminal && !operation && lines.is_none() && (shares_group || keyboard.device().is_some());
+        // Of a batch each job could read the terminal, and none is the one that is meant.
+        let alone = lines.is_none() && record.is_none();
+        let interactive = reads_terminal && !operation && alone && (shares_group || keyboard.device().is_some());
         let (machine, effects) = Machine::start(Policy::of(&spec.limits, spec.leftovers), surface.now);
         let tree = Tree::start(tree, home, inherited, board, id)?;
         let mut job = Self {
@@ -130,6 +131,7 @@ impl Job {
             standing: Standing::new(surface.now),
             shares_group,
             interactive,
+            tells_stop: alone,
             operation,
             secrets,
             ended_at: None,
@@ -200,31 +202,6 @@ impl Job {
         self.output.terminal().is_some()
     }
 
-    /// What is typed on our terminal is its input; also an interrupt of which it may just have ended.
-    pub(super) fn is_interactive(&self, now: Moment) -> bool {
-        let has_just_ended =
-            || self.machine.state() == State::Draining && self.ended_at.is_some_and(|at| now - at <= OWN_END_LIMIT);
-        self.interactive && (self.end.is_none() || has_just_ended())
-    }
-
-    /// The terminal signals job and runner in one go, but the job may be seen dead of it before our handler has run. Such
-    /// an end is held back for a while. True while it is.
-    fn holds_end_back(&mut self, end: &End, surface: &mut Surface<'_>) -> bool {
-        let End::Signaled { signal, .. } = end else { return false };
-        let from_terminal = [Signal::INT, Signal::QUIT, Signal::HUP].contains(signal);
-        let known = self.machine.cause().is_some() || self.machine.interrupted() == Some(*signal);
-        if !self.shares_group || !from_terminal || known {
-            return false;
-        }
-        if self.end_held_until.is_none() {
-            // One that a sleeping thread was chosen for is taken by this one.
-            signals::take_pending();
-        }
-        let until = *self.end_held_until.get_or_insert(surface.now + TERMINAL_LIMIT);
-        surface.deadlines.arm((self.id, Timer::End), until);
-        surface.now < until
-    }
-
     /// Wakes a guard that its own job stopped.
     pub(super) fn nudge_guard(&self) {
         self.tree.nudge_guard();
@@ -276,32 +253,6 @@ impl Job {
         }
     }
 
-    /// We go on after a stop, or the window has another size. What was taken is kept, the rest looked at anew.
-    pub(super) fn resume(&mut self, surface: &mut Surface<'_>) {
-        self.keyboard.keep();
-        self.output.resize();
-        self.take_keyboard(surface);
-    }
-
-    /// Takes the keyboard for a job that has a terminal of its own, where it is ours to take.
-    fn take_keyboard(&mut self, surface: &mut Surface<'_>) {
-        if self.keyboard.take(self.output.terminal(), surface.poller, &self.tree) {
-            self.output.resize();
-        }
-        if let Some(after) = self.keyboard.wakes_after() {
-            surface.deadlines.arm((self.id, Timer::Keys), surface.now + after);
-        }
-    }
-
-    pub(super) fn give_keyboard_back(&mut self, poller: &Poller) {
-        self.keyboard.give_back(poller, &self.tree);
-    }
-
-    /// The signals that keys stood for, and whether the job's terminal told it: not after the leader's end.
-    pub(super) fn take_typed(&mut self) -> (Vec<Signal>, bool) {
-        (self.keyboard.take_signals(), self.end.is_none())
-    }
-
     /// Tells how the job stands.
     pub(super) fn tell_status(&self, surface: &mut Surface<'_>) {
         let live = Live { processes: Some(self.tree.size()), ..self.live(surface.now) };
@@ -312,7 +263,10 @@ impl Job {
     pub(super) fn due(&mut self, timer: Timer, surface: &mut Surface<'_>) {
         match timer {
             Timer::Pulse => {}
-            Timer::Keys => return self.take_keyboard(surface),
+            Timer::Keys => {
+                self.continue_in_foreground(surface);
+                return self.take_keyboard(surface);
+            }
             Timer::End => return self.look(surface),
             Timer::Wall | Timer::Idle => {
                 // An end before the deadline counts, also where runner was stopped or frozen meanwhile.
@@ -413,6 +367,12 @@ impl Job {
     pub(super) fn step(&mut self, input: Input, surface: &mut Surface<'_>) {
         let effects = self.machine.step(input, surface.now);
         self.perform(effects, surface);
+        if let Input::Stop { cause: Cause::Cancelled { .. }, .. } = input
+            && !self.done
+            && std::mem::take(&mut self.tells_stop)
+        {
+            self.tell(Event::StopRequested(Box::new(self.outcome_so_far(surface.now))), surface);
+        }
         if self.end_held_until.is_some()
             && self.end.is_none()
             && matches!(input, Input::Stop { .. } | Input::Interrupt(_))
@@ -443,6 +403,7 @@ impl Job {
             self.step(Input::Started, surface);
         }
         self.keyboard.leader_stopped(self.tree.stopped_by().filter(|_| !self.standing.is_stopping()));
+        self.await_foreground(surface);
         if let Some(end) = news.leader_end
             && self.end.is_none()
         {
