@@ -101,7 +101,7 @@ fn supervise(mut request: ExecRequest, begun: &mut Request, ended: &mut Ended) -
     let secrets = begun.info().secrets;
     let title = || secrets.mask_text(&request.job.command.title()).into_owned();
     let name = request.job.name.clone().unwrap_or_else(title);
-    let mut display = Display::open(form, name, &request, begun)?;
+    let mut display = Display::open(form, streams.terminals != [false; 2], name, &request, begun)?;
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let (mut outcome, mut interim) = (None, None);
     let options = &request.answer;

@@ -71,7 +71,14 @@ impl Backend for Local {
         let home = self.home()?;
         process::adopt_orphans();
         let arrivals = self.watch_signals()?;
-        let mut feed = LocalFeed { foreman, local: self, own_group: !shares_group, killed: false };
+        let mut feed = LocalFeed {
+            foreman,
+            local: self,
+            own_group: !shares_group,
+            killed: false,
+            has_screen: false,
+            screen_left: false,
+        };
         // Nobody reads them any more: whoever ends us while we answer must succeed.
         let release = || Arrivals::release(&self.released());
         let orders = Orders::new(self.manners);
@@ -82,7 +89,7 @@ impl Backend for Local {
                         .and_then(|mut watchdog| watchdog.run(&mut feed));
                     // Here, since `meanwhile` may have much to write still.
                     release();
-                    ended.map(|()| feed.killed)
+                    ended.map(|()| (feed.killed, feed.screen_left))
                 };
                 let named = thread::Builder::new().name("watchdog".to_owned());
                 let watchdog = named.spawn_scoped(scope, watch).map_err(Error::system("start a thread"))?;
@@ -98,10 +105,16 @@ impl Backend for Local {
                 let ended = watchdog.run(&mut feed);
                 drop(watchdog);
                 release();
-                ended.map(|()| feed.killed)
+                ended.map(|()| (feed.killed, feed.screen_left))
             }
         };
-        if let (Ok(true) | Err(_), Some(terminal)) = (&ended, terminal) {
+        if let (Ok((true, screen_left)), Some(terminal)) = (&ended, &terminal) {
+            terminal.restore();
+            if *screen_left {
+                terminal.leave_full_screen();
+            }
+        }
+        if let (Err(_), Some(terminal)) = (&ended, &terminal) {
             terminal.restore();
         }
         ended.map(drop)
@@ -116,6 +129,10 @@ struct LocalFeed<'a> {
     own_group: bool,
     /// A job was killed, or died of a signal.
     killed: bool,
+    /// A job has our terminal as its own output.
+    has_screen: bool,
+    /// One that had was killed by us, and may have left the terminal in full-screen mode.
+    screen_left: bool,
 }
 
 impl LocalFeed<'_> {
@@ -137,6 +154,7 @@ impl Feed for LocalFeed<'_> {
         match self.foreman.next(now) {
             Next::Start(assignment) => {
                 let tag = assignment.tag;
+                self.has_screen |= [assignment.streams.stdout, assignment.streams.stderr].contains(&Route::Inherit);
                 match self.submission(*assignment) {
                     Ok(submission) => Supply::Start(Box::new(submission)),
                     Err(error) => {
@@ -156,6 +174,9 @@ impl Feed for LocalFeed<'_> {
 
     fn hear(&mut self, tag: u64, event: Event, now: Moment) {
         self.killed |= was_killed(&event);
+        if let Event::JobFinished(outcome) = &event {
+            self.screen_left |= self.has_screen && outcome.signals.contains(&Signal::KILL);
+        }
         self.foreman.hear(tag, event, now);
     }
 

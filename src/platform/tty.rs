@@ -5,7 +5,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::termios::{InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 
+use super::descriptors;
 use super::pty::Modes;
+
+/// Leaves the alternate screen, shows the cursor, and switches off reports of the mouse and marked pastes, see xterm's
+/// ctlseqs. Not mode 1049: that would go back to a cursor that was saved long ago. Where none of it is on, nothing happens.
+const LEAVE_FULL_SCREEN: &[u8] = b"\x1b[?1047l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l";
 
 /// True where this is the controlling terminal of our session.
 pub fn is_controlling(descriptor: BorrowedFd<'_>) -> bool {
@@ -84,6 +89,20 @@ impl Terminal {
         {
             own.output_modes = modes.output_modes();
             let _ = rustix::termios::tcsetattr(&self.device, OptionalActions::Now, &own);
+        }
+    }
+
+    /// Leaves the full-screen mode of a program that was killed in it, where we are in the foreground and write to this
+    /// terminal, too. One that takes nothing now is not waited for.
+    pub fn leave_full_screen(&self) {
+        // A terminal that nobody named may be anything.
+        let able = |term: std::ffi::OsString| !term.is_empty() && term != "dumb";
+        if !std::env::var_os("TERM").is_some_and(able) {
+            return;
+        }
+        let ours = [descriptors::stdout(), descriptors::stderr()].into_iter().any(is_controlling);
+        if ours && self.is_ours() {
+            let _ = rustix::io::write(&self.device, LEAVE_FULL_SCREEN);
         }
     }
 

@@ -286,10 +286,12 @@ fn a_background_job_reads_the_terminal_once_fg_brings_it_to_the_foreground() {
 fn ctrl_c_and_ctrl_z_work_for_a_job_that_fg_brought_to_the_foreground() {
     let (scratch, mut leash) = job("echo $$ >job.pid; exec 9>leash; printf + >&9; exec sleep 30\n");
     let mut terminal = Terminal::shell(&scratch);
-    terminal.run_line("runner exec -t 20 -- sh job.sh &");
+    terminal.run_line("runner exec -t 20 -- sh job.sh & echo $! >runner.pid");
     leash.held_by(1);
     terminal.line("fg");
     terminal.expect("sh job.sh");
+    // The shell says so before it does it.
+    until("runner is in the foreground", || terminal.foreground_group() == Some(scratch.pid("runner.pid")));
     terminal.ctrl_z();
     terminal.expect("Stopped");
     terminal.prompt();
@@ -297,6 +299,7 @@ fn ctrl_c_and_ctrl_z_work_for_a_job_that_fg_brought_to_the_foreground() {
     terminal.line("fg");
     terminal.expect("sh job.sh");
     until("the job goes on", || !stopped(scratch.pid("job.pid")));
+    until("runner is in the foreground", || terminal.foreground_group() == Some(scratch.pid("runner.pid")));
     terminal.ctrl_c();
     terminal.prompt();
     assert_eq!(terminal.status(), 130);
