@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::error::{Error, Result, plain};
@@ -15,6 +16,7 @@ use crate::model::envelope::Envelope;
 use crate::model::printable::{clean, escape_json};
 use crate::model::request::{AnswerOptions, ErrorFormat};
 use crate::model::secrets::Secrets;
+use crate::model::unique_id::unique_id;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::files;
 use crate::render::{self, Format, Style, json::Json};
@@ -44,7 +46,7 @@ impl Request {
         Self {
             clock: SystemClock::start(),
             timestamp: unix_time(),
-            id: uuid::Uuid::now_v7(),
+            id: unique_id(),
             name,
             attempts: Vec::new(),
             secrets: Secrets::default(),
@@ -185,6 +187,17 @@ impl Report {
         let help = "Check --report: its folder must exist and be writable";
         files::check_writable(path).map_err(Error::path("write the report", path, help))?;
         Ok(Self { path: path.to_owned() })
+    }
+
+    /// Writes what is known so far, where it can be replaced, without waiting for the disk. What goes wrong is said by the
+    /// last report, which has to wait for this one.
+    pub fn write_interim(&self, envelope: &Envelope) -> Option<JoinHandle<()>> {
+        if !files::is_replaced(&self.path) {
+            return None;
+        }
+        let (path, bytes) = (self.path.clone(), Json.render(envelope, Style::default()).into_bytes());
+        let write = move || drop(files::replace(&path, &bytes));
+        thread::Builder::new().name("report".to_owned()).spawn(write).ok()
     }
 
     /// Writes it. Whatever goes wrong now is said and costs nothing else.

@@ -67,12 +67,24 @@ impl Backend for Local {
 
     fn run(&self, foreman: Box<dyn Foreman + '_>, meanwhile: &mut dyn FnMut()) -> Result<()> {
         let terminal = Terminal::open();
-        let shares_group = terminal.as_ref().is_some_and(Terminal::is_ours);
+        // In the background, too: the shell may bring our group to the foreground. Only timeout(1) leaves it there.
+        let shares_group = match self.manners {
+            Manners::Cancel => terminal.is_some(),
+            Manners::PassOn => terminal.as_ref().is_some_and(Terminal::is_ours),
+        };
         let home = self.home()?;
         process::adopt_orphans();
         let arrivals = shortage::retry(|| self.watch_signals())?;
-        let mut feed =
-            LocalFeed { foreman, local: self, own_group: !shares_group, killed: false, jobs: 0, notify_path: None };
+        let mut feed = LocalFeed {
+            foreman,
+            local: self,
+            own_group: !shares_group,
+            killed: false,
+            has_screen: false,
+            screen_left: false,
+            jobs: 0,
+            notify_path: None,
+        };
         // Nobody reads them any more: whoever ends us while we answer must succeed.
         let release = || Arrivals::release(&self.released());
         let orders = Orders::new(self.manners);
@@ -84,7 +96,7 @@ impl Backend for Local {
                         .and_then(|mut watchdog| watchdog.run(&mut feed));
                     // Here, since `meanwhile` may have much to write still.
                     release();
-                    ended.map(|()| feed.killed)
+                    ended.map(|()| (feed.killed, feed.screen_left))
                 };
                 // A start of the thread that fails takes nothing with it.
                 let watch = Mutex::new(Some(watch));
@@ -106,10 +118,16 @@ impl Backend for Local {
                 let ended = watchdog.run(&mut feed);
                 drop(watchdog);
                 release();
-                ended.map(|()| feed.killed)
+                ended.map(|()| (feed.killed, feed.screen_left))
             }
         };
-        if let (Ok(true) | Err(_), Some(terminal)) = (&ended, terminal) {
+        if let (Ok((true, screen_left)), Some(terminal)) = (&ended, &terminal) {
+            terminal.restore();
+            if *screen_left {
+                terminal.leave_full_screen();
+            }
+        }
+        if let (Err(_), Some(terminal)) = (&ended, &terminal) {
             terminal.restore();
         }
         ended.map(drop).map_err(shortage::named)
@@ -128,6 +146,10 @@ struct LocalFeed<'a> {
     jobs: usize,
     /// Where the socket in the file system is, for all jobs; once the first of them was prepared.
     notify_path: Option<Option<CString>>,
+    /// A job has our terminal as its own output.
+    has_screen: bool,
+    /// One that had was killed by us, and may have left the terminal in full-screen mode.
+    screen_left: bool,
 }
 
 impl LocalFeed<'_> {
@@ -175,6 +197,7 @@ impl Feed for LocalFeed<'_> {
         match self.foreman.next(now) {
             Next::Start(assignment) => {
                 let tag = assignment.tag;
+                self.has_screen |= [assignment.streams.stdout, assignment.streams.stderr].contains(&Route::Inherit);
                 match self.submission(*assignment) {
                     Ok(submission) => {
                         self.jobs += 1;
@@ -198,6 +221,7 @@ impl Feed for LocalFeed<'_> {
     fn hear(&mut self, tag: u64, event: Event, now: Moment) {
         self.killed |= was_killed(&event);
         if let Event::JobFinished(outcome) = &event {
+            self.screen_left |= self.has_screen && outcome.signals.contains(&Signal::KILL);
             self.jobs = self.jobs.saturating_sub(1);
             // The guard, or the leader, lacked something before the command ran.
             if let (End::NotStarted(failure), None, Manners::Cancel) = (&outcome.end, outcome.cause, self.local.manners)

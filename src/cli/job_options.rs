@@ -153,7 +153,8 @@ pub struct OutputOptions {
     pub json: bool,
     /// Also write the JSON answer to this file
     ///
-    /// A regular file is replaced as a whole, or left as it was; anything else, such as /dev/fd/3, is written to.
+    /// A regular file is replaced as a whole, or left as it was; anything else, such as /dev/fd/3, is written to. At the
+    /// first signal that asks exec or op to stop, a regular file gets what is known so far, and is replaced again at the end.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub report: Option<PathBuf>,
     /// Keep so much of each stream for the answer [default: 256K]

@@ -58,6 +58,17 @@ pub fn of_outcome(outcome: &Outcome, command: &str, extent: Extent, request: &Re
     redacted(envelope, request)
 }
 
+/// What is known of a job that is being stopped.
+pub fn of_stop(so_far: &Outcome, command: &str, request: &RequestInfo) -> Envelope {
+    let mut envelope = of_outcome(so_far, command, Extent::Kept, request);
+    envelope.metadata.interim = true;
+    if let Some(error) = &mut envelope.error {
+        // How it ended, and what outlived it, is not known yet.
+        error.details.termination = None;
+    }
+    envelope
+}
+
 impl<D> Envelope<D> {
     /// The answer of a verb that did what it was asked to.
     pub fn success(data: D, request: &RequestInfo) -> Self {
@@ -165,6 +176,7 @@ pub fn metadata(request: &RequestInfo) -> Metadata {
         job_id: request.job_id.clone(),
         attempt: request.attempts.last().map(|last| last.attempt),
         interrupted_before: false,
+        interim: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Files that are written for the user: replaced as a whole where they are regular or absent, else written as they are.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -85,9 +85,7 @@ pub fn replace_with(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> io::Res
     }
     let (folder, name) = path_walk::locate_file(path)?;
     path_walk::check_entry(&folder, &name)?;
-    let mut temporary = OsString::from(".");
-    temporary.push(&name);
-    temporary.push(format!(".{}.tmp", uuid::Uuid::now_v7().simple()));
+    let temporary = folder::temporary_name();
     write_whole(&folder, &temporary, fill, &name).inspect_err(|_| drop(folder.remove(&temporary)))?;
     folder.rename(&temporary, &name).or_else(|error| {
         let _ = folder.remove(&temporary);

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
+use crate::model::unique_id::unique_id;
+
 use super::path_walk;
 
 /// An open folder and the path by which it was found.
@@ -53,7 +55,7 @@ impl Times {
 
 /// A unique name for a file that is renamed or removed later.
 pub fn temporary_name() -> OsString {
-    format!(".runner-{}.tmp", uuid::Uuid::now_v7().simple()).into()
+    format!(".runner-{}.tmp", unique_id().simple()).into()
 }
 
 impl Folder {

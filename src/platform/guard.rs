@@ -234,8 +234,9 @@ fn reap(plan: &Plan) -> bool {
             if pid == leader_pid {
                 let signal = if libc::WIFSTOPPED(status) { libc::WSTOPSIG(status) } else { 0 };
                 shared.leader_stopped.store(signal, Ordering::Release);
-                if plan.terminal >= 0 {
-                    // Nobody else sees that: in its own session it has no shell above it.
+                if plan.terminal >= 0 || matches!(signal, libc::SIGTTIN | libc::SIGTTOU) {
+                    // No shell sees that: in its own session it has none above it, and in the background the one above it
+                    // sees runner alone, which does not stop.
                     ring(plan);
                 }
             }

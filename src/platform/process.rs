@@ -5,11 +5,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use syscalls::{Errno, Sysno, syscall};
 
+use super::poller::{self, Until};
 use super::procfs::{self, Identity};
 use crate::error::{Error, Result};
 use crate::model::signal::Signal;
@@ -107,8 +107,7 @@ fn name_of_user(uid: u32) -> Option<String> {
 
 /// Pauses this thread. Only for short waits: of a repeated kill, for a locked file.
 pub fn nap(duration: Duration) {
-    let pause = Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) };
-    let _ = rustix::thread::nanosleep(&pause);
+    let _ = rustix::thread::nanosleep(&poller::timespec(duration));
 }
 
 /// What became of a signal.
@@ -170,6 +169,6 @@ impl Child {
 
 /// Waits until the process of this pidfd has ended, or for so long.
 pub(super) fn await_end_of(handle: BorrowedFd<'_>, limit: Duration) {
-    let timeout = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
-    let _ = rustix::event::poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&timeout));
+    // A signal does not end the wait.
+    let _ = poller::await_until(handle, Until::after(Some(limit)));
 }

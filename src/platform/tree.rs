@@ -220,18 +220,6 @@ impl Tree {
         news
     }
 
-    /// The signal that the leader died of, as soon as that is known and before it is news.
-    pub fn leader_signal(&self) -> Option<Signal> {
-        let shared = &self.plan.shared;
-        if shared.leader_ended.load(Ordering::Acquire) == 0 {
-            return None;
-        }
-        match end_of(shared.leader_status.load(Ordering::Acquire)) {
-            End::Signaled { signal, .. } => Some(signal),
-            _ => None,
-        }
-    }
-
     /// True if the leader has exited, even if the guard has not reaped it yet.
     pub fn leader_has_exited(&self) -> bool {
         self.leader.as_ref().is_some_and(|leader| poller::is_readable(leader.as_fd()))

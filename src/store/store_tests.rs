@@ -6,6 +6,7 @@ use super::{Cancelled, Claim, End, Filter, NewTask, StopOrder, Store};
 use crate::model::batch::Priority;
 use crate::model::stored_job::{StoredCommand, StoredJob, Text};
 use crate::model::task::{Begin, Notices, OnCrash, TaskStatus};
+use crate::model::unique_id::unique_id;
 
 pub(super) fn task(id: &str) -> NewTask {
     NewTask {
@@ -37,7 +38,7 @@ fn end(id: &str, status: TaskStatus) -> End {
 }
 
 pub(super) fn claim() -> Claim {
-    Claim { boot: crate::platform::remains::boot_id(), new_run: || uuid::Uuid::now_v7().to_string() }
+    Claim { boot: crate::platform::remains::boot_id(), new_run: || unique_id().to_string() }
 }
 
 struct Scene {

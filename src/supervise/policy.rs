@@ -22,6 +22,10 @@ pub const START_LIMIT: Duration = Duration::from_secs(1);
 pub const REST_GRACE: Duration = Duration::from_secs(5);
 /// Grace period of processes that get the stop signal only at the end of the command's grace period.
 pub const LATE_GRACE: Duration = Duration::from_millis(250);
+/// A job that ends within this after an interrupt from its terminal has ended by itself.
+pub const OWN_END_LIMIT: Duration = Duration::from_millis(250);
+/// A second interrupt from the terminal within this stops an interactive job.
+pub const SECOND_INTERRUPT_LIMIT: Duration = Duration::from_secs(1);
 
 /// The limits that the machine holds a job to.
 #[derive(Clone, Copy, Debug)]

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::backend::Waker;
+use crate::error::Error;
 use crate::model::attempt::Attempt;
 use crate::model::envelope::ErrorBody;
 use crate::model::outcome::{Cause, Outcome};
@@ -21,6 +22,8 @@ use crate::worker::assignment::Work;
 pub(super) enum Report {
     /// The store may have changed, or the worker is to stop.
     Rung(WakeReason),
+    /// The thread that waits for the bell has ended.
+    ListenerFailed(Error),
     /// A job told something, or its deadline moved.
     Told,
     /// A job could not be started because this is short, for the first time.

@@ -24,6 +24,7 @@ use crate::model::secrets::Secrets;
 use crate::model::stored_job::StoredJob;
 use crate::model::task::TaskStatus;
 use crate::model::task_request::{PassedEnvironment, SubmitRequest, TaskOptions, TaskSource};
+use crate::model::unique_id::unique_id;
 use crate::platform::process;
 use crate::store::{NewTask, Store, Submitted};
 
@@ -171,7 +172,7 @@ impl Place {
         job.log = job.log.map(|log| self.directory.join(log));
         job.name = job.name.map(|name| secrets.mask_text(&name).into_owned());
         Ok(NewTask {
-            id: uuid::Uuid::now_v7().to_string(),
+            id: unique_id().to_string(),
             command: called(&job, &secrets),
             job: StoredJob::of(&job),
             priority: options.priority,

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::model::exit_code::Exit;
 use crate::model::job::{Command, JobSpec, Route, Streams};
 use crate::model::printable::clean;
+use crate::model::unique_id::unique_id;
 use crate::ops::{self, child};
 use crate::platform::lock::{self, ProcessLock};
 use crate::platform::signals::{self, Inherited};
@@ -68,7 +69,7 @@ fn work(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: b
     limits::raise_descriptors();
     store.keep_little()?;
     let (foremans, clerks) = office(Waker::new()?);
-    let new_run = || uuid::Uuid::now_v7().to_string();
+    let new_run = || unique_id().to_string();
     let say: Teller = if detached { log(&folder)? } else { Box::new(|line| answer::say(&format!("runner: {line}"))) };
     let lock = Rc::new(lock);
     let held = Rc::clone(&lock);

@@ -19,6 +19,7 @@ use crate::batch::resume::{Earlier, NoJournal, Reading};
 use crate::error::{Error, Result};
 use crate::model::batch::{Ended, Entry, Verdict};
 use crate::model::request::JournalRequest;
+use crate::model::unique_id::unique_id;
 use crate::platform::doorbell::Doorbell;
 use crate::platform::files;
 use crate::platform::procfs::Identity;
@@ -87,7 +88,7 @@ impl Journal {
         let mut appender = Appender::new(storage, reading.length, reading.torn);
         let own = Identity { pid: process::own_pid(), start_time: 0 };
         let author = Author {
-            run: uuid::Uuid::now_v7().to_string(),
+            run: unique_id().to_string(),
             process: process::own_identity().unwrap_or(own),
             boot_id: remains::boot_id(),
             rule: request.resume.unwrap_or_default(),
