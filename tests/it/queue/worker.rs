@@ -397,7 +397,6 @@ fn a_worker_that_drains_rests_while_its_tasks_do() {
 }
 
 /// Sets how many descriptors a process may have open. False where that is not possible here.
-#[expect(clippy::disallowed_methods, reason = "a test runs another program")]
 fn limit_descriptors(pid: i32, soft: &str) -> bool {
     let words = ["--pid", &pid.to_string(), &format!("--nofile={soft}:")].map(str::to_owned);
     #[expect(clippy::disallowed_methods, reason = "a program of the system acts on the worker")]
