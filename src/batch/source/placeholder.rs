@@ -92,6 +92,12 @@ impl Notation {
         if is_foreign(inside) || is_foreign(&unsigned[digits..]) && digits > 0 {
             return Err(foreign(&text));
         }
+        if let Some(meant) = misspelled(inside) {
+            return Err(wrong(
+                format!("unknown placeholder {text}; did you mean {meant}?"),
+                format!("Write {meant} for the item quoted for one more shell"),
+            ));
+        }
         match number_and_part(unsigned) {
             Some((digits, part)) if !digits.is_empty() && (part != Part::Whole || self.replacement.is_none()) => {}
             _ => return Ok(()),
@@ -130,6 +136,15 @@ fn in_braces(bytes: &[u8]) -> Option<&[u8]> {
     // The longest number and the longest part are far shorter.
     let end = inside.iter().take(24).position(|byte| *byte == b'}')?;
     Some(&inside[..end])
+}
+
+/// What was meant by `{Q}`, `{q1}` and the like.
+fn misspelled(inside: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(inside).ok()?;
+    let number: String = text.chars().filter(char::is_ascii_digit).collect();
+    let is_letter = text.trim_matches(|letter: char| letter.is_ascii_digit()).eq_ignore_ascii_case("q");
+    let meant = format!("{number}q");
+    (is_letter && meant != text).then(|| format!("{{{meant}}}"))
 }
 
 fn number_and_part(inside: &[u8]) -> Option<(&[u8], Part)> {
@@ -232,7 +247,6 @@ mod tests {
             "{-}",
             "{,}",
             "{+}",
-            "{q1}",
             "{:-x}",
         ] {
             assert_eq!(notation.at_start(text.as_bytes()), None, "{text}");
@@ -260,6 +274,10 @@ mod tests {
             assert_eq!(error.to_string(), format!("the placeholder {text} of GNU parallel does not exist here"));
         }
         assert!(notation.check_start(b"{= s/a/b/ =}").is_err());
+        for (text, meant) in [("{Q}", "{q}"), ("{q1}", "{1q}"), ("{1Q}", "{1q}"), ("{Q2}", "{2q}")] {
+            let error = notation.check_start(text.as_bytes()).expect_err(text);
+            assert_eq!(error.to_string(), format!("unknown placeholder {text}; did you mean {meant}?"));
+        }
     }
 
     #[test]

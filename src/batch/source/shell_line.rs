@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use crate::batch::source::code_argument;
+use crate::batch::source::code_argument::{self, Origin};
 use crate::batch::source::placeholder::{Notation, Placeholder};
 use crate::batch::source::shell_scanner::{Piece, scan};
 use crate::batch::source::template::write;
@@ -32,7 +32,8 @@ impl ShellLine {
     pub(super) fn read(line: &[u8], notation: &Notation) -> Result<Self> {
         let mut line = line.to_vec();
         let mut scanned = scan(&line, notation)?;
-        if !scanned.has_placeholder && !scanned.names_parameters {
+        let is_appended = !scanned.has_placeholder && !scanned.names_parameters;
+        if is_appended {
             let open =
                 matches!(line.trim_ascii_end().last(), Some(b';' | b'&' | b'|' | b'(' | b'<' | b'>' | b'\\') | None);
             if open || scanned.ends_open {
@@ -46,7 +47,7 @@ impl ShellLine {
             line.extend_from_slice(notation.whole());
             scanned = scan(&line, notation)?;
         }
-        code_argument::check(&scanned.commands, notation, true)?;
+        code_argument::check(&scanned.commands, Origin { notation, is_appended })?;
         let mut prefix = "_r".to_owned();
         while line.windows(prefix.len()).any(|window| window == prefix.as_bytes()) {
             prefix.push('r');

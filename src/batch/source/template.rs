@@ -10,10 +10,11 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::batch::source::code_argument::{self, Origin};
 use crate::batch::source::placeholder::{Notation, Part, Placeholder};
+use crate::batch::source::programs;
 use crate::batch::source::shell_line::ShellLine;
 use crate::batch::source::shell_scanner::{self, SimpleCommand};
-use crate::batch::source::{code_argument, programs};
 use crate::error::{Error, Result};
 use crate::model::job::Command;
 use crate::model::request::TemplateCommand;
@@ -53,13 +54,14 @@ impl Expander {
                 }
                 let mut texts = words.clone();
                 let mut words = words.iter().map(|word| take_apart(word, notation)).collect::<Result<Vec<Word>>>()?;
-                if words.iter().all(|word| matches!(word, Word::Plain(_))) {
+                let is_appended = words.iter().all(|word| matches!(word, Word::Plain(_)));
+                if is_appended {
                     words.push(Word::Placeholder(Placeholder::All(Part::Whole)));
                     texts.push(OsString::from_vec(notation.whole().to_vec()));
                 }
                 let checked = words.iter().zip(texts).map(|(word, text)| word.checked(text)).collect();
                 let command = SimpleCommand { words: checked, document: shell_scanner::Word::default() };
-                code_argument::check(&[command], notation, true)?;
+                code_argument::check(&[command], Origin { notation, is_appended })?;
                 Ok(Self::Argv(words))
             }
             TemplateCommand::Shell { shell, line } => {
@@ -105,7 +107,7 @@ fn foreign_shell(shell: &OsString) -> Error {
     let name = shell.to_string_lossy();
     Error::Invalid {
         argument: Some("--shell".to_owned()),
-        message: format!("'{name}' is no POSIX shell, and items can stand in lines of these alone"),
+        message: format!("'{name}' is not a POSIX shell; a line with items needs one"),
         remediation: format!(
             "Give sh, bash, dash, ksh, mksh, yash or zsh; or run it as a command that gets the item as an argument, as in: \
              runner batch -- {name} -c CODE {{}} ::: ITEM..."

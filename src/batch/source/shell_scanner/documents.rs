@@ -32,7 +32,7 @@ impl Scanner<'_> {
             }
             self.copy(1);
         }
-        self.documents.push(HereDocument { delimiter, is_quoted, strips_tabs, depth: self.depth, command: None });
+        self.documents.push(HereDocument { delimiter, is_quoted, strips_tabs, depth: self.depth, commands: None });
         Ok(())
     }
 
@@ -56,9 +56,8 @@ impl Scanner<'_> {
             }
             self.end = outer_end;
             let text = std::mem::replace(&mut self.word, outer_word);
-            if let Some(command) = document.command.and_then(|number| self.found.commands.get_mut(number)) {
-                command.document.text.extend(text.text);
-                command.document.placeholders.extend(text.placeholders);
+            for command in self.found.commands.get_mut(document.commands.unwrap_or_default()).into_iter().flatten() {
+                command.document.append(&text);
             }
             // Its last line, which no word is part of.
             let line = self.rest().iter().position(|byte| *byte == b'\n');

@@ -3,8 +3,8 @@
 //! A part of the scanner of a line, called for each word and for the text of here-documents.
 
 use crate::batch::source::placeholder::Placeholder;
-use crate::batch::source::shell_scanner::{Piece, Quotes, Scanner, scan};
-use crate::error::Result;
+use crate::batch::source::shell_scanner::{Piece, Quotes, Scanner, print_item, scan};
+use crate::error::{Error, Result};
 
 impl Scanner<'_> {
     pub(super) fn single(&mut self) -> Result<()> {
@@ -88,7 +88,7 @@ impl Scanner<'_> {
             }
             Some(b'[') if self.rest().contains(&b']') => {
                 let length = until(&self.rest()[2..], |byte| byte == b']');
-                self.arithmetic(2 + length)
+                self.arithmetic(2, length)
             }
             Some(b'\'') if quotes == Quotes::Outside => {
                 let length = until(&self.rest()[2..], |byte| byte == b'\'');
@@ -123,7 +123,7 @@ impl Scanner<'_> {
             [b'}', ..] => (0, false),
             _ => {
                 let length = until(behind, |byte| byte == b'}');
-                return self.arithmetic(2 + length);
+                return self.arithmetic(2, length);
             }
         };
         self.copy_word(2 + sign + name + length);
@@ -192,6 +192,7 @@ impl Scanner<'_> {
             return Ok(());
         }
         self.found.has_placeholder = true;
+        self.found.is_backquoted = true;
         self.text.extend_from_slice(if command.starts_with(b"(") { b"$( " } else { b"$(" });
         self.flush();
         self.found.pieces.extend(inner.pieces);
@@ -199,9 +200,9 @@ impl Scanner<'_> {
         self.at = (self.at + 1 + length).min(self.end);
         self.word.text.extend_from_slice(&self.line[start..self.at]);
         self.word.has_begun = true;
-        let words = inner.commands.iter().flat_map(|command| command.words.iter().chain([&command.document]));
-        self.word.placeholders.extend(words.flat_map(|word| &word.placeholders));
+        let first = self.found.commands.len();
         self.found.commands.extend(inner.commands);
+        self.add_outputs(first);
         Ok(())
     }
 
@@ -212,16 +213,38 @@ impl Scanner<'_> {
             _ => None,
         };
         if let Some(length) = length {
-            self.arithmetic(ahead + 1 + length)?;
+            self.arithmetic(ahead + 1, length)?;
         }
         Ok(length.is_some())
     }
 
-    /// What a shell evaluates as an expression, of this length. A number may be in it, and no item.
-    fn arithmetic(&mut self, length: usize) -> Result<()> {
-        let end = (self.at + length).min(self.end);
+    /// What a shell evaluates as an expression, of this length behind its opening. A number and what commands print
+    /// may be in it, and no item.
+    fn arithmetic(&mut self, opening: usize, length: usize) -> Result<()> {
+        let end = (self.at + opening + length).min(self.end);
+        self.copy_word(opening);
         let outer = std::mem::replace(&mut self.end, end);
         while self.at < self.end {
+            let opens = matches!(self.rest(), [b'$', b'(', ..] | [b'`', ..]);
+            if opens && !(self.byte(0) == Some(b'$') && self.is_arithmetic(2)?) {
+                let first = self.found.commands.len();
+                let word = std::mem::take(&mut self.word);
+                match self.byte(0) {
+                    Some(b'$') => self.parentheses(2)?,
+                    _ => self.backquotes(Quotes::Double)?,
+                }
+                let commands = std::mem::replace(&mut self.word, word);
+                self.word.append(&commands);
+                if print_item(&self.found.commands[first..])
+                    && commands.placeholders.iter().any(|item| *item != Placeholder::Number)
+                {
+                    return Err(self.evaluated());
+                }
+                continue;
+            }
+            if opens {
+                continue;
+            }
             if self.byte(0) == Some(b'$') {
                 let is_parameter = matches!(self.rest(), [b'$', b'1'..=b'9' | b'@' | b'*' | b'#', ..])
                     || matches!(self.rest(), [b'$', b'{', b'1'..=b'9' | b'@' | b'*', ..]);
@@ -232,15 +255,17 @@ impl Scanner<'_> {
             }
             match self.notation.at_start(self.rest()) {
                 Some((Placeholder::Number, _)) => _ = self.placeholder(Piece::Double)?,
-                Some(_) => {
-                    let remedy = "Check it before, as in: n={}; case $n in ''|*[!0-9]*) exit 1;; esac; echo $((n + 1))";
-                    return Err(self.misplaced("where the shell evaluates it as an expression", remedy));
-                }
+                Some(_) => return Err(self.evaluated()),
                 None => self.copy_word(1),
             }
         }
         self.end = outer;
         Ok(())
+    }
+
+    fn evaluated(&self) -> Error {
+        let remedy = "Check it before, as in: n={}; case $n in ''|*[!0-9]*) exit 1;; esac; echo $((n + 1))";
+        self.misplaced("where the shell evaluates it as an expression", remedy)
     }
 }
 

@@ -4,6 +4,8 @@
 //! and `case`; it expands nothing. Where it is mistaken, a reference ends up in the wrong kind of quotes. Its value may
 //! then be split into words; it never becomes code.
 
+use std::ops::Range;
+
 use crate::batch::source::placeholder::{Notation, Placeholder};
 use crate::error::{Error, Result};
 
@@ -36,6 +38,8 @@ pub(super) struct Scanned {
     pub(super) ends_open: bool,
     /// A newline has to follow before anything else can: it ends with a comment, or with a here-document.
     pub(super) needs_newline: bool,
+    /// A placeholder stands between backquotes.
+    pub(super) is_backquoted: bool,
 }
 
 /// The words of one command, without redirections and reserved words.
@@ -51,6 +55,8 @@ pub(super) struct SimpleCommand {
 pub(super) struct Word {
     pub(super) text: Vec<u8>,
     pub(super) placeholders: Vec<Placeholder>,
+    /// Those in commands whose output is a part of the word.
+    pub(super) outputs: Vec<Placeholder>,
     pub(super) is_quoted: bool,
     pub(super) has_begun: bool,
 }
@@ -75,7 +81,32 @@ pub(super) fn scan(line: &[u8], notation: &Notation) -> Result<Scanned> {
     }
     scanner.flush();
     scanner.found.ends_open |= scanner.found.needs_newline || !scanner.documents.is_empty();
+    pass_input_on(&mut scanner.found.commands);
     Ok(scanner.found)
+}
+
+/// What `exec <<EOF` reads is the input of all commands behind it.
+fn pass_input_on(commands: &mut [SimpleCommand]) {
+    let mut input = Word::default();
+    for command in commands {
+        command.document.append(&input);
+        if matches!(&command.words[..], [exec] if exec.text == b"exec") {
+            input.append(&command.document);
+        }
+    }
+}
+
+impl Word {
+    fn append(&mut self, other: &Self) {
+        self.text.extend_from_slice(&other.text);
+        self.placeholders.extend(&other.placeholders);
+        self.outputs.extend(&other.outputs);
+    }
+}
+
+/// Some of these commands print an item as it is.
+fn print_item(commands: &[SimpleCommand]) -> bool {
+    matches!(commands, [SimpleCommand { words, .. }] if words.first().is_some_and(|first| matches!(&first.text[..], b"echo" | b"printf")))
 }
 
 /// A here-document whose text begins behind the next newline.
@@ -86,8 +117,8 @@ struct HereDocument {
     /// Tabs at the start of its lines do not count.
     strips_tabs: bool,
     depth: usize,
-    /// Its command, once all words are known.
-    command: Option<usize>,
+    /// The commands that read it, once all words are known.
+    commands: Option<Range<usize>>,
 }
 
 /// Where a `case` is.
@@ -113,6 +144,10 @@ struct CommandFrame {
     redirection: Option<Redirection>,
     /// What the command reads, where it stands in the line.
     input: Word,
+    /// The first command of each compound command around.
+    opened: Vec<usize>,
+    /// That of the one that ended here, whose redirections may follow.
+    closed: Option<usize>,
 }
 
 struct Scanner<'a> {
@@ -256,7 +291,9 @@ impl Scanner<'_> {
                     return Ok(());
                 }
                 self.end_command(frame);
+                let first = self.found.commands.len();
                 self.parentheses(1)?;
+                frame.closed = Some(first);
             }
             b'\'' => self.single()?,
             b'"' => self.double()?,
@@ -282,14 +319,23 @@ impl Scanner<'_> {
         // What an inner command has is in the word around it, too.
         self.word.text.extend_from_slice(&self.line[start..self.at]);
         self.word.has_begun |= opening > 1;
-        for command in &self.found.commands[commands..] {
-            let words = command.words.iter().chain([&command.document]);
-            self.word.placeholders.extend(words.flat_map(|word| &word.placeholders));
-        }
+        self.add_outputs(commands);
         if opening == 1 {
             self.word = Word::default();
         }
         Ok(())
+    }
+
+    /// The output of the commands from this one on is a part of the word.
+    fn add_outputs(&mut self, first: usize) {
+        let commands = &self.found.commands[first..];
+        let words = commands.iter().flat_map(|command| command.words.iter().chain([&command.document]));
+        let placeholders = words.flat_map(|word| word.placeholders.iter().chain(&word.outputs));
+        if print_item(commands) {
+            self.word.placeholders.extend(placeholders);
+        } else {
+            self.word.outputs.extend(placeholders);
+        }
     }
 
     fn end_word(&mut self, frame: &mut CommandFrame) {
@@ -310,11 +356,24 @@ impl Scanner<'_> {
                 frame.cases.push(Case::Patterns);
                 frame.words.clear();
             }
-            Some(Case::Patterns) if is_keyword(b"esac") && is_first => _ = frame.cases.pop(),
-            Some(Case::Commands) if is_keyword(b"esac") && is_first => _ = frame.cases.pop(),
-            _ if is_first && is_keyword(b"case") => frame.cases.push(Case::Subject),
-            _ if is_first && RESERVED.iter().any(|reserved| is_keyword(reserved)) => {}
+            Some(Case::Patterns | Case::Commands) if is_keyword(b"esac") && is_first => {
+                frame.cases.pop();
+                frame.closed = frame.opened.pop();
+            }
+            _ if is_first && is_keyword(b"case") => {
+                frame.cases.push(Case::Subject);
+                frame.opened.push(self.found.commands.len());
+            }
+            _ if is_first && CLOSING.iter().any(|reserved| is_keyword(reserved)) => frame.closed = frame.opened.pop(),
+            _ if is_first && RESERVED.iter().any(|reserved| is_keyword(reserved)) => {
+                if [b"{" as &[u8], b"if", b"while", b"until"].iter().any(|opening| is_keyword(opening)) {
+                    frame.opened.push(self.found.commands.len());
+                }
+            }
             _ => {
+                if is_first && (is_keyword(b"for") || is_keyword(b"select")) {
+                    frame.opened.push(self.found.commands.len());
+                }
                 let loops = frame.words.first().is_some_and(|first| matches!(&first.text[..], b"for" | b"select"));
                 // `for name do` goes over the parameters.
                 self.found.names_parameters |= loops && frame.words.len() == 2 && is_keyword(b"do");
@@ -332,15 +391,23 @@ impl Scanner<'_> {
         let is_about_parameters = |first: &Word| matches!(&first.text[..], b"shift" | b"getopts");
         self.found.names_parameters |= words.first().is_some_and(is_about_parameters);
         self.found.names_parameters |= words.len() == 2 && words[0].text == b"for";
-        let document = std::mem::take(&mut frame.input);
-        if words.is_empty() {
-            return;
-        }
+        let input = std::mem::take(&mut frame.input);
+        let closed = frame.closed.take();
         let number = self.found.commands.len();
-        for document in self.documents.iter_mut().filter(|document| document.depth == self.depth) {
-            document.command.get_or_insert(number);
+        let readers = match closed {
+            Some(first) if words.is_empty() => first..number,
+            _ if words.is_empty() => return,
+            _ => number..number + 1,
+        };
+        if !words.is_empty() {
+            self.found.commands.push(SimpleCommand { words, document: Word::default() });
         }
-        self.found.commands.push(SimpleCommand { words, document });
+        for document in self.documents.iter_mut().filter(|document| document.depth == self.depth) {
+            document.commands.get_or_insert(readers.clone());
+        }
+        for command in &mut self.found.commands[readers] {
+            command.document.append(&input);
+        }
     }
 
     /// A redirection, or a process substitution.
@@ -383,8 +450,8 @@ impl Scanner<'_> {
 
     /// The error for the placeholder that begins here.
     fn misplaced(&self, place: &str, remedy: &str) -> Error {
-        let length = self.notation.at_start(self.rest()).map_or(0, |(_, length)| length);
-        let text = String::from_utf8_lossy(&self.rest()[..length]).into_owned();
+        let here = self.notation.at_start(self.rest()).map(|(_, length)| &self.rest()[..length]);
+        let text = String::from_utf8_lossy(here.unwrap_or(self.notation.whole())).into_owned();
         Error::Invalid {
             argument: Some("-c".to_owned()),
             message: format!("the placeholder {text} stands {place}"),
@@ -394,8 +461,10 @@ impl Scanner<'_> {
 }
 
 /// Words that a command may follow.
-const RESERVED: [&[u8]; 11] =
-    [b"if", b"then", b"elif", b"else", b"while", b"until", b"do", b"!", b"{", b"}", b"coproc"];
+const RESERVED: [&[u8]; 10] = [b"if", b"then", b"elif", b"else", b"while", b"until", b"do", b"!", b"{", b"coproc"];
+
+/// Words that end a compound command; redirections may follow.
+const CLOSING: [&[u8]; 3] = [b"}", b"fi", b"done"];
 
 /// Ends a word.
 fn is_boundary(byte: u8) -> bool {
