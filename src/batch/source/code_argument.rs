@@ -3,7 +3,7 @@
 //! Called for the words of a template and for the commands of a line, before the first job. The list of programs is
 //! closed and in the manual page; what another program takes for code cannot be recognised.
 
-use crate::batch::source::option_words::{operand, options, values_of};
+use crate::batch::source::option_words::{operand, options, split_words, values_of};
 use crate::batch::source::placeholder::{Notation, Part, Placeholder};
 use crate::batch::source::programs::{self, Language, OptionOrder, Options, Takes};
 use crate::batch::source::shell_scanner::{Piece, SimpleCommand, Word, scan};
@@ -93,7 +93,7 @@ impl Code {
             false => format!("Write {{q}} in place of {placeholder}, outside of quotes"),
         };
         let remediation = match self.language {
-            Language::Shell if quotes && self.text == notation.whole() && !origin.is_appended => {
+            Language::Shell if quotes && self.text == notation.whole() => {
                 "Write {q} for a word of the code: the item quoted for one more shell; to run items that are lines for a shell, \
                  make a job list of them: {\"shell\": \"LINE\"} on a line for each"
                     .to_owned()
@@ -428,29 +428,6 @@ fn is_input(name: &[u8]) -> bool {
 /// What is behind the first bytes of a word.
 fn rest_of(word: &Word, from: usize) -> Word {
     Word { text: word.text[from.min(word.text.len())..].to_vec(), ..word.clone() }
-}
-
-/// The words that `env -S` makes of a text, without its quotes.
-fn split_words(text: &[u8]) -> Vec<Word> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None, None);
-    let mut bytes = text.iter().copied();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            byte if quote == Some(byte) => quote = None,
-            b'\'' | b'"' if quote.is_none() => {
-                word.get_or_insert_with(Vec::new);
-                quote = Some(byte);
-            }
-            byte if byte.is_ascii_whitespace() && quote.is_none() => words.extend(word.take()),
-            b'\\' => match bytes.next() {
-                Some(b'_') if quote.is_none() => words.extend(word.take()),
-                next => word.get_or_insert_with(Vec::new).extend(next),
-            },
-            byte => word.get_or_insert_with(Vec::new).push(byte),
-        }
-    }
-    words.extend(word);
-    words.into_iter().map(|text| Word { text, ..Word::default() }).collect()
 }
 
 /// `-m MODULE` of python, and what is behind it.

@@ -84,3 +84,26 @@ pub(super) fn values_of(words: &[Word], code: &CodeOptions) -> Vec<(usize, usize
     }
     found
 }
+
+/// The words that `env -S` makes of a text, without its quotes.
+pub(super) fn split_words(text: &[u8]) -> Vec<Word> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None, None);
+    let mut bytes = text.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            byte if quote == Some(byte) => quote = None,
+            b'\'' | b'"' if quote.is_none() => {
+                word.get_or_insert_with(Vec::new);
+                quote = Some(byte);
+            }
+            byte if byte.is_ascii_whitespace() && quote.is_none() => words.extend(word.take()),
+            b'\\' => match bytes.next() {
+                Some(b'_') if quote.is_none() => words.extend(word.take()),
+                next => word.get_or_insert_with(Vec::new).extend(next),
+            },
+            byte => word.get_or_insert_with(Vec::new).push(byte),
+        }
+    }
+    words.extend(word);
+    words.into_iter().map(|text| Word { text, ..Word::default() }).collect()
+}

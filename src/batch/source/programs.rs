@@ -269,7 +269,12 @@ const PROGRAMS: &[(&[&str], Takes)] = &[
     (&["ruby"], interpreter("e", "", values("rICE", "encoding"), RUBY)),
     (
         &["node", "nodejs", "bun"],
-        interpreter("ep", "eval print", values("rC", "require import conditions loader"), NODE),
+        interpreter(
+            "ep",
+            "eval print",
+            values("rC", "require import conditions loader title env-file input-type"),
+            NODE,
+        ),
     ),
     (&["php"], interpreter("rRBE", "run process-begin process-code process-end", values("cdfzt", ""), PHP)),
     (&["lua", "luajit"], interpreter("e", "", values("l", ""), LUA)),

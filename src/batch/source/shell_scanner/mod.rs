@@ -349,7 +349,8 @@ impl Scanner<'_> {
             None => {}
         }
         let is_keyword = |keyword: &[u8]| !word.is_quoted && word.text == keyword;
-        let is_first = frame.words.is_empty();
+        // The `time` of a pipeline may stand before a compound command.
+        let is_first = frame.words.iter().all(|word| matches!(&word.text[..], b"time" | b"-p"));
         match frame.cases.last() {
             Some(Case::Subject) if is_keyword(b"in") => {
                 frame.cases.pop();
