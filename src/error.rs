@@ -120,7 +120,7 @@ impl Error {
         }
     }
 
-    /// The same with these values masked in its path, for callers that do not mask the envelope.
+    /// Masks these values in the path, for callers that do not mask the envelope.
     #[must_use]
     pub fn masked(self, secrets: &Secrets) -> Self {
         match self {
@@ -153,7 +153,7 @@ impl Error {
     }
 }
 
-/// Access that the system may allow and that runner refuses. It is the inner error of an `io::Error`.
+/// Access that the kernel may allow but runner refuses. The inner error of an `io::Error`.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct RefusedAccess {
@@ -162,7 +162,7 @@ pub struct RefusedAccess {
 }
 
 impl RefusedAccess {
-    /// The refusal that an error holds.
+    /// The refusal inside of an error.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }

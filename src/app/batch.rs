@@ -37,6 +37,7 @@ use crate::model::quoting;
 use crate::model::request::{AnswerOptions, BatchRequest, Grouping, JournalRequest};
 use crate::model::sample::Subject;
 use crate::model::secrets::Secrets;
+use crate::model::unique_id::unique_id;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::limits;
 use crate::platform::shortage;
@@ -134,7 +135,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         troubles: Vec::new(),
         recorder: request.record.then(Recorder::default),
     };
-    let new_job_id = Box::new(|| uuid::Uuid::now_v7().to_string());
+    let new_job_id = Box::new(|| unique_id().to_string());
     let foreman = BatchForeman::new(feeder, waker, plan, prepare, new_job_id, notices, &mut ending)?;
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let ended = backend.run(Box::new(foreman), &mut || keeper.keep(&reader));
@@ -263,10 +264,10 @@ fn prepare(
 /// Prints the command of every job, as a shell would read it, and runs none.
 fn dry_run(mut source: Source) -> Result<Exit> {
     let mut lines = Vec::with_capacity(PORTION);
-    // What a shell shall read stays exact.
+    // Off a terminal the lines are exact, so that a shell can run them.
     let terminal = descriptors::is_terminal(descriptors::stdout());
     while let Some(entry) = source.next()? {
-        let words = entry.job.command.shown_words();
+        let words = entry.job.command.redacted_argv();
         let secrets = Secrets::of(&entry.job.surroundings);
         let line = quoting::command_line(&secrets.mask_words(&words));
         lines.extend(if terminal { clean(&String::from_utf8_lossy(&line)).into_bytes() } else { line });

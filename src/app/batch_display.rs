@@ -279,8 +279,8 @@ impl Job {
     fn live_at(&self, now: Duration) -> Live {
         let since = now.saturating_sub(self.heard_at);
         Live {
-            elapsed: self.live.elapsed + since,
-            silent_for: self.live.silent_for + since,
+            elapsed: self.live.elapsed.saturating_add(since),
+            silent_for: self.live.silent_for.saturating_add(since),
             stopping: self.live.stopping.map(|mut stopping| {
                 stopping.kill_in = stopping.kill_in.map(|left| left.saturating_sub(since));
                 stopping

@@ -67,12 +67,24 @@ impl Backend for Local {
 
     fn run(&self, foreman: Box<dyn Foreman + '_>, meanwhile: &mut dyn FnMut()) -> Result<()> {
         let terminal = Terminal::open();
-        let shares_group = terminal.as_ref().is_some_and(Terminal::is_ours);
+        // In the background, too: the shell may bring our group to the foreground. Only timeout(1) leaves it there.
+        let shares_group = match self.manners {
+            Manners::Cancel => terminal.is_some(),
+            Manners::PassOn => terminal.as_ref().is_some_and(Terminal::is_ours),
+        };
         let home = self.home()?;
         process::adopt_orphans();
         let arrivals = shortage::retry(|| self.watch_signals())?;
-        let mut feed =
-            LocalFeed { foreman, local: self, own_group: !shares_group, killed: false, jobs: 0, notify_path: None };
+        let mut feed = LocalFeed {
+            foreman,
+            local: self,
+            own_group: !shares_group,
+            killed: false,
+            has_screen: false,
+            screen_left: false,
+            jobs: 0,
+            notify_path: None,
+        };
         // Nobody reads them any more: whoever ends us while we answer must succeed.
         let release = || Arrivals::release(&self.released());
         let orders = Orders::new(self.manners);
@@ -84,7 +96,7 @@ impl Backend for Local {
                         .and_then(|mut watchdog| watchdog.run(&mut feed));
                     // Here, since `meanwhile` may have much to write still.
                     release();
-                    ended.map(|()| feed.killed)
+                    ended.map(|()| (feed.killed, feed.screen_left))
                 };
                 // A start of the thread that fails takes nothing with it.
                 let watch = Mutex::new(Some(watch));
@@ -106,10 +118,16 @@ impl Backend for Local {
                 let ended = watchdog.run(&mut feed);
                 drop(watchdog);
                 release();
-                ended.map(|()| feed.killed)
+                ended.map(|()| (feed.killed, feed.screen_left))
             }
         };
-        if let (Ok(true) | Err(_), Some(terminal)) = (&ended, terminal) {
+        if let (Ok((true, screen_left)), Some(terminal)) = (&ended, &terminal) {
+            terminal.restore();
+            if *screen_left {
+                terminal.leave_full_screen();
+            }
+        }
+        if let (Err(_), Some(terminal)) = (&ended, &terminal) {
             terminal.restore();
         }
         ended.map(drop).map_err(shortage::named)
@@ -128,6 +146,10 @@ struct LocalFeed<'a> {
     jobs: usize,
     /// Where the socket in the file system is, for all jobs; once the first of them was prepared.
     notify_path: Option<Option<CString>>,
+    /// A job has our terminal as its own output.
+    has_screen: bool,
+    /// One that had was killed by us, and may have left the terminal in full-screen mode.
+    screen_left: bool,
 }
 
 impl LocalFeed<'_> {
@@ -175,6 +197,7 @@ impl Feed for LocalFeed<'_> {
         match self.foreman.next(now) {
             Next::Start(assignment) => {
                 let tag = assignment.tag;
+                self.has_screen |= [assignment.streams.stdout, assignment.streams.stderr].contains(&Route::Inherit);
                 match self.submission(*assignment) {
                     Ok(submission) => {
                         self.jobs += 1;
@@ -198,6 +221,7 @@ impl Feed for LocalFeed<'_> {
     fn hear(&mut self, tag: u64, event: Event, now: Moment) {
         self.killed |= was_killed(&event);
         if let Event::JobFinished(outcome) = &event {
+            self.screen_left |= self.has_screen && outcome.signals.contains(&Signal::KILL);
             self.jobs = self.jobs.saturating_sub(1);
             // The guard, or the leader, lacked something before the command ran.
             if let (End::NotStarted(failure), None, Manners::Cancel) = (&outcome.end, outcome.cause, self.local.manners)
@@ -300,7 +324,7 @@ fn was_killed(event: &Event) -> bool {
 /// Descriptors of ours that such a job takes at most: while it starts, when it has not taken over its own yet. Large
 /// outputs that go to temporary files come on top, and do without where there is none.
 pub fn descriptors_per_job(spec: &JobSpec, streams: Streams) -> u64 {
-    // Handles of the guard and of the leader, the control group, the socket; an operation's parameters.
+    // Handles of guard and leader, the control group, the socket; the parameters of an operation.
     let mut count = 4 + u64::from(matches!(spec.command, Command::Operation { .. }));
     for (route, terminal) in [streams.stdout, streams.stderr].into_iter().zip(streams.terminals) {
         let logs = u64::from(spec.log.is_some());
@@ -320,11 +344,14 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
     let surroundings = &assignment.spec.surroundings;
     let mut argv = assignment.spec.command.argv();
     let passed = match &assignment.spec.command {
-        // What may be secret in them stands in no list of processes.
+        // The parameters may contain secrets, which must not show up in ps(1).
         Command::Operation { parameters, .. } => Some(sealed_file(parameters.to_string().as_bytes())?),
         Command::Argv(_) | Command::Shell { .. } => None,
     };
     argv.extend(passed.as_ref().map(|file| file.as_raw_fd().to_string().into()));
+    if let Some(cwd) = &surroundings.cwd {
+        path_walk::check(cwd).map_err(Error::path("enter", cwd, "Check --cwd, and the cwd of the job in its list"))?;
+    }
     let check = if manners == Manners::PassOn { Check::ByStart } else { Check::BeforeStart };
     let env = std::mem::take(&mut assignment.env);
     let command = PreparedCommand::new(&argv, env, surroundings.cwd.as_deref(), JOB_ID, check)?;
@@ -336,7 +363,7 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
             None
         }
         Stdin::File(path) if descriptors::is_fifo(path) => {
-            // The job opens the FIFO itself, since that may block; the links that lead there are checked now.
+            // The job opens the FIFO itself, since that may block; the path is checked now.
             path_walk::check(path).map_err(Error::path("read", path, "Check --stdin"))?;
             late_input = Some(command::path_string(path)?);
             None
@@ -356,7 +383,8 @@ fn tree_spec(assignment: &mut Assignment, own_group: bool, manners: Manners) -> 
         keep_ignored_pipe: manners == Manners::PassOn,
         orphan_signal: (manners == Manners::PassOn)
             .then_some((assignment.spec.limits.stop_signal, assignment.spec.limits.grace.unwrap_or(REST_GRACE)))
-            .filter(|(signal, _)| *signal != Signal::KILL),
+            // STOP would stop the guard as well, which sends it to its own group.
+            .filter(|(signal, _)| ![Signal::KILL, Signal::STOP].contains(signal)),
         is_measured: assignment.spec.limits.idle_timeout.is_some(),
     })
 }

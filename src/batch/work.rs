@@ -7,6 +7,7 @@ use crate::batch::tries::Tries;
 use crate::model::batch::{Ended, Entry, Verdict};
 use crate::model::envelope::ErrorBody;
 use crate::model::outcome::Outcome;
+use crate::model::printable::push_escaped;
 use crate::model::quoting;
 use crate::model::secrets::Secrets;
 use crate::time::clock::unix_time;
@@ -41,9 +42,12 @@ impl Work {
         let secrets = Secrets::of(&entry.job.surroundings);
         entry.job.name.iter_mut().for_each(|name| secrets.mask(name));
         secrets.mask_cut(&mut entry.label, false);
+        // Not before: an escaped secret would not be found.
+        let label = std::mem::take(&mut entry.label);
+        push_escaped(&mut entry.label, &label);
         let tries = Tries::new(entry.job.retry.clone(), &entry.job.limits, entry.seq);
         // Before it is quoted and shortened: of what is left of a secret then, nobody would know it.
-        let argv = entry.job.command.shown_words();
+        let argv = entry.job.command.redacted_argv();
         let command = String::from_utf8_lossy(&quoting::command_line(&secrets.mask_words(&argv))).into_owned();
         let written = || entry.line.as_ref().map(|line| shortened(&secrets.mask_text(line)));
         let title = entry.job.name.clone().or_else(|| entry.id.clone()).or_else(written);

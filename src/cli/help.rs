@@ -102,9 +102,9 @@ Job lists:
   job starts; one that is piped in, line by line.
 
 Placeholders:
-  An item is data: it is always a part of one word, whatever it holds. In a
-  line of -c it is the value of a readonly variable. Where the command has no
-  placeholder, the items are put at its end. Parts of names are those of GNU
+  An item is data: it is always a part of one word, whatever it contains. In
+  a line of -c it is the value of a readonly variable. If the command has no
+  placeholder, the items are appended. Parts of paths are those of GNU
   parallel; other text in braces is passed on unchanged. A number beyond the
   items, a form of GNU parallel that does not exist here, and {Q} are errors.
   {}       the item; all of them, each a word of its own, with -n
@@ -114,7 +114,7 @@ Placeholders:
   {/.}     without directories and extension
   {#}      the number of the job, from 1
   {1}      the item of the first input, {2} of the second; also {1.} and so on
-  {q}      the item quoted for one more shell; also {1q}
+  {q}      the item quoted for another shell; also {1q}
 
 Items and code:
   Where a command would run an item as code, it is refused before any job
@@ -213,10 +213,11 @@ const TIMEOUT_ABOUT: &str = "\
 Run a command with a time limit, as timeout(1) of GNU coreutils does.
 
 Options, messages and exit codes are those of timeout(1). Beyond it, no process of the command escapes the limit: the \
-signal goes to the command and its process group; when the command has ended, or --kill-after has passed, what is left gets \
-it too, and then KILL. Without --kill-after the rest of the tree has 5 seconds to end after the command. With --foreground \
-the command alone is signaled. Where timeout itself is killed the command gets the signal, and KILL after --kill-after or 5 \
-seconds. No configuration is read. The program behaves in this way too when it is called by the name timeout.";
+signal goes to the command and its process group; when the command has ended, or --kill-after has passed, the rest of \
+the tree gets it too, and then KILL. Without --kill-after the rest of the tree has 5 seconds to end after the \
+command. With --foreground only the command is signaled. If timeout itself is killed, the command gets the signal, \
+and KILL after --kill-after or 5 seconds. No configuration is read. The program behaves in this way too when it is \
+called by the name timeout.";
 
 const TIMEOUT_REST: &str = "\
 Durations:

@@ -35,11 +35,10 @@ pub struct Entry {
     pub line: Option<Arc<str>>,
     /// What stands before its lines with `--tag`: its item, its id or its number.
     pub label: String,
-    /// Says whether two jobs are the same one: made of the command, the working directory, the input, the declared
-    /// environment and the id. See [`Fingerprint`].
+    /// Identifies the job by its command, working directory, input, declared environment and id. See [`Fingerprint`].
     pub fingerprint: Fingerprint,
-    /// The same as journals of earlier versions have it; None where it cannot be known any more.
-    pub former_fingerprint: Option<Fingerprint>,
+    /// The fingerprint in journals of version 1. None if it cannot be computed any more.
+    pub legacy_fingerprint: Option<Fingerprint>,
 }
 
 /// The content of a job as 32 hexadecimal digits; an edited job has another one. Two equal jobs of one list have the same.

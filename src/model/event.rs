@@ -42,6 +42,8 @@ pub enum Event {
     WarningReached { elapsed: Duration, timeout: Option<Duration> },
     /// The ladder was begun, or climbed to KILL.
     StopBegun { cause: Cause, signal: Signal },
+    /// A signal asked for the end of the job, which may take its grace. What is known of it by now.
+    StopRequested(Box<Outcome>),
     /// A signal that reached us was passed on.
     SignalForwarded(Signal),
     /// Processes live on after the leader ended by itself.

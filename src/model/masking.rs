@@ -96,7 +96,7 @@ impl Secrets {
             Event::StartDelayed { reason } => self.mask(reason),
             Event::LeftoversFound(leftovers) => self.mask_leftovers(leftovers),
             Event::RetryPlanned { attempt, .. } => self.mask_attempts(std::slice::from_mut(attempt)),
-            Event::JobFinished(outcome) => self.mask_outcome(outcome),
+            Event::StopRequested(outcome) | Event::JobFinished(outcome) => self.mask_outcome(outcome),
             Event::JobStarted { .. }
             | Event::OutputGrew { .. }
             | Event::ProgressReported(_)

@@ -21,7 +21,7 @@ use super::procfs;
 
 /// Names of our groups begin so.
 const PREFIX: &str = "runner-";
-/// A group that allows fewer is limited on purpose; systemd gives each unit some thousands.
+/// A `pids.max` below this is a deliberate limit; systemd gives each unit several thousand.
 const FEW_PROCESSES: u64 = 1024;
 /// How often removal is tried again while the kernel still takes a killed group apart.
 const REMOVE_TRIES: u32 = 100;
@@ -116,7 +116,7 @@ impl Home {
     }
 }
 
-/// Where a process is in the hierarchy of version 2: the topmost group that can be seen, and its own.
+/// The root of the visible version 2 hierarchy and the group of a process in it.
 fn place_of(process: &str) -> Option<[PathBuf; 2]> {
     let own = String::from_utf8(procfs::read(&format!("/proc/{process}/cgroup"))?).ok()?;
     let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
@@ -125,9 +125,9 @@ fn place_of(process: &str) -> Option<[PathBuf; 2]> {
     Some([point, path])
 }
 
-/// `cgroup.procs` of the groups above ours, from the topmost down: those that we may write. A process that writes 0 to one
-/// moves there, unless the kernel refuses.
-pub(super) fn processes_above() -> Vec<OwnedFd> {
+/// The writable `cgroup.procs` of our ancestor groups, from the root down. A process that writes 0 to one moves there,
+/// unless the kernel refuses.
+pub(super) fn ancestor_procs() -> Vec<OwnedFd> {
     let Some([top, own]) = place_of("self") else { return Vec::new() };
     let above: Vec<&Path> = own.ancestors().skip(1).take_while(|group| group.starts_with(&top)).collect();
     let open = |group: &Path| {
@@ -136,8 +136,8 @@ pub(super) fn processes_above() -> Vec<OwnedFd> {
     above.into_iter().rev().filter_map(open).collect()
 }
 
-/// The limits that the groups of a process set, below the topmost group that can be seen: that one is the machine's, or
-/// the container's. None: there are no such limits.
+/// The limits of the groups of a process, without the visible root, which is that of the machine or the container.
+/// None: there are no limits.
 pub(super) fn limits_of(pid: i32) -> Option<String> {
     let [top, own] = place_of(&pid.to_string())?;
     let groups = own.ancestors().take_while(|group| group.starts_with(&top) && **group != top);

@@ -260,14 +260,14 @@ fn required_seals() -> SealFlags {
     SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE
 }
 
-/// Reads the memory file behind the descriptor of this number, which was passed to this process at its start, and closes it.
+/// Reads the memory file that was passed to this process under this descriptor number, and closes it.
 pub fn take_sealed(number: i32) -> std::result::Result<Vec<u8>, &'static str> {
     if number <= 2 {
-        return Err("there is no such descriptor");
+        return Err("invalid descriptor number");
     }
-    // SAFETY: no other part of this process uses the number. If it is not open, the kernel refuses every call.
+    // SAFETY: no other part of this process uses the number. If it is not open, every call fails with EBADF.
     let file = unsafe { BorrowedFd::borrow_raw(number) };
-    let content = read_sealed(file, usize::MAX)?.ok_or("the descriptor leads to no memory file")?;
+    let content = read_sealed(file, usize::MAX)?.ok_or("the descriptor is not a memory file")?;
     // SAFETY: it is open, and the parent passed it to this process for this one read.
     drop(unsafe { OwnedFd::from_raw_fd(number) });
     Ok(content)

@@ -183,22 +183,22 @@ fn watch(plan: &mut Plan) -> ! {
     }
 }
 
-/// Runner died: the command gets its signal, and so does its group where we lead that.
+/// Signals the command after runner died, and its group if the guard leads it.
 fn signal_command(plan: &Plan) {
     let leader_pid = plan.shared.leader_pid.load(Ordering::Relaxed);
     let ended = plan.shared.leader_ended.load(Ordering::Relaxed) == 1;
     if plan.orphan_signal == 0 || leader_pid <= 1 || ended {
         return;
     }
-    // Our own group, in which these signals are blocked for us alone.
+    // 0 is the guard's own group; only the guard itself blocks these signals.
     let target = if plan.guard_leads_group { 0 } else { leader_pid as isize };
     for signal in [plan.orphan_signal, libc::SIGCONT] {
-        // SAFETY: takes numbers; only we reap the leader, so the number is still its own, and its group's.
+        // SAFETY: takes numbers; only the guard reaps the leader, so its pid and group id are not reused.
         let _ = unsafe { syscall!(Sysno::kill, target, signal) };
     }
 }
 
-/// Milliseconds of a clock that nobody sets.
+/// Milliseconds on CLOCK_MONOTONIC.
 fn monotonic_millis() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel writes to it.
@@ -234,8 +234,9 @@ fn reap(plan: &Plan) -> bool {
             if pid == leader_pid {
                 let signal = if libc::WIFSTOPPED(status) { libc::WSTOPSIG(status) } else { 0 };
                 shared.leader_stopped.store(signal, Ordering::Release);
-                if plan.terminal >= 0 {
-                    // Nobody else sees that: in its own session it has no shell above it.
+                if plan.terminal >= 0 || matches!(signal, libc::SIGTTIN | libc::SIGTTOU) {
+                    // No shell sees that: in its own session it has none above it, and in the background the one above it
+                    // sees runner alone, which does not stop.
                     ring(plan);
                 }
             }

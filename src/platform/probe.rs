@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{Pid, PidfdFlags};
 
+use super::poller;
 use super::procfs::{self, Identity};
 use super::signals::IGNORED;
 use crate::model::signal::Signal;
@@ -118,10 +119,7 @@ pub fn shell_line(line: &str, limit: Duration, stop: BorrowedFd<'_>) -> io::Resu
 /// Waits for the end of a child that stays unreaped. Some: why it must be killed.
 fn await_end(pid: Pid, limit: Duration, stop: BorrowedFd<'_>) -> Option<LineEnd> {
     let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return Some(LineEnd::TooSlow) };
-    let timeout = Timespec {
-        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(limit.subsec_nanos()),
-    };
+    let timeout = poller::timespec(limit);
     loop {
         let mut polled = [PollFd::new(&handle, PollFlags::IN), PollFd::from_borrowed_fd(stop, PollFlags::IN)];
         match rustix::event::poll(&mut polled, Some(&timeout)) {

@@ -5,11 +5,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use syscalls::{Errno, Sysno, syscall};
 
+use super::poller::{self, Until};
 use super::procfs::{self, Identity};
 use crate::error::{Error, Result};
 use crate::model::signal::Signal;
@@ -81,17 +81,17 @@ pub fn own_umask() -> u32 {
 /// The name of the user that we are: of the list of users, or of the environment where that does not know it, or a number.
 pub fn user_name() -> String {
     let own = rustix::process::getuid().as_raw();
-    let told = || std::env::var("USER").ok().filter(|name| !name.is_empty());
-    name_of_user(own).or_else(told).unwrap_or_else(|| format!("uid {own}"))
+    let from_environment = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+    name_of_user(own).or_else(from_environment).unwrap_or_else(|| format!("uid {own}"))
 }
 
-/// The user for whom the kernel decides what we may do with files.
+/// The effective user, whose permissions apply to file access.
 pub fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// A user as messages name one: `alice (uid 1000)`, or the number alone.
-pub fn described_user(uid: u32) -> String {
+/// A user for messages: `alice (uid 1000)`, or `uid 1000` without an entry in /etc/passwd.
+pub fn display_user(uid: u32) -> String {
     name_of_user(uid).map_or_else(|| format!("uid {uid}"), |name| format!("{name} (uid {uid})"))
 }
 
@@ -107,8 +107,7 @@ fn name_of_user(uid: u32) -> Option<String> {
 
 /// Pauses this thread. Only for short waits: of a repeated kill, for a locked file.
 pub fn nap(duration: Duration) {
-    let pause = Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) };
-    let _ = rustix::thread::nanosleep(&pause);
+    let _ = rustix::thread::nanosleep(&poller::timespec(duration));
 }
 
 /// What became of a signal.
@@ -170,6 +169,6 @@ impl Child {
 
 /// Waits until the process of this pidfd has ended, or for so long.
 pub(super) fn await_end_of(handle: BorrowedFd<'_>, limit: Duration) {
-    let timeout = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
-    let _ = rustix::event::poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&timeout));
+    // A signal does not end the wait.
+    let _ = poller::await_until(handle, Until::after(Some(limit)));
 }

@@ -41,7 +41,7 @@ pub struct TreeSpec {
     pub command: PreparedCommand,
     /// What becomes descriptor 0, 1 and 2; none leaves what we have.
     pub descriptors: [Option<OwnedFd>; 3],
-    /// A memory file that the leader's program reads from the descriptor of the same number.
+    /// A memory file that the leader inherits under the same descriptor number.
     pub passed: Option<OwnedFd>,
     /// Opened by the leader as its input: a FIFO whose writer may come late, which must keep nobody else waiting.
     pub late_input: Option<CString>,
@@ -57,7 +57,7 @@ pub struct TreeSpec {
     pub umask: Option<u32>,
     /// An ignored SIGPIPE stays ignored, as timeout(1) leaves it.
     pub keep_ignored_pipe: bool,
-    /// Where runner dies, the command gets this signal, and the tree is killed so long after. None: killed at once.
+    /// If runner dies, the command gets this signal, and the tree is killed after this time. None: killed at once.
     pub orphan_signal: Option<(Signal, Duration)>,
     /// Its CPU time will be asked for: it gets a control group that nobody used before.
     pub is_measured: bool,
@@ -220,19 +220,7 @@ impl Tree {
         news
     }
 
-    /// The signal that the leader died of, as soon as that is known and before it is news.
-    pub fn leader_signal(&self) -> Option<Signal> {
-        let shared = &self.plan.shared;
-        if shared.leader_ended.load(Ordering::Acquire) == 0 {
-            return None;
-        }
-        match end_of(shared.leader_status.load(Ordering::Acquire)) {
-            End::Signaled { signal, .. } => Some(signal),
-            _ => None,
-        }
-    }
-
-    /// The leader has exited, whether or not the guard has waited for it.
+    /// True if the leader has exited, even if the guard has not reaped it yet.
     pub fn leader_has_exited(&self) -> bool {
         self.leader.as_ref().is_some_and(|leader| poller::is_readable(leader.as_fd()))
     }

@@ -45,7 +45,9 @@ pub fn record(event: &Event, timestamp: &str, job_id: &str, name: Option<&str>) 
         Event::JobFinished(outcome) => finished(outcome),
         Event::StoppingReported => EventKind::StopAnnounced,
         // How it stands is told by the other events, and signals lead to them.
-        Event::TimePassed(_) | Event::StatusRequested(_) | Event::SignalForwarded(_) => return None,
+        Event::TimePassed(_) | Event::StatusRequested(_) | Event::StopRequested(_) | Event::SignalForwarded(_) => {
+            return None;
+        }
     };
     Some(EventRecord {
         timestamp: timestamp.to_owned(),

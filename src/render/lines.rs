@@ -10,10 +10,10 @@ use crate::model::signal::Signal;
 
 /// The line for an event, without its newline. None where nothing is to be said at this verbosity.
 pub fn line(event: &Event, verbose: u8) -> Option<String> {
-    told(event, verbose).map(|line| clean(&line))
+    format_line(event, verbose).map(|line| clean(&line))
 }
 
-fn told(event: &Event, verbose: u8) -> Option<String> {
+fn format_line(event: &Event, verbose: u8) -> Option<String> {
     match event {
         Event::WarningReached { elapsed, timeout } => {
             let elapsed = rounded(*elapsed);

@@ -15,6 +15,7 @@ use crate::capture::stage::Stage;
 use crate::control::inlet::Inlet;
 use crate::error::Result;
 use crate::model::event::Event;
+use crate::model::outcome::Cause;
 use crate::model::signal::Signal;
 use crate::platform::board::Board;
 use crate::platform::cgroup::{Home, Patience};
@@ -26,7 +27,7 @@ use crate::platform::signals::{self, Arrival, Arrivals, Inherited};
 use crate::supervise::feed::{Feed, Submission, Supply};
 use crate::supervise::job::{Job, KEYS};
 use crate::supervise::machine::{Input, Rung, Timer};
-use crate::supervise::orders::{Order, Orders};
+use crate::supervise::orders::{Order, Orders, Origin};
 use crate::supervise::surface::{JobId, Surface};
 use crate::time::clock::{Clock, JobClock, Moment, SystemClock};
 use crate::time::deadlines::Deadlines;
@@ -47,8 +48,6 @@ const ARRIVALS_AT_ONCE: u32 = 64;
 const MESSAGES_AT_ONCE: usize = 64;
 /// A socket in the file system is made for jobs that run for longer than this, and so costs short ones nothing.
 const NOTIFY_DELAY: Duration = Duration::from_millis(50);
-/// The terminal signals job and runner in one go; the job may be seen dead before our handler has run.
-const TERMINAL_LIMIT: Duration = Duration::from_millis(50);
 /// A job that has not tidied up and stopped by itself within this is stopped.
 const SUSPEND_LIMIT: Duration = Duration::from_millis(200);
 const SUSPEND_PERIOD: Duration = Duration::from_millis(2);
@@ -175,14 +174,13 @@ impl Watchdog {
             let earliest = self.deadlines.next().into_iter().chain(until).chain(self.notify_path.due()).min();
             self.poller.wait(earliest.map(Moment::since_start), now.since_start(), &mut ready)?;
             let news = if ready.contains(&BOARD) { self.board.take() } else { Vec::new() };
-            self.await_orders(&news, &ready, feed);
             for id in news {
                 self.with_job(id, |job, surface| job.look(surface));
             }
             let mut moved_output = false;
             for key in &ready {
-                // The output of one job goes before a deadline that is due, and not that of all: it is ready again next
-                // time, and behind others then.
+                // At most one output is handled before a deadline that is due; the others stay ready and are handled in
+                // the next round.
                 let is_output = Job::is_output(*key);
                 if is_output && moved_output && self.deadlines.next().is_some_and(|next| next <= self.clock.now()) {
                     continue;
@@ -194,7 +192,6 @@ impl Watchdog {
             self.open_notify_path();
             // What happened comes before what came due: a job that ended in time has ended in time.
             while let Some((id, timer)) = self.deadlines.take_due(self.clock.now()) {
-                self.await_orders(&[id], &[], feed);
                 self.with_job(id, |job, surface| job.due(timer, surface));
             }
             self.tell_on(feed, supply != Demand::Over);
@@ -204,15 +201,6 @@ impl Watchdog {
             home.sweep(Patience::Wait);
         }
         Ok(())
-    }
-
-    /// Lets the terminal's signal come first, where one of these jobs may have died of it.
-    fn await_orders(&mut self, news: &[JobId], ready: &[usize], feed: &mut dyn Feed) {
-        let mut ids = news.iter().copied().chain(ready.iter().map(|key| key / KEYS));
-        if ids.any(|id| self.jobs.get(&id).is_some_and(|job| job.may_be_interrupted())) {
-            self.arrivals.await_next(TERMINAL_LIMIT);
-            self.obey(feed);
-        }
     }
 
     /// Starts what there is to start, a few jobs at a time.
@@ -358,17 +346,27 @@ impl Watchdog {
                 sender.pid == process::own_pid() || self.jobs.values().any(|job| job.contains(&sender))
             });
             let shares_group = self.jobs.values().all(|job| job.shares_group());
-            self.carry_out(arrival, from_inside, shares_group, feed);
+            let origin = Origin { from_inside, shares_group, interactive: self.is_interactive() };
+            self.carry_out(arrival, origin, feed);
         }
         // A flood of signals must not keep the deadlines waiting.
         self.arrivals.doorbell().ring();
     }
 
-    fn carry_out(&mut self, arrival: Arrival, from_inside: bool, shares_group: bool, feed: &mut dyn Feed) {
-        match self.orders.read(arrival, from_inside, shares_group) {
+    /// What is typed is meant for the one job that runs.
+    fn is_interactive(&self) -> bool {
+        let now = self.clock.now();
+        self.jobs.len() == 1 && self.jobs.values().all(|job| job.is_interactive(now))
+    }
+
+    fn carry_out(&mut self, arrival: Arrival, origin: Origin, feed: &mut dyn Feed) {
+        match self.orders.read(arrival, origin, self.clock.now()) {
             Order::ToJobs(input) => {
-                if let Input::Stop { cause, .. } = input {
-                    feed.stop(cause);
+                match input {
+                    Input::Stop { cause, .. } => feed.stop(cause),
+                    // Whatever it does with that, it is not tried again.
+                    Input::Interrupt(signal) => feed.stop(Cause::Cancelled { signal }),
+                    _ => {}
                 }
                 self.with_each(|job, surface| job.step(input, surface));
             }
@@ -396,7 +394,8 @@ impl Watchdog {
             for signal in signals {
                 // Scripts around us and the other members of our pipeline expect it as well.
                 signals::tell_own_group(signal);
-                self.carry_out(Arrival { signal, sender: None }, false, heard, feed);
+                let origin = Origin { from_inside: false, shares_group: heard, interactive: self.is_interactive() };
+                self.carry_out(Arrival { signal, sender: None }, origin, feed);
             }
         }
     }

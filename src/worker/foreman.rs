@@ -131,7 +131,7 @@ impl WorkerForeman {
         match (self.prepare)(&work.job, &attempt) {
             Ok(assignment) => {
                 let attempts = work.attempts_before + work.tries.number();
-                let deadline_at = wall.map(|wall| work.begun_at + wall);
+                let deadline_at = wall.map(|wall| work.begun_at.saturating_add(wall));
                 // The claim has counted the first one; without a deadline there is nothing else to know of it.
                 let is_news = work.tries.number() > 1 || deadline_at.is_some();
                 work.live = Live { attempts, deadline_at, ..work.live.clone() };
@@ -226,7 +226,9 @@ impl WorkerForeman {
             Event::ProgressReported(progress) => work.live.progress = Some(progress),
             Event::StatusReported(message) => work.live.message = Some(message),
             Event::PartialReported(value) => work.live.reported = Some(value),
-            Event::DeadlineExtended { timeout, .. } => work.live.deadline_at = Some(work.begun_at + timeout),
+            Event::DeadlineExtended { timeout, .. } => {
+                work.live.deadline_at = Some(work.begun_at.saturating_add(timeout))
+            }
             _ => return,
         }
         self.post.tell(tag, &work.live);
@@ -270,7 +272,7 @@ impl Foreman for WorkerForeman {
             Event::JobStarted { .. } => self.on_started(tag),
             Event::DeadlineMoved { order, wall } => {
                 let begun_at = self.running.get(&tag).map(|work| work.begun_at);
-                let deadline_at = begun_at.zip(wall).map(|(begun, wall)| begun + wall);
+                let deadline_at = begun_at.zip(wall).map(|(begun, wall)| begun.saturating_add(wall));
                 self.post.report(Report::Moved { order, deadline_at });
             }
             event => self.note(tag, event),

@@ -8,12 +8,11 @@ use std::process::{Child, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Exec, Finished, LIMIT, Running, SOON, exec, exec_with, folder, seconds, wait_until};
+use crate::support::{Exec, Finished, LIMIT, NOBODY, Running, SOON, exec, exec_with, folder, seconds, wait_until};
 
 use crate::support::datagram;
 
 const RUNNER: &str = env!("CARGO_BIN_EXE_runner");
-const NOBODY: u32 = 65534;
 const MIB: usize = 1 << 20;
 
 /// The job is a line for sh; `$NOTIFY` in it is `runner notify`.
@@ -516,15 +515,15 @@ fn an_extension_holds() {
     );
 }
 
-/// The message is in the queue before the deadline, behind long ones; runner reads it after the deadline.
+/// The message is queued before the deadline behind long ones; runner reads it after the deadline.
 #[test]
 fn an_extension_that_was_sent_just_before_the_deadline_holds() {
-    // On a slow machine the messages may be sent too late: a longer limit gives them the time.
+    // On a slow machine the messages may be sent too late; retry with a longer limit.
     let in_time = [1.5, 3.0, 6.0, 12.0].into_iter().any(extension_before_the_deadline_holds);
     assert!(in_time, "the messages could not be sent within 12 s");
 }
 
-/// False where the messages were sent too late to tell.
+/// False if the messages were sent too late for a conclusion.
 fn extension_before_the_deadline_holds(limit: f64) -> bool {
     let mut talk = Conversation::begin(&format!("--timeout {limit} --max-timeout 60"));
     talk.run.signal(libc::SIGSTOP);

@@ -13,7 +13,6 @@ use crate::batch::source::{EntryDefaults, log_name};
 use crate::error::{Error, Result};
 use crate::model::batch::{Entry, Priority};
 use crate::model::job::{JobSpec, Stdin};
-use crate::model::printable::push_escaped;
 use crate::model::request::{ItemInput, Template, TemplateCommand};
 
 /// A label is cut to so many characters; it stands before every line of a job.
@@ -23,7 +22,7 @@ const LABEL_LENGTH: usize = 100;
 #[derive(Debug)]
 pub(super) struct Each {
     expander: Expander,
-    /// What the command was made of.
+    /// The template as given, for fingerprints.
     template: Template,
     items: Items,
     /// See `Entry::line`.
@@ -89,9 +88,9 @@ impl Each {
             let name = log_name::expanded(log, self.seq, None);
             job.log = Some(name.map_err(|wrong| wrong.at(self.seq).into_error("the items"))?);
         }
-        let (fingerprint, former) = match &self.template.command {
+        let (fingerprint, legacy) = match &self.template.command {
             TemplateCommand::Argv(_) => {
-                (self.identity.of(&job, None, JobContent::Command), Some(JobIdentity::former(&job, None)))
+                (self.identity.of(&job, None, JobContent::Command), Some(JobIdentity::legacy(&job, None)))
             }
             TemplateCommand::Shell { shell, line } => {
                 let replacement = self.template.replacement.as_deref().unwrap_or_default();
@@ -112,7 +111,7 @@ impl Each {
             line: self.line.clone(),
             label: label(&self.current),
             fingerprint,
-            former_fingerprint: former,
+            legacy_fingerprint: legacy,
             job,
         }))
     }
@@ -148,7 +147,7 @@ fn label(items: &[OsString]) -> String {
                 return label;
             }
             length += 1;
-            push_escaped(&mut label, letter.encode_utf8(&mut [0; 4]));
+            label.push(letter);
         }
     }
     label

@@ -97,8 +97,8 @@ and etag. No name, password or query of a URL is shown. With --sha256 a file who
         "fetch --retries 10 --header 'Accept: text/plain' https://example.org/list -o -",
     ];
 
-    fn hide_secrets(parameters: &mut Map<String, Value>) {
-        given::hide_secrets(parameters);
+    fn redact(parameters: &mut Map<String, Value>) {
+        given::redact(parameters);
     }
 
     fn check(&self) -> Result<()> {

@@ -5,7 +5,7 @@
 use super::Job;
 use crate::model::event::Event;
 use crate::model::job::Scope;
-use crate::model::outcome::{End, Outcome};
+use crate::model::outcome::{End, Outcome, StreamRecord};
 use crate::supervise::machine::{Effect, Input, Timer};
 use crate::supervise::surface::Surface;
 use crate::time::clock::Moment;
@@ -86,6 +86,7 @@ impl Job {
         surface.held_up.remove(&self.id);
         surface.deadlines.disarm((self.id, Timer::Pulse));
         surface.deadlines.disarm((self.id, Timer::Keys));
+        surface.deadlines.disarm((self.id, Timer::End));
         surface.poller.remove(self.tree.guard_handle());
         if let Some(socket) = self.listening.descriptor() {
             surface.poller.remove(socket);
@@ -97,14 +98,20 @@ impl Job {
         {
             self.tell(growth, surface);
         }
-        let outcome = Box::new(self.outcome(surface.now));
+        let records = self.output.take_records();
+        let outcome = Box::new(self.outcome(self.end.clone().unwrap_or(End::Unknown), records, surface.now));
         self.tell(Event::JobFinished(outcome), surface);
     }
 
-    fn outcome(&mut self, now: Moment) -> Outcome {
-        let (stdout, stderr) = self.output.take_records();
+    /// What is known of it while it is being stopped.
+    pub(super) fn outcome_so_far(&self, now: Moment) -> Outcome {
+        let elapsed = now - self.standing.started_at();
+        Outcome { elapsed, ..self.outcome(End::Unknown, self.output.records_so_far(), now) }
+    }
+
+    fn outcome(&self, end: End, (stdout, stderr): (StreamRecord, StreamRecord), now: Moment) -> Outcome {
         Outcome {
-            end: self.end.clone().unwrap_or(End::Unknown),
+            end,
             cause: self.machine.cause(),
             elapsed: self.ended_at.unwrap_or(now) - self.standing.started_at(),
             stdout,
@@ -112,14 +119,14 @@ impl Job {
             merged: self.output.is_merged(),
             signals: self.machine.signals().to_vec(),
             containment: self.tree.containment(),
-            survivors: std::mem::take(&mut self.survivors),
-            processes: std::mem::take(&mut self.processes),
-            leftovers: std::mem::take(&mut self.leftovers),
+            survivors: self.survivors.clone(),
+            processes: self.processes.clone(),
+            leftovers: self.leftovers.clone(),
             usage: self.tree.usage(),
             stopped_by: self.stopped_by,
             reader_gone: self.output.reader_is_gone(),
             operation: self.operation,
-            told: std::mem::take(&mut self.listening.told),
+            told: self.listening.told.clone(),
             extensions: self.listening.extensions,
             troubles: self.output.troubles(),
             between_attempts: false,

@@ -1,11 +1,11 @@
-//! `runner batch` with items: an item is data in every place of a command, and is refused where it would be code.
+//! `runner batch` with items: an item is data everywhere in a command, and an error where it would be code.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::support::{batch, folder, has_program};
 
-/// Items that a shell would do something with, if it read them.
+/// Items with shell metacharacters.
 const HOSTILE: [&[u8]; 14] = [
     b"$(touch pwned)",
     b"`touch pwned`; touch pwned",
@@ -94,7 +94,7 @@ const LINES: [(&str, &str); 61] = [
     ("f() { eval \"printf %s {1q}\"; }; f", "@"),
 ];
 
-/// Each line prints each item as it is in this shell, and nothing of an item runs.
+/// Each line prints each item verbatim in this shell, and no item runs.
 #[track_caller]
 fn assert_data(shell: &Path) {
     let place = folder();
@@ -148,7 +148,7 @@ fn an_item_is_data_in_every_place_of_a_line_of_other_shells() {
 }
 
 #[test]
-fn a_trap_removes_the_directory_of_its_item_alone() {
+fn a_trap_removes_only_the_directory_of_its_item() {
     let place = folder();
     std::fs::create_dir_all(place.path().join("work/other")).expect("a directory");
     let line = "cleanup() { rm -rf work/{}; }; trap cleanup EXIT; mkdir -p work/{}";
@@ -158,7 +158,7 @@ fn a_trap_removes_the_directory_of_its_item_alone() {
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
-/// Lines in which an item would be code, and the command that would run it.
+/// Lines that would run an item as code, and the command that would run it.
 const CODE: &[(&str, &str)] = &[
     ("eval {}", "eval"),
     ("x=1; command eval \"echo {}\"", "eval"),
@@ -433,7 +433,7 @@ fn commands_that_only_look_like_code_are_not_refused() {
 }
 
 #[test]
-fn a_line_with_items_is_for_a_posix_shell_alone() {
+fn a_line_with_items_needs_a_posix_shell() {
     for shell in ["fish", "python3", "/usr/bin/perl", "busybox", "csh"] {
         let done = batch("--shell").arg(shell).args(["-c", "echo {}", ":::", "x"]).run();
         done.assert_code(125);
@@ -449,7 +449,7 @@ fn a_line_with_items_is_for_a_posix_shell_alone() {
 }
 
 #[test]
-fn another_text_may_stand_for_the_item() {
+fn option_i_sets_another_placeholder() {
     let words = ["-I", ",,", "--", "printf", "%s|", ",,", "x,,y", "{}", "{1}", "{4}", "{.}", ":::", "a.b"];
     let done = batch("-k").args(words).run();
     done.assert_code(0);
@@ -462,7 +462,7 @@ fn another_text_may_stand_for_the_item() {
 }
 
 #[test]
-fn braces_that_are_no_placeholder_pass_unchanged() {
+fn other_text_in_braces_passes_unchanged() {
     let words = ["{print}", "{print $2}", "{{.Names}}", "a{b,c}", "{1..3}", "{ }", "{foo}", "{", "}", "{-}"];
     let done = batch("--").args(["printf", "%s|"]).args(words).args(["{}", ":::", "x"]).run();
     done.assert_code(0);
@@ -492,7 +492,7 @@ fn braces_that_are_no_placeholder_pass_unchanged() {
 }
 
 #[test]
-fn an_empty_line_is_an_item_of_a_job_with_several() {
+fn an_empty_line_is_an_item_if_jobs_have_several() {
     let of = |options: &str| {
         let done = batch(options).args(["--", "printf", "<%s><%s>\\n", "{}"]).input("a\n\nb\nc\n").run();
         done.assert_code(0);

@@ -62,9 +62,12 @@ pub(crate) fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
+/// The uid of `nobody` on most systems. It needs no entry in /etc/passwd.
+pub(crate) const NOBODY: u32 = 65534;
+
 /// The command will run as a user who owns nothing.
 pub(crate) fn become_nobody(command: &mut Command) {
-    command.uid(65534).gid(65534);
+    command.uid(NOBODY).gid(NOBODY);
 }
 
 /// The command will ignore these signals.
