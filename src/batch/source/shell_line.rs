@@ -39,7 +39,7 @@ impl ShellLine {
             if open || scanned.ends_open {
                 return Err(Error::Invalid {
                     argument: Some("--each".to_owned()),
-                    message: "no placeholder says where in the line for the shell the items go".to_owned(),
+                    message: "the line for the shell has no placeholder for the items".to_owned(),
                     remediation: "Put {} where the item belongs, as in: -c 'gzip < {} > {}.gz'".to_owned(),
                 });
             }

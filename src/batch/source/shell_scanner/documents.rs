@@ -16,7 +16,7 @@ impl Scanner<'_> {
         let (mut delimiter, mut is_quoted, mut quote) = (Vec::new(), false, None);
         while let Some(byte) = self.byte(0) {
             if self.notation.at_start(self.rest()).is_some() {
-                return Err(self.misplaced("names the end of a here-document", "Give it a fixed name, as in: <<EOF"));
+                return Err(self.misplaced("in the delimiter of a here-document", "Use a fixed delimiter, as in: <<EOF"));
             }
             match (byte, quote) {
                 (_, Some(open)) if byte == open => quote = None,
@@ -47,7 +47,7 @@ impl Scanner<'_> {
                 if document.is_quoted {
                     if self.notation.at_start(self.rest()).is_some() {
                         let remedy = "Leave the quotes of its delimiter out, and write \\$ where a $ shall stay";
-                        return Err(self.misplaced("in a here-document in which nothing is expanded", remedy));
+                        return Err(self.misplaced("in a here-document with a quoted delimiter", remedy));
                     }
                     self.copy_word(1);
                 } else {

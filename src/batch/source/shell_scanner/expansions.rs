@@ -265,7 +265,7 @@ impl Scanner<'_> {
 
     fn evaluated(&self) -> Error {
         let remedy = "Check it before, as in: n={}; case $n in ''|*[!0-9]*) exit 1;; esac; echo $((n + 1))";
-        self.misplaced("where the shell evaluates it as an expression", remedy)
+        self.misplaced("inside of an arithmetic expression", remedy)
     }
 }
 

@@ -455,7 +455,7 @@ impl Scanner<'_> {
         let text = String::from_utf8_lossy(here.unwrap_or(self.notation.whole())).into_owned();
         Error::Invalid {
             argument: Some("-c".to_owned()),
-            message: format!("the placeholder {text} stands {place}"),
+            message: format!("the placeholder {text} is {place}"),
             remediation: remedy.to_owned(),
         }
     }
