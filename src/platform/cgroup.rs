@@ -175,9 +175,9 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// Ends every process in it, at once.
-    pub fn kill(&self) {
-        kill(self.directory.as_fd());
+    /// Ends every process in it, at once. False where the system refuses that.
+    pub fn kill(&self) -> bool {
+        kill(self.directory.as_fd())
     }
 
     /// No process is in it, and no group below it.
@@ -255,8 +255,8 @@ fn has_kill(directory: BorrowedFd<'_>) -> bool {
     rustix::fs::accessat(directory, c"cgroup.kill", rustix::fs::Access::WRITE_OK, AtFlags::empty()).is_ok()
 }
 
-fn kill(directory: BorrowedFd<'_>) {
-    let _ = write_file(directory, c"cgroup.kill", b"1");
+fn kill(directory: BorrowedFd<'_>) -> bool {
+    write_file(directory, c"cgroup.kill", b"1").is_ok()
 }
 
 fn write_file(directory: BorrowedFd<'_>, name: &CStr, content: &[u8]) -> io::Result<()> {

@@ -11,7 +11,7 @@ use syscalls::{Errno, Sysno, syscall};
 use super::plan::{Plan, STEP_CHDIR, STEP_EXEC, STEP_INPUT, STEP_SPAWN};
 
 /// So many free numbers in a row are taken for the end of the open descriptors.
-const UNUSED_LIMIT: u32 = 1024;
+pub(super) const UNUSED_LIMIT: u32 = 1024;
 
 /// Where the leader begins: becomes the job's program. Still shares our memory, and holds the guard suspended.
 pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
@@ -21,6 +21,9 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
     unsafe {
         // If the guard is killed alone, the leader must not go on without one.
         let _ = syscall!(Sysno::prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+        if plan.joins_cgroup {
+            join_cgroup(plan);
+        }
         for signal in 1..=64 {
             // Two cannot be changed.
             let fixed = matches!(signal, libc::SIGKILL | libc::SIGSTOP);
@@ -79,6 +82,22 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
         let empty: u64 = 0;
         let _ = syscall!(Sysno::rt_sigprocmask, libc::SIG_SETMASK, &raw const empty, 0, 8);
         execute(plan)
+    }
+}
+
+/// Moves to the job's control group, where clone3(2) could not place us.
+fn join_cgroup(plan: &Plan) {
+    // SAFETY: the descriptor is kept open, the strings are constants.
+    unsafe {
+        let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+        let joined = syscall!(Sysno::openat, plan.cgroup, c"cgroup.procs".as_ptr(), flags, 0).and_then(|file| {
+            let written = syscall!(Sysno::write, file, c"0".as_ptr(), 1);
+            let _ = syscall!(Sysno::close, file);
+            written
+        });
+        if joined.is_err() {
+            plan.shared.cgroup_refused.store(1, Ordering::Release);
+        }
     }
 }
 

@@ -3,12 +3,15 @@
 //! The leader is a child of a guard (see `guard`), so the tree is exactly what lives below the guard. Two rungs hold it:
 //! a control group where one can be made, and always the walk over the guard's descendants.
 
+use std::cell::Cell;
 use std::ffi::{CString, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use syscalls::{Sysno, syscall};
 
 use super::board::Board;
 use super::cgroup::{Cgroup, Home};
@@ -19,7 +22,7 @@ use super::guard;
 use super::limits;
 use super::plan::{self, Plan, Shared};
 use super::poller;
-use super::process::{self, Child, Sent};
+use super::process::{self, Child};
 use super::procfs::{self, Lineage, Stat};
 use super::signals::Inherited;
 use super::strays::Strays;
@@ -68,7 +71,8 @@ pub struct Tree {
     /// Read and written by the guard until it is gone.
     plan: Box<Plan>,
     guard: Child,
-    guard_pid: i32,
+    /// Signals that we sent ourselves and that reached a process, one bit each (bit 0 is signal 1).
+    delivered: Cell<u64>,
     leader: Option<OwnedFd>,
     board: Arc<Board>,
     cgroup: Option<Cgroup>,
@@ -91,6 +95,8 @@ struct Beginning {
     _passed: Option<OwnedFd>,
     _terminal: Option<OwnedFd>,
     _stack: Stack,
+    /// The guard's end of `guard.handle`, where that is a pipe.
+    _life: Option<OwnedFd>,
 }
 
 /// What is new with a tree.
@@ -115,10 +121,15 @@ impl Tree {
     ) -> Result<Self> {
         let cgroup = home.and_then(|home| home.create(!spec.is_measured));
         let (guard_stack, leader_stack) = (new_stack()?, new_stack()?);
+        let shares_descriptors = can_leave_table();
         let raw = |descriptor: &Option<OwnedFd>| descriptor.as_ref().map_or(-1, AsRawFd::as_raw_fd);
         let mut plan = Box::new(Plan {
             shared: Shared::new(number),
             runner_pid: process::own_pid(),
+            proc_is_own: procfs::is_own(),
+            shares_descriptors,
+            life: -1,
+            joins_cgroup: false,
             board: board.first(),
             doorbell: board.raw_doorbell(),
             cgroup: cgroup.as_ref().map_or(-1, Cgroup::raw),
@@ -146,11 +157,11 @@ impl Tree {
             descriptors: [raw(&spec.descriptors[0]), raw(&spec.descriptors[1]), raw(&spec.descriptors[2])],
             passed: raw(&spec.passed),
         });
-        let (guard_pid, handle) = start_guard(&mut plan, &guard_stack)?;
+        let (guard, life) = start_guard(&mut plan, &guard_stack)?;
         Ok(Self {
             plan,
-            guard: Child { handle },
-            guard_pid,
+            guard,
+            delivered: Cell::new(0),
             leader: None,
             board: Arc::clone(board),
             cgroup,
@@ -162,6 +173,7 @@ impl Tree {
                 _passed: spec.passed,
                 _terminal: spec.terminal,
                 _stack: leader_stack,
+                _life: life,
             }),
             keyboard: spec.keyboard,
             _stack: guard_stack,
@@ -180,7 +192,12 @@ impl Tree {
     }
 
     pub fn containment(&self) -> Containment {
-        if self.group().is_some() { Containment::Cgroup } else { Containment::Walk }
+        let stays_below = self.plan.shared.subreaper_refused.load(Ordering::Acquire) == 0;
+        match () {
+            () if self.group().is_some() => Containment::Cgroup,
+            () if procfs::is_own() && stays_below => Containment::Walk,
+            () => Containment::Leader,
+        }
     }
 
     /// Looks what is new.
@@ -236,15 +253,15 @@ impl Tree {
     /// Wakes a guard that was stopped by its own job; harmless otherwise.
     pub fn nudge_guard(&self) {
         if !self.guard_gone {
-            process::send_to(self.guard.handle.as_fd(), Signal::CONT);
+            self.guard.signal(Signal::CONT);
         }
     }
 
     /// The guard was killed by somebody else: the kernel ends the leader with it, and what the guard held has come to
-    /// us. Ends that, too, and gives the leader's end and what may be left.
-    pub fn guard_lost(&mut self) -> (End, Vec<ProcessRow>) {
+    /// us. Ends that, too, and gives the leader's end and what may be left; none where that cannot be known.
+    pub fn guard_lost(&mut self) -> (End, Option<Vec<ProcessRow>>) {
         self.guard_gone = true;
-        let started = procfs::stat(self.guard_pid).map_or(0, |stat| stat.start_time);
+        let started = procfs::stat(self.guard.pid).map_or(0, |stat| stat.start_time);
         self.guard.reap();
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();
@@ -252,8 +269,11 @@ impl Tree {
         self.news();
         let strays = Strays { since: started, group: self.leader_pid(), mark: &self.mark };
         strays.end(self.leader.as_ref().map(AsFd::as_fd));
+        if !procfs::is_own() && (self.plan.own_group && !self.plan.guard_leads_group || self.plan.terminal >= 0) {
+            process::kill_group_of_child(self.leader_pid());
+        }
         // What may be the job's and bears no sign of it is named, and left to whoever reads the answer.
-        let unsure = procfs::rows_with_owners(&procfs::orphans(started));
+        let unsure = procfs::is_own().then(|| procfs::rows_with_owners(&procfs::orphans(started)));
         // The leader's status went to whoever adopted it.
         (End::Signaled { signal: Signal::KILL, core_dumped: false }, unsure)
     }
@@ -282,14 +302,14 @@ impl Tree {
     /// Kills everything that is there now. Forks may escape one look: repeat until the news says that it is empty.
     pub fn kill(&self) {
         self.plan.shared.order.store(plan::ORDER_KILL, Ordering::Release);
-        if let Some(cgroup) = self.group() {
-            cgroup.kill();
+        if self.group().is_some_and(Cgroup::kill) {
+            self.note_delivered(Signal::KILL);
         }
         self.nudge_guard();
         self.wake_guard();
         for _ in 0..KILL_ROUNDS {
             let living = self.living();
-            let met = living.iter().filter(|stat| process::send(stat.identity(), Signal::KILL) == Sent::Delivered);
+            let met = living.iter().filter(|stat| self.send(stat.identity(), Signal::KILL));
             if met.count() == 0 {
                 break;
             }
@@ -303,7 +323,7 @@ impl Tree {
         }
         let shared = &self.plan.shared;
         let reaped = shared.user_micros.load(Ordering::Acquire) + shared.system_micros.load(Ordering::Acquire);
-        let living: Duration = procfs::descendants(self.guard_pid).iter().map(|stat| stat.cpu).sum();
+        let living: Duration = procfs::descendants(self.guard.pid).iter().map(|stat| stat.cpu).sum();
         Duration::from_micros(reaped) + living
     }
 
@@ -320,25 +340,50 @@ impl Tree {
 
     /// The tree as it stands, parents first.
     pub fn rows(&self) -> Vec<ProcessRow> {
-        let mut found = procfs::descendants(self.guard_pid);
+        let mut found = procfs::descendants(self.guard.pid);
         found.truncate(ROW_LIMIT);
         procfs::rows(&found)
     }
 
-    /// What is still alive, with its owner.
-    pub fn survivors(&self) -> Vec<ProcessRow> {
-        procfs::rows_with_owners(&self.first_living())
+    /// What is still alive, with its owner. None: that cannot be known here.
+    pub fn survivors(&self) -> Option<Vec<ProcessRow>> {
+        if !self.is_known() {
+            return None;
+        }
+        let mut found = procfs::descendants(self.guard.pid);
+        let seen = !found.is_empty();
+        found.retain(|stat| !stat.is_dead());
+        found.truncate(ROW_LIMIT);
+        // The guard has a child that /proc does not show: one of another user, where `hidepid` hides those.
+        (seen || self.is_empty()).then(|| procfs::rows_with_owners(&found))
     }
 
-    /// What lives on after the leader, and whether it holds one of the pipes or terminals that /proc gives these names.
-    pub fn leftovers(&self, outputs: &[String]) -> Vec<Leftover> {
+    /// False where processes of the tree may live without being seen: /proc says nothing of them, or they can leave it.
+    pub fn is_known(&self) -> bool {
+        let stays_below = self.plan.shared.subreaper_refused.load(Ordering::Acquire) == 0;
+        let never_ran = self.plan.shared.phase.load(Ordering::Acquire) == plan::PHASE_FAILED;
+        never_ran || stays_below && (self.is_empty() || procfs::is_own())
+    }
+
+    /// What lives on after the leader, and whether it holds one of the pipes or terminals that /proc gives these names. None:
+    /// that cannot be known here.
+    pub fn leftovers(&self, outputs: &[String]) -> Option<Vec<Leftover>> {
+        if !self.is_known() {
+            return None;
+        }
         let living = self.first_living();
         let leftover = |(stat, command): (&Stat, String)| Leftover {
             pid: stat.pid,
             command,
             holds_output: procfs::holds_one_of(stat.pid, outputs),
         };
-        living.iter().zip(procfs::command_lines(&living)).map(leftover).collect()
+        Some(living.iter().zip(procfs::command_lines(&living)).map(leftover).collect())
+    }
+
+    /// True where this signal has reached a process of the tree.
+    pub fn has_delivered(&self, signal: Signal) -> bool {
+        let delivered = self.delivered.get() | self.plan.shared.delivered.load(Ordering::Acquire);
+        delivered & bit(signal) != 0
     }
 
     /// How many processes of the tree live.
@@ -357,13 +402,13 @@ impl Tree {
         let shared = &self.plan.shared;
         let was_reaped = || shared.reaped.iter().any(|reaped| reaped.load(Ordering::Acquire) == process.pid);
         process.pid == self.leader_pid()
-            || process.above.contains(&self.guard_pid)
+            || process.above.contains(&self.guard.pid)
             // A pid that somebody has again is somebody else's.
             || (!process.lives && was_reaped())
     }
 
     fn living(&self) -> Vec<Stat> {
-        let mut found = procfs::descendants(self.guard_pid);
+        let mut found = procfs::descendants(self.guard.pid);
         found.retain(|stat| !stat.is_dead());
         found
     }
@@ -375,8 +420,8 @@ impl Tree {
     }
 
     fn wake_guard(&self) {
-        if let Some(signal) = Signal::from_number(guard::WAKE_SIGNAL) {
-            process::send_to(self.guard.handle.as_fd(), signal);
+        if let Some(signal) = Signal::from_number(guard::WAKE_SIGNAL).filter(|_| !self.guard_gone) {
+            self.guard.signal(signal);
         }
     }
 }
@@ -430,14 +475,31 @@ fn new_stack() -> Result<Stack> {
     Stack::new().map_err(Error::system("get memory for a process"))
 }
 
+/// True where a guard that begins in our descriptor table can leave it. Where it cannot it gets a copy, and must not share
+/// what it opens.
+fn can_leave_table() -> bool {
+    static CAN_LEAVE: OnceLock<bool> = OnceLock::new();
+    let last = u32::MAX;
+    // SAFETY: neither does anything: no descriptor has that number, and nothing is named that is to be left.
+    *CAN_LEAVE.get_or_init(|| unsafe {
+        syscall!(Sysno::close_range, last, last, 0).is_ok() || syscall!(Sysno::unshare, 0).is_ok()
+    })
+}
+
 /// Starts the guard, with every signal blocked: it looks for its own when it has time.
-fn start_guard(plan: &mut Plan, stack: &Stack) -> Result<(i32, OwnedFd)> {
+fn start_guard(plan: &mut Plan, stack: &Stack) -> Result<(Child, Option<OwnedFd>)> {
+    let failed = Error::system("make a process");
+    // A kernel, or a sandbox, without handles: the end of a pipe tells as much.
+    let (read, write) =
+        if process::has_handles() { (None, None) } else { descriptors::pipe().map(|(r, w)| (Some(r), Some(w)))? };
+    plan.life = write.as_ref().map_or(-1, AsRawFd::as_raw_fd);
     let mut pidfd: i32 = -1;
     let (stack, stack_size) = stack.range();
+    let shared = if plan.shares_descriptors { libc::CLONE_FILES } else { 0 };
     let args = CloneArgs {
-        flags: (libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_PIDFD) as u64,
+        flags: (libc::CLONE_VM | libc::CLONE_PIDFD | shared) as u64,
         pidfd: &raw mut pidfd as u64,
-        // No signal announces its end, so nobody who waits for children of ours in general can meet it.
+        // No signal announces its end, so that nothing that waits for children of ours in general can meet it.
         exit_signal: 0,
         stack,
         stack_size,
@@ -448,11 +510,17 @@ fn start_guard(plan: &mut Plan, stack: &Stack) -> Result<(i32, OwnedFd)> {
         unsafe { clone_process(&args, guard::guard, std::ptr::from_mut(plan).cast::<c_void>()) }
     });
     if result < 0 {
-        let error = io::Error::from_raw_os_error(-result as i32);
-        return Err(Error::System { action: "make a process", source: error });
+        return Err(failed(io::Error::from_raw_os_error(-result as i32)));
     }
+    let pid = result as i32;
     // SAFETY: the kernel made it for us.
-    Ok((result as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+    let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
+    let handle = match pidfd.or(read) {
+        Some(handle) => handle,
+        // Linux 5.2 alone can make a handle with the process and in no other way.
+        None => process::handle_of_child(pid).map_err(Error::system("get a handle on a process"))?,
+    };
+    Ok((Child { pid, handle }, write))
 }
 
 /// What a wait status says.
@@ -462,4 +530,9 @@ fn end_of(status: i32) -> End {
         return End::Signaled { signal, core_dumped: libc::WCOREDUMP(status) };
     }
     End::Exited(libc::WEXITSTATUS(status))
+}
+
+/// The bit of a signal in a set.
+fn bit(signal: Signal) -> u64 {
+    if signal == Signal::NULL { 0 } else { 1 << (signal.number() - 1) }
 }

@@ -39,8 +39,8 @@ impl Job {
                 }
                 Effect::FindLeftovers => {
                     self.leftovers = self.tree.leftovers(&self.output.job_ends());
-                    if !self.leftovers.is_empty() {
-                        self.tell(Event::LeftoversFound(self.leftovers.clone()), surface);
+                    if let Some(found) = self.leftovers.clone().filter(|found| !found.is_empty()) {
+                        self.tell(Event::LeftoversFound(found), surface);
                     }
                 }
                 Effect::FindSurvivors => self.survivors = self.tree.survivors(),
@@ -109,11 +109,11 @@ impl Job {
             stdout,
             stderr,
             merged: self.output.is_merged(),
-            signals: self.machine.signals().to_vec(),
+            signals: self.machine.signals().iter().copied().filter(|sent| self.tree.has_delivered(*sent)).collect(),
             containment: self.tree.containment(),
-            survivors: std::mem::take(&mut self.survivors),
+            survivors: if self.tree.is_known() { self.survivors.take() } else { None },
             processes: std::mem::take(&mut self.processes),
-            leftovers: std::mem::take(&mut self.leftovers),
+            leftovers: self.leftovers.take(),
             usage: self.tree.usage(),
             stopped_by: self.stopped_by,
             reader_gone: self.output.reader_is_gone(),

@@ -74,8 +74,8 @@ pub(super) struct Job {
     /// Deadlines that were put off for the report of the leader's end.
     report_looks: u32,
     processes: Vec<ProcessRow>,
-    survivors: Vec<ProcessRow>,
-    leftovers: Vec<Leftover>,
+    survivors: Option<Vec<ProcessRow>>,
+    leftovers: Option<Vec<Leftover>>,
     stopped_by: Option<Signal>,
     done: bool,
 }
@@ -123,8 +123,8 @@ impl Job {
             empty: false,
             report_looks: 0,
             processes: Vec::new(),
-            survivors: Vec::new(),
-            leftovers: Vec::new(),
+            survivors: Some(Vec::new()),
+            leftovers: Some(Vec::new()),
             stopped_by: None,
             done: false,
         };

@@ -3,6 +3,7 @@
 mod bystanders;
 mod cgroups;
 mod containment;
+mod foreign_proc;
 mod killed_runner;
 mod leftovers;
 mod nested;
