@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
 use std::thread;
 
 use crate::backend::{Assignment, Backend, Foreman, Next, Waker};
@@ -72,7 +73,7 @@ impl Backend for Local {
         let release = || Arrivals::release(&self.released());
         let orders = Orders::new(self.manners);
         let ended = match self.manners {
-            Manners::Cancel => thread::scope(|scope| {
+            Manners::Cancel => {
                 let watch = move || {
                     let ended = Watchdog::new(arrivals, orders, home, self.inherited)
                         .and_then(|mut watchdog| watchdog.run(&mut feed));
@@ -80,14 +81,17 @@ impl Backend for Local {
                     release();
                     ended.map(|()| feed.killed)
                 };
-                let named = thread::Builder::new().name("watchdog".to_owned());
-                let watchdog = named.spawn_scoped(scope, watch).map_err(Error::system("start a thread"))?;
-                meanwhile();
-                match watchdog.join() {
-                    Ok(ended) => ended,
-                    Err(_) => Err(Error::Internal("the watchdog failed".to_owned())),
-                }
-            }),
+                let failed = || Err(Error::Internal("the watchdog failed".to_owned()));
+                let watch = Mutex::new(Some(watch));
+                let run = || watch.lock().ok().and_then(|mut watch| watch.take()).map_or_else(failed, |watch| watch());
+                thread::scope(|scope| {
+                    let thread = thread::Builder::new().name("watchdog".to_owned()).spawn_scoped(scope, run);
+                    // A sandbox, or a limit, may allow no thread: then one after the other, and all is told at the end.
+                    let ended = if thread.is_err() { Some(run()) } else { None };
+                    meanwhile();
+                    ended.or_else(|| thread.ok()?.join().ok()).unwrap_or_else(failed)
+                })
+            }
             // Nothing else is done meanwhile, so no thread is paid for.
             Manners::PassOn => {
                 let mut watchdog = Watchdog::new(arrivals, orders, home, self.inherited)?;

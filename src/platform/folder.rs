@@ -128,7 +128,7 @@ impl Folder {
 
     /// Fails where we may not make and remove names in it.
     pub fn check_writable(&self) -> io::Result<()> {
-        Ok(rustix::fs::accessat(&self.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+        Ok(super::process::may_access(self.fd.as_fd(), Path::new("."), Access::WRITE_OK | Access::EXEC_OK)?)
     }
 
     /// What stands under this name. None: nothing.
@@ -189,7 +189,7 @@ impl Folder {
     /// Lets the owner write to the folder until `finish` sets its mode. Nothing changes where the user is not the owner.
     pub fn make_writable(&self) {
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-        let denied = rustix::fs::accessat(&self.fd, ".", access, AtFlags::EACCESS) == Err(Errno::ACCESS);
+        let denied = super::process::may_access(self.fd.as_fd(), Path::new("."), access) == Err(Errno::ACCESS);
         if let (true, Ok(stat)) = (denied, rustix::fs::fstat(&self.fd)) {
             // What cannot be changed here fails at the first write, with a message about it.
             _ = rustix::fs::chmodat(&self.fd, ".", Mode::from_raw_mode(stat.st_mode) | Mode::RWXU, AtFlags::empty());

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use syscalls::{Errno, Sysno, syscall};
 
@@ -102,6 +102,17 @@ pub fn user_name() -> String {
 /// The user for whom the kernel decides what we may do with files.
 pub fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// Fails where this process may not use a file so: faccessat2(2). Before Linux 5.8, or where a sandbox refuses that, the kernel
+/// answers for the real user, who is another one in a program that lends its owner's rights.
+pub(super) fn may_access(folder: BorrowedFd<'_>, path: &Path, access: Access) -> rustix::io::Result<()> {
+    match rustix::fs::accessat(folder, path, access, AtFlags::EACCESS) {
+        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM | rustix::io::Errno::INVAL) => {
+            rustix::fs::accessat(folder, path, access, AtFlags::empty())
+        }
+        result => result,
+    }
 }
 
 /// A user as messages name one: `alice (uid 1000)`, or the number alone.

@@ -3,7 +3,8 @@
 //! The leader is a child of a guard (see `guard`), so the tree is exactly what lives below the guard. Two rungs hold it:
 //! a control group where one can be made, and always the walk over the guard's descendants.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::ffi::{CString, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -23,7 +24,7 @@ use super::limits;
 use super::plan::{self, Plan, Shared};
 use super::poller;
 use super::process::{self, Child};
-use super::procfs::{self, Lineage, Stat};
+use super::procfs::{self, Identity, Lineage, Stat};
 use super::signals::Inherited;
 use super::strays::Strays;
 use crate::error::{Error, Result};
@@ -73,6 +74,8 @@ pub struct Tree {
     guard: Child,
     /// Signals that we sent ourselves and that reached a process, one bit each (bit 0 is signal 1).
     delivered: Cell<u64>,
+    /// What was signalled, where it may leave the tree.
+    signalled: RefCell<BTreeSet<Identity>>,
     leader: Option<OwnedFd>,
     board: Arc<Board>,
     cgroup: Option<Cgroup>,
@@ -162,6 +165,7 @@ impl Tree {
             plan,
             guard,
             delivered: Cell::new(0),
+            signalled: RefCell::default(),
             leader: None,
             board: Arc::clone(board),
             cgroup,
@@ -312,6 +316,19 @@ impl Tree {
             let met = living.iter().filter(|stat| self.send(stat.identity(), Signal::KILL));
             if met.count() == 0 {
                 break;
+            }
+        }
+    }
+
+    /// Kills what has left the tree since a signal was sent to it, where it could: the system refused to make the guard a
+    /// subreaper.
+    pub fn kill_escaped(&self) {
+        if self.plan.shared.subreaper_refused.load(Ordering::Acquire) == 1 {
+            if self.group().is_some_and(Cgroup::kill) {
+                self.note_delivered(Signal::KILL);
+            }
+            for identity in self.signalled.borrow().iter() {
+                self.send(*identity, Signal::KILL);
             }
         }
     }

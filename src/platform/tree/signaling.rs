@@ -90,6 +90,9 @@ impl Tree {
         for identity in &found {
             self.send(*identity, signal);
         }
+        if self.plan.shared.subreaper_refused.load(Ordering::Acquire) == 1 {
+            self.signalled.borrow_mut().extend(&found);
+        }
         found
     }
 

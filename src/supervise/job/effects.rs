@@ -6,6 +6,7 @@ use super::Job;
 use crate::model::event::Event;
 use crate::model::job::Scope;
 use crate::model::outcome::{End, Outcome};
+use crate::model::signal::Signal;
 use crate::supervise::machine::{Effect, Input, Timer};
 use crate::supervise::surface::Surface;
 use crate::time::clock::Moment;
@@ -77,6 +78,9 @@ impl Job {
 
     /// Lets go of everything and tells the outcome.
     fn finish(&mut self, surface: &mut Surface<'_>) {
+        if self.machine.cause().is_some() {
+            self.tree.kill_escaped();
+        }
         // The last words may have come with the end.
         let last = self.listening.last();
         last.into_iter().flat_map(|heard| heard.events).for_each(|event| self.tell(event, surface));
@@ -100,6 +104,14 @@ impl Job {
         self.tell(Event::JobFinished(outcome), surface);
     }
 
+    /// Those that reached a process, in the order of the ladder, whose end is a kill.
+    fn delivered_signals(&self) -> Vec<Signal> {
+        let ladder = self.machine.signals().iter().copied().filter(|sent| *sent != Signal::KILL);
+        let was_stopped = self.machine.cause().is_some() || self.machine.signals().contains(&Signal::KILL);
+        let last = was_stopped.then_some(Signal::KILL);
+        ladder.chain(last).filter(|sent| self.tree.has_delivered(*sent)).collect()
+    }
+
     fn outcome(&mut self, now: Moment) -> Outcome {
         let (stdout, stderr) = self.output.take_records();
         Outcome {
@@ -109,7 +121,7 @@ impl Job {
             stdout,
             stderr,
             merged: self.output.is_merged(),
-            signals: self.machine.signals().iter().copied().filter(|sent| self.tree.has_delivered(*sent)).collect(),
+            signals: self.delivered_signals(),
             containment: self.tree.containment(),
             survivors: if self.tree.is_known() { self.survivors.take() } else { None },
             processes: std::mem::take(&mut self.processes),

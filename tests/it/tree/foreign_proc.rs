@@ -128,6 +128,22 @@ fn unseen_leftovers_are_unknown() {
     }
 }
 
+/// A worker tells what is left of another one by what /proc says: it does not begin, and the tasks wait.
+#[test]
+fn a_worker_is_refused_and_tasks_wait() {
+    let folder = crate::support::folder();
+    for proc in ALL {
+        let Some(run) = verb_below(proc, "worker run", "") else { return };
+        let done = run.env("RUNNER_STATE_DIR", folder.path()).run();
+        assert_eq!(done.status.code(), Some(125), "{proc:?}");
+        assert_eq!(done.answer()["error"]["code"], "SERVICE_UNAVAILABLE", "{proc:?}");
+        let Some(run) = verb_below(proc, "task submit", "") else { return };
+        let done = run.env("RUNNER_STATE_DIR", folder.path()).job(["true"]).run();
+        assert_eq!(done.status.code(), Some(0), "{proc:?}");
+        assert!(done.stderr_text().contains("/proc is not that of this PID namespace"), "{proc:?}: {done:?}");
+    }
+}
+
 /// The processes of the outer namespace form a chain in which each number is below the smaller ones: read there, what has
 /// those numbers in ours seems to be below the guard.
 #[test]
@@ -147,10 +163,6 @@ fn a_process_with_a_number_of_the_outer_namespace_is_not_signalled() {
     let mut command = runner_at(Path::new("unshare"));
     command.args(["-p", "-f", "--mount-proc", "--kill-child", "sh", "-c", outer]);
     command.env("RUN", env!("CARGO_BIN_EXE_runner")).env("CHAIN", chain).env("INNER", inner);
-    let done = exec_with_nothing(command).rung(Rung::Walk).run();
+    let done = verb_with(command, "", "").rung(Rung::Walk).run();
     assert!(String::from_utf8_lossy(&done.stdout).contains("both live"), "{done:?}");
-}
-
-fn exec_with_nothing(command: std::process::Command) -> Exec {
-    verb_with(command, "", "")
 }

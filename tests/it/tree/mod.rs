@@ -7,4 +7,5 @@ mod foreign_proc;
 mod killed_runner;
 mod leftovers;
 mod nested;
+mod refused_calls;
 mod survivors;
