@@ -180,6 +180,11 @@ impl Cgroup {
         kill(self.directory.as_fd())
     }
 
+    /// A process lives in it, or in a group below it, as far as can be told.
+    pub(super) fn is_populated(&self) -> bool {
+        read_file(self.directory.as_fd(), c"cgroup.events").is_none_or(|events| !events.contains("populated 0"))
+    }
+
     /// No process is in it, and no group below it.
     fn is_as_new(&self) -> bool {
         // As in every file system, a directory has two links and one more for each directory in it.

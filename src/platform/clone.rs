@@ -40,7 +40,7 @@ pub(super) type Entry = extern "C" fn(*mut c_void) -> !;
 /// # Safety
 ///
 /// `args` must name a stack that lives as long as the process, and `entry` must keep to the rule at the top of this
-/// file. `args.flags` must hold `CLONE_VM`.
+/// file. Without `CLONE_VM` in `args.flags` it is a copy of us, as after fork(2).
 pub(super) unsafe fn clone_process(args: &CloneArgs, entry: Entry, argument: *mut c_void) -> isize {
     // SAFETY: as promised by our caller.
     let result = unsafe { clone3(args, entry, argument) };

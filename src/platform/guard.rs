@@ -76,7 +76,17 @@ pub(super) extern "C" fn guard(plan: *mut c_void) -> ! {
 /// Makes the leader and waits until it executes its program.
 fn start_leader(plan: &mut Plan) -> Result<(), (u32, i32)> {
     let (stack, stack_size) = plan.leader_stack;
-    let mut flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID) as u64;
+    let mut flags = match plan.is_forked {
+        true => 0,
+        false => (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID) as u64,
+    };
+    let mut ends: [i32; 2] = [-1; 2];
+    if plan.is_forked {
+        // SAFETY: the kernel writes both numbers.
+        let piped = unsafe { syscall!(Sysno::pipe2, ends.as_mut_ptr(), libc::O_CLOEXEC) };
+        piped.map_err(|errno| (STEP_SPAWN, errno.into_raw()))?;
+        plan.until_exec = ends[1];
+    }
     if plan.shares_descriptors {
         flags |= libc::CLONE_PIDFD as u64;
     }
@@ -107,6 +117,9 @@ fn start_leader(plan: &mut Plan) -> Result<(), (u32, i32)> {
         return Err((STEP_SPAWN, -pid as i32));
     }
     plan.shared.leader_pid.store(pid as i32, Ordering::Release);
+    if plan.is_forked {
+        await_execve(ends);
+    }
     let errno = plan.shared.failed_errno.load(Ordering::Acquire);
     if errno == 0 {
         return Ok(());
@@ -114,6 +127,17 @@ fn start_leader(plan: &mut Plan) -> Result<(), (u32, i32)> {
     // SAFETY: waits for our own child, which has ended.
     let _ = unsafe { syscall!(Sysno::wait4, pid, 0, 0, 0) };
     Err((plan.shared.failed_step.load(Ordering::Acquire), errno))
+}
+
+/// Waits for the end of a pipe whose other end is closed by execve(2), and by the end of the leader.
+fn await_execve([read, write]: [i32; 2]) {
+    let mut byte: u8 = 0;
+    // SAFETY: both are ours; the kernel writes one byte, if any.
+    unsafe {
+        let _ = syscall!(Sysno::close, write);
+        while syscall!(Sysno::read, read, &raw mut byte, 1) == Err(Errno::EINTR) {}
+        let _ = syscall!(Sysno::close, read);
+    }
 }
 
 /// The guard's life: reap, obey, look whether runner still lives, sleep. `announced`: its death comes as a signal.

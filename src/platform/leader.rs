@@ -55,7 +55,7 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
         }
         if !plan.late_input.is_null() {
             if plan.input_may_wait {
-                close_what_execve_closes();
+                close_what_execve_closes(plan.until_exec);
             }
             match syscall!(Sysno::openat, libc::AT_FDCWD, plan.late_input, libc::O_RDONLY, 0) {
                 Ok(0) => {}
@@ -103,7 +103,7 @@ fn join_cgroup(plan: &Plan) {
 
 /// Until execve(2) this process has copies of all that runner has open, other jobs' pipes among them: to wait with those
 /// would keep such pipes from ending.
-fn close_what_execve_closes() {
+fn close_what_execve_closes(kept: i32) {
     let mut unused: u32 = 0;
     let mut descriptor: usize = 3;
     // Numbers are given from the lowest on, so there is nothing behind many that are free.
@@ -113,7 +113,7 @@ fn close_what_execve_closes() {
             match syscall!(Sysno::fcntl, descriptor, libc::F_GETFD) {
                 Ok(flags) => {
                     unused = 0;
-                    if flags & libc::FD_CLOEXEC as usize != 0 {
+                    if flags & libc::FD_CLOEXEC as usize != 0 && descriptor as i32 != kept {
                         let _ = syscall!(Sysno::close, descriptor);
                     }
                 }

@@ -116,6 +116,10 @@ pub(super) struct Plan {
     pub(super) proc_is_own: bool,
     /// The guard begins in runner's descriptor table, and so what it opens is runner's too.
     pub(super) shares_descriptors: bool,
+    /// Guard and leader are copies of us that share this plan and nothing else.
+    pub(super) is_forked: bool,
+    /// Open in a forked leader until it executes its program, or -1.
+    pub(super) until_exec: i32,
     /// Open in the guard alone, and so the other end tells when it is gone; or -1.
     pub(super) life: i32,
     /// The leader moves itself into the control group.

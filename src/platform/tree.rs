@@ -5,18 +5,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::ffi::{CString, c_void};
-use std::io;
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use syscalls::{Sysno, syscall};
-
+use self::starting::{new_stack, start_guard};
 use super::board::Board;
 use super::cgroup::{Cgroup, Home};
-use super::clone::{CloneArgs, Stack, clone_process};
+use super::clone::Stack;
 use super::command::PreparedCommand;
 use super::descriptors;
 use super::guard;
@@ -25,13 +23,15 @@ use super::plan::{self, Plan, Shared};
 use super::poller;
 use super::process::{self, Child};
 use super::procfs::{self, Identity, Lineage, Stat};
+use super::shareable::Shareable;
 use super::signals::Inherited;
 use super::strays::Strays;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::outcome::{Containment, End, Leftover, ProcessRow, StartFailure, StartStep, Usage};
 use crate::model::signal::Signal;
 
 mod signaling;
+mod starting;
 
 /// Rows of a black box.
 const ROW_LIMIT: usize = 64;
@@ -70,7 +70,7 @@ pub struct TreeSpec {
 #[derive(Debug)]
 pub struct Tree {
     /// Read and written by the guard until it is gone.
-    plan: Box<Plan>,
+    plan: Shareable<Plan>,
     guard: Child,
     /// Signals that we sent ourselves and that reached a process, one bit each (bit 0 is signal 1).
     delivered: Cell<u64>,
@@ -124,13 +124,14 @@ impl Tree {
     ) -> Result<Self> {
         let cgroup = home.and_then(|home| home.create(!spec.is_measured));
         let (guard_stack, leader_stack) = (new_stack()?, new_stack()?);
-        let shares_descriptors = can_leave_table();
         let raw = |descriptor: &Option<OwnedFd>| descriptor.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        let mut plan = Box::new(Plan {
+        let plan = Plan {
             shared: Shared::new(number),
             runner_pid: process::own_pid(),
             proc_is_own: procfs::is_own(),
-            shares_descriptors,
+            shares_descriptors: false,
+            is_forked: false,
+            until_exec: -1,
             life: -1,
             joins_cgroup: false,
             board: board.first(),
@@ -159,8 +160,8 @@ impl Tree {
             input_may_wait: spec.late_input.as_deref().is_some_and(|path| path != descriptors::NULL),
             descriptors: [raw(&spec.descriptors[0]), raw(&spec.descriptors[1]), raw(&spec.descriptors[2])],
             passed: raw(&spec.passed),
-        });
-        let (guard, life) = start_guard(&mut plan, &guard_stack)?;
+        };
+        let (plan, guard, life) = start_guard(plan, &guard_stack)?;
         Ok(Self {
             plan,
             guard,
@@ -196,10 +197,9 @@ impl Tree {
     }
 
     pub fn containment(&self) -> Containment {
-        let stays_below = self.plan.shared.subreaper_refused.load(Ordering::Acquire) == 0;
         match () {
             () if self.group().is_some() => Containment::Cgroup,
-            () if procfs::is_own() && stays_below => Containment::Walk,
+            () if procfs::is_own() && self.stays_below() => Containment::Walk,
             () => Containment::Leader,
         }
     }
@@ -320,19 +320,6 @@ impl Tree {
         }
     }
 
-    /// Kills what has left the tree since a signal was sent to it, where it could: the system refused to make the guard a
-    /// subreaper.
-    pub fn kill_escaped(&self) {
-        if self.plan.shared.subreaper_refused.load(Ordering::Acquire) == 1 {
-            if self.group().is_some_and(Cgroup::kill) {
-                self.note_delivered(Signal::KILL);
-            }
-            for identity in self.signalled.borrow().iter() {
-                self.send(*identity, Signal::KILL);
-            }
-        }
-    }
-
     /// CPU time of everything that ran in the tree.
     pub fn cpu(&self) -> Duration {
         if let Some(cpu) = self.group().and_then(Cgroup::cpu) {
@@ -377,9 +364,9 @@ impl Tree {
 
     /// False where processes of the tree may live without being seen: /proc says nothing of them, or they can leave it.
     pub fn is_known(&self) -> bool {
-        let stays_below = self.plan.shared.subreaper_refused.load(Ordering::Acquire) == 0;
         let never_ran = self.plan.shared.phase.load(Ordering::Acquire) == plan::PHASE_FAILED;
-        never_ran || stays_below && (self.is_empty() || procfs::is_own())
+        let is_held = self.stays_below() || self.group().is_some_and(|group| !group.is_populated());
+        never_ran || is_held && (self.is_empty() || procfs::is_own())
     }
 
     /// What lives on after the leader, and whether it holds one of the pipes or terminals that /proc gives these names. None:
@@ -486,58 +473,6 @@ impl Drop for Tree {
             drop(unsafe { OwnedFd::from_raw_fd(raw) });
         }
     }
-}
-
-fn new_stack() -> Result<Stack> {
-    Stack::new().map_err(Error::system("get memory for a process"))
-}
-
-/// True where a guard that begins in our descriptor table can leave it. Where it cannot it gets a copy, and must not share
-/// what it opens.
-fn can_leave_table() -> bool {
-    static CAN_LEAVE: OnceLock<bool> = OnceLock::new();
-    let last = u32::MAX;
-    // SAFETY: neither does anything: no descriptor has that number, and nothing is named that is to be left.
-    *CAN_LEAVE.get_or_init(|| unsafe {
-        syscall!(Sysno::close_range, last, last, 0).is_ok() || syscall!(Sysno::unshare, 0).is_ok()
-    })
-}
-
-/// Starts the guard, with every signal blocked: it looks for its own when it has time.
-fn start_guard(plan: &mut Plan, stack: &Stack) -> Result<(Child, Option<OwnedFd>)> {
-    let failed = Error::system("make a process");
-    // A kernel, or a sandbox, without handles: the end of a pipe tells as much.
-    let (read, write) =
-        if process::has_handles() { (None, None) } else { descriptors::pipe().map(|(r, w)| (Some(r), Some(w)))? };
-    plan.life = write.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-    let mut pidfd: i32 = -1;
-    let (stack, stack_size) = stack.range();
-    let shared = if plan.shares_descriptors { libc::CLONE_FILES } else { 0 };
-    let args = CloneArgs {
-        flags: (libc::CLONE_VM | libc::CLONE_PIDFD | shared) as u64,
-        pidfd: &raw mut pidfd as u64,
-        // No signal announces its end, so that nothing that waits for children of ours in general can meet it.
-        exit_signal: 0,
-        stack,
-        stack_size,
-        ..CloneArgs::default()
-    };
-    let result = super::signals::with_all_blocked(|| {
-        // SAFETY: stack and plan live in the tree until the guard is gone; `guard` keeps to the rules.
-        unsafe { clone_process(&args, guard::guard, std::ptr::from_mut(plan).cast::<c_void>()) }
-    });
-    if result < 0 {
-        return Err(failed(io::Error::from_raw_os_error(-result as i32)));
-    }
-    let pid = result as i32;
-    // SAFETY: the kernel made it for us.
-    let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
-    let handle = match pidfd.or(read) {
-        Some(handle) => handle,
-        // Linux 5.2 alone can make a handle with the process and in no other way.
-        None => process::handle_of_child(pid).map_err(Error::system("get a handle on a process"))?,
-    };
-    Ok((Child { pid, handle }, write))
 }
 
 /// What a wait status says.

@@ -90,10 +90,28 @@ impl Tree {
         for identity in &found {
             self.send(*identity, signal);
         }
-        if self.plan.shared.subreaper_refused.load(Ordering::Acquire) == 1 {
+        if !self.stays_below() {
             self.signalled.borrow_mut().extend(&found);
         }
         found
+    }
+
+    /// Kills what has left the tree since a signal was sent to it, where it could.
+    pub fn kill_escaped(&self) {
+        if self.stays_below() {
+            return;
+        }
+        if self.group().is_some_and(|group| group.is_populated() && group.kill()) {
+            self.note_delivered(Signal::KILL);
+        }
+        for identity in self.signalled.borrow().iter() {
+            self.send(*identity, Signal::KILL);
+        }
+    }
+
+    /// False where the system refused to make the guard a subreaper: what the job forks may leave the tree.
+    pub(super) fn stays_below(&self) -> bool {
+        self.plan.shared.subreaper_refused.load(Ordering::Acquire) == 0
     }
 
     /// Sends a signal to the leader alone, then CONT.

@@ -1,5 +1,7 @@
 //! Below a sandbox that refuses one system call or another a job is stopped as everywhere, and the answer says by what.
 
+#![expect(clippy::disallowed_methods, reason = "a test starts a program")]
+
 use std::path::Path;
 use std::process::Command;
 
@@ -89,6 +91,30 @@ on_both_rungs! {
         run.wait_until_ready();
         run.signal(libc::SIGKILL);
         run.finish().assert_died_of(libc::SIGKILL).assert_tree_dead();
+    }
+}
+
+/// qemu-user makes threads and copies of a process, and nothing in between.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_job_is_stopped_below_qemu_user() {
+    if !crate::support::has_program("qemu-x86_64-static") {
+        return;
+    }
+    for rung in [Rung::Walk, Rung::Cgroup] {
+        if rung == Rung::Cgroup && crate::support::cgroup_or_reason_to_skip().is_none() {
+            continue;
+        }
+        let mut command = runner_at(Path::new("qemu-x86_64-static"));
+        command.arg(env!("CARGO_BIN_EXE_runner"));
+        let line = "trap 'echo obeyed; exit 3' TERM; echo begun; while :; do sleep 0.05; done";
+        let done = exec_with(command, "--timeout 1 --grace 20").rung(rung).sh(line).run();
+        done.assert_code(124).assert_tree_dead();
+        assert_eq!(String::from_utf8_lossy(&done.stdout), "begun\nobeyed\n");
+        let answer = done.answer();
+        assert_eq!(answer["error"]["details"]["termination"]["exit_code"], 3, "{answer}");
+        assert_eq!(strings(&answer["error"]["details"]["termination"]["signals"]), ["TERM"], "{answer}");
+        assert_eq!(answer["error"]["details"]["partial_result"]["stdout"], "begun\nobeyed\n", "{answer}");
     }
 }
 
