@@ -695,7 +695,7 @@ _runner() {
             return 0
             ;;
         runner__subcmd__notify)
-            opts="-h --progress --message --partial --extend --watchdog --stopping --help"
+            opts="-h --progress --message --partial --extend --watchdog --stopping --if-any --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

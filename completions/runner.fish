@@ -49,11 +49,11 @@ complete -c runner -n "__fish_runner_using_subcommand exec" -l max-timeout -d 'L
 complete -c runner -n "__fish_runner_using_subcommand exec" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l signal -d 'The stop signal, name or number [default: TERM]' -r
-complete -c runner -n "__fish_runner_using_subcommand exec" -l signal-to -d 'Who gets the stop signal first: tree, group or command [default: tree]' -r -f -a "tree\t''
+complete -c runner -n "__fish_runner_using_subcommand exec" -l signal-to -d 'First target of the stop signal: tree, group, command' -r -f -a "tree\t''
 group\t''
 command\t''"
 complete -c runner -n "__fish_runner_using_subcommand exec" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
-complete -c runner -n "__fish_runner_using_subcommand exec" -l warn-signal -d 'Send this signal to the command with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand exec" -l warn-signal -d 'Signal to send to the command with the warning' -r
 complete -c runner -n "__fish_runner_using_subcommand exec" -l leftovers -d 'What outlives the job: report (default), kill, wait' -r -f -a "report\t''
 kill\t''
 wait\t''"
@@ -94,11 +94,11 @@ complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_su
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l idle-timeout -d 'Stop it after so long without output or CPU use' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l grace -d 'Time from the stop signal to KILL [default: 5s]' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l signal -d 'The stop signal, name or number [default: TERM]' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l signal-to -d 'Who gets the stop signal first: tree, group or command [default: tree]' -r -f -a "tree\t''
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l signal-to -d 'First target of the stop signal: tree, group, command' -r -f -a "tree\t''
 group\t''
 command\t''"
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
-complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l warn-signal -d 'Send this signal to the command with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l warn-signal -d 'Signal to send to the command with the warning' -r
 complete -c runner -n "__fish_runner_using_subcommand op; and not __fish_seen_subcommand_from archive copy extract fetch hash post sleep wait-for" -l leftovers -d 'What outlives the job: report (default), kill, wait' -r -f -a "report\t''
 kill\t''
 wait\t''"
@@ -184,18 +184,18 @@ complete -c runner -n "__fish_runner_using_subcommand batch" -s c -d 'Run one li
 complete -c runner -n "__fish_runner_using_subcommand batch" -l shell -d 'The shell for -c and for lines of a list: sh, bash, or a path [default: sh]' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -s a -l arg-file -d 'Take the items from a file; may be repeated' -r -F
 complete -c runner -n "__fish_runner_using_subcommand batch" -s n -l max-args -d 'Give so many items to one job [default: 1]' -r
-complete -c runner -n "__fish_runner_using_subcommand batch" -s I -l replace -d 'Text that stands for the item in place of {}' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -s I -l replace -d 'Placeholder for the item in place of {}' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -s j -l jobs -d 'Run so many at once [default: number of CPUs]' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l max-load -d 'Begin no job while the load is higher, though one always runs' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l min-free-memory -d 'Begin no job while less memory is free, though one always runs' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -s t -l timeout -d 'Stop a job after so long, or N% of the median' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l timeout-floor -d 'Let no timeout that is a share of the median be shorter [default: 1s]' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l total-timeout -d 'Stop the whole batch after so long' -r
-complete -c runner -n "__fish_runner_using_subcommand batch" -l signal-to -d 'Who gets the stop signal first: tree, group or command [default: tree]' -r -f -a "tree\t''
+complete -c runner -n "__fish_runner_using_subcommand batch" -l signal-to -d 'First target of the stop signal: tree, group, command' -r -f -a "tree\t''
 group\t''
 command\t''"
 complete -c runner -n "__fish_runner_using_subcommand batch" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
-complete -c runner -n "__fish_runner_using_subcommand batch" -l warn-signal -d 'Send this signal to the command with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand batch" -l warn-signal -d 'Signal to send to the command with the warning' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l retry-on -d 'Retry only these failures [default: any, but not 125 to 127]' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l no-retry-on -d 'Never retry these failures; the same words, and they win' -r
 complete -c runner -n "__fish_runner_using_subcommand batch" -l retry-delay -d 'Wait so long before the second attempt [default: 1s]' -r
@@ -289,11 +289,11 @@ complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subc
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l secret-env -d 'Set a variable whose value no record shows' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l name -d 'What to call the job in answers' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -s t -l timeout -d 'Stop the job after so long; auto: by its history' -r
-complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l signal-to -d 'Who gets the stop signal first: tree, group or command [default: tree]' -r -f -a "tree\t''
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l signal-to -d 'First target of the stop signal: tree, group, command' -r -f -a "tree\t''
 group\t''
 command\t''"
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l warn-after -d 'Warn once after so long, in a line on standard error' -r
-complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l warn-signal -d 'Send this signal to the command with the warning' -r
+complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l warn-signal -d 'Signal to send to the command with the warning' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l retries -d 'Try a job that failed again, up to N times' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l retry-on -d 'Retry only these failures [default: any, but not 125 to 127]' -r
 complete -c runner -n "__fish_runner_using_subcommand task; and __fish_seen_subcommand_from submit" -l no-retry-on -d 'Never retry these failures; the same words, and they win' -r
@@ -438,6 +438,7 @@ complete -c runner -n "__fish_runner_using_subcommand notify" -l partial -d 'Wha
 complete -c runner -n "__fish_runner_using_subcommand notify" -l extend -d 'The job needs so long from now on; never beyond --max-timeout' -r
 complete -c runner -n "__fish_runner_using_subcommand notify" -l watchdog -d 'The job is alive: the idle time starts anew'
 complete -c runner -n "__fish_runner_using_subcommand notify" -l stopping -d 'The job is stopping by itself'
+complete -c runner -n "__fish_runner_using_subcommand notify" -l if-any -d 'Exit with 0 outside of a job'
 complete -c runner -n "__fish_runner_using_subcommand notify" -s h -l help -d 'Print help: -h fits a screen, --help explains all options'
 complete -c runner -n "__fish_runner_using_subcommand history" -l limit -d 'List so many at most [default: 50]; of one, look at so many runs at most [default: all]' -r
 complete -c runner -n "__fish_runner_using_subcommand history" -l json -d 'Print one JSON answer'

@@ -35,6 +35,9 @@ pub enum Error {
     /// Something that we need is out of order just now.
     #[error("{message}")]
     Unavailable { message: String, remediation: String },
+    /// Descriptors, processes or memory are short. `limit` says which limit is reached.
+    #[error("{message}")]
+    Shortage { message: String, limit: String, remediation: String, source: io::Error },
     /// The operating system refused something that we need.
     #[error("failed to {action}: {}", plain(source))]
     System { action: &'static str, source: io::Error },
@@ -66,7 +69,7 @@ impl Error {
             Self::CannotRun { .. } => ErrorCode::AuthorizationDenied,
             Self::Conflict { .. } => ErrorCode::Conflict,
             Self::Missing { .. } => ErrorCode::NotFound,
-            Self::Unavailable { .. } => ErrorCode::ServiceUnavailable,
+            Self::Unavailable { .. } | Self::Shortage { .. } => ErrorCode::ServiceUnavailable,
             Self::Path { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => ErrorCode::NotFound,
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorCode::AuthorizationDenied,
@@ -100,13 +103,16 @@ impl Error {
             | Self::CannotRun { remediation, .. }
             | Self::Conflict { remediation, .. }
             | Self::Missing { remediation, .. }
-            | Self::Unavailable { remediation, .. } => remediation.clone(),
+            | Self::Unavailable { remediation, .. }
+            | Self::Shortage { remediation, .. } => remediation.clone(),
             Self::System { source, .. } => match source.raw_os_error() {
                 Some(libc::EMFILE | libc::ENFILE) => {
                     "Raise the limit of open files (ulimit -n) and try again".to_owned()
                 }
                 Some(libc::EAGAIN | libc::ENOMEM) => {
-                    "The machine is out of processes or memory; try again when there is room".to_owned()
+                    "Raise the limit on processes (ulimit -u, pids.max) or memory (ulimit -v), or try again when others \
+                     have ended"
+                        .to_owned()
                 }
                 _ => "This is a limit of the system that runner runs on; see the message".to_owned(),
             },
@@ -114,7 +120,7 @@ impl Error {
         }
     }
 
-    /// The same with these values masked in its path, for callers that do not mask the envelope.
+    /// Masks these values in the path, for callers that do not mask the envelope.
     #[must_use]
     pub fn masked(self, secrets: &Secrets) -> Self {
         match self {
@@ -135,7 +141,7 @@ impl Error {
                 details.argument = Some(path.display().to_string());
                 details.os_error = Some(plain(source));
             }
-            Self::System { source, .. } => details.os_error = Some(plain(source)),
+            Self::System { source, .. } | Self::Shortage { source, .. } => details.os_error = Some(plain(source)),
             Self::CommandNotFound { .. }
             | Self::CannotRun { .. }
             | Self::Conflict { .. }
@@ -147,7 +153,7 @@ impl Error {
     }
 }
 
-/// Access that the system may allow and that runner refuses. It is the inner error of an `io::Error`.
+/// Access that the kernel may allow but runner refuses. The inner error of an `io::Error`.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct RefusedAccess {
@@ -156,7 +162,7 @@ pub struct RefusedAccess {
 }
 
 impl RefusedAccess {
-    /// The refusal that an error holds.
+    /// The refusal inside of an error.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }

@@ -75,10 +75,7 @@ fn carry_out(invocation: Invocation) -> anyhow::Result<Exit> {
         Invocation::History(options) => {
             return Ok(with_defaults(options.answer(), |config| options.resolve(config), app::history::run));
         }
-        Invocation::Notify(request) => {
-            app::notify::run(&request)?;
-            return Ok(Exit::Code(0));
-        }
+        Invocation::Notify(request) => return Ok(app::notify::run(&request)?),
         Invocation::Timeout(request) => return Ok(app::timeout::run(request)),
         Invocation::OperationChild(arguments) => return Ok(app::op::run_child(&arguments)),
         Invocation::ListOperations { json } => app::op::list(json),

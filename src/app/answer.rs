@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::error::{Error, Result, plain};
@@ -15,6 +16,7 @@ use crate::model::envelope::Envelope;
 use crate::model::printable::{clean, escape_json};
 use crate::model::request::{AnswerOptions, ErrorFormat};
 use crate::model::secrets::Secrets;
+use crate::model::unique_id::unique_id;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::files;
 use crate::render::{self, Format, Style, json::Json};
@@ -44,7 +46,7 @@ impl Request {
         Self {
             clock: SystemClock::start(),
             timestamp: unix_time(),
-            id: uuid::Uuid::now_v7(),
+            id: unique_id(),
             name,
             attempts: Vec::new(),
             secrets: Secrets::default(),
@@ -123,17 +125,17 @@ pub fn to_stderr(envelope: &Envelope, format: Option<ErrorFormat>, fresh_line: b
     };
 }
 
-/// JSON as this stream gets it: unchanged, but on a terminal nothing in it gives a command to that.
+/// JSON as it is written to this stream: unchanged, or with control characters escaped on a terminal.
 pub(super) fn json_for<'a>(stream: BorrowedFd<'_>, json: &'a str) -> Cow<'a, str> {
     if descriptors::is_terminal(stream) { escape_json(json) } else { Cow::Borrowed(json) }
 }
 
-/// Writes one line of runner's own to stderr. Text of others in it is cleaned.
+/// Writes one line of runner's own to stderr. Control characters in it become blanks.
 pub fn say(line: &str) {
     write_line_within(&clean(line), STDERR_PATIENCE);
 }
 
-/// Writes text to stderr that a renderer or the parser made, which may have several lines and colours.
+/// Writes the output of a renderer or of the parser to stderr unchanged: it may have several lines and colours.
 pub fn say_rendered(text: &str) {
     write_line_within(text.trim_end(), STDERR_PATIENCE);
 }
@@ -150,7 +152,7 @@ pub(super) enum Said {
     ToNobody,
 }
 
-/// Writes a line to stderr unchanged, within `patience` for all its waiting. Also returns how much of that is left.
+/// Writes a line to stderr unchanged, waiting no longer than `patience`. Also returns how much of that is left.
 pub(super) fn write_line_within(line: &str, patience: Duration) -> (Said, Duration) {
     let clock = SystemClock::start();
     let begun = clock.now();
@@ -185,6 +187,17 @@ impl Report {
         let help = "Check --report: its folder must exist and be writable";
         files::check_writable(path).map_err(Error::path("write the report", path, help))?;
         Ok(Self { path: path.to_owned() })
+    }
+
+    /// Writes what is known so far, where it can be replaced, without waiting for the disk. What goes wrong is said by the
+    /// last report, which has to wait for this one.
+    pub fn write_interim(&self, envelope: &Envelope) -> Option<JoinHandle<()>> {
+        if !files::is_replaced(&self.path) {
+            return None;
+        }
+        let (path, bytes) = (self.path.clone(), Json.render(envelope, Style::default()).into_bytes());
+        let write = move || drop(files::replace(&path, &bytes));
+        thread::Builder::new().name("report".to_owned()).spawn(write).ok()
     }
 
     /// Writes it. Whatever goes wrong now is said and costs nothing else.

@@ -15,7 +15,7 @@ use crate::app::keeper::Keeper;
 use crate::app::recorder::Recorder;
 use crate::app::records::Records;
 use crate::app::results::Results;
-use crate::backend::local::{Local, descriptors_per_job};
+use crate::backend::local::Local;
 use crate::backend::{Assignment, Backend, Waker};
 use crate::batch::admission::Admission;
 use crate::batch::feeder::{Complete, Feeder};
@@ -37,8 +37,10 @@ use crate::model::quoting;
 use crate::model::request::{AnswerOptions, BatchRequest, Grouping, JournalRequest};
 use crate::model::sample::Subject;
 use crate::model::secrets::Secrets;
+use crate::model::unique_id::unique_id;
 use crate::platform::descriptors::{self, Moved};
 use crate::platform::limits;
+use crate::platform::shortage;
 use crate::platform::signals::{self, Inherited};
 use crate::render::batch_summary::BatchSummary;
 use crate::supervise::orders::Manners;
@@ -52,6 +54,7 @@ pub fn run(request: BatchRequest) -> Exit {
     match supervise(request, &begun) {
         Ok(exit) => exit,
         Err(error) => {
+            let error = shortage::named(error);
             answer::deliver_error(&error, &options, &begun);
             Exit::Code(error.exit_code())
         }
@@ -82,8 +85,6 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
     let all_bytes = request.results.as_deref().is_some_and(Results::wants_all_bytes);
     let streams = streams(&request, all_bytes);
     limits::raise_descriptors();
-    let at_once = source.count().map_or(request.workers.slots as u64, |jobs| jobs.min(request.workers.slots as u64));
-    limits::check_descriptors(at_once, descriptors_per_job(&request.defaults, streams))?;
     let (journal, earlier) = match &request.journal {
         Some(wanted) => {
             let (journal, earlier) = Journal::open(wanted)?;
@@ -134,7 +135,7 @@ fn supervise(request: BatchRequest, begun: &Request) -> Result<Exit> {
         troubles: Vec::new(),
         recorder: request.record.then(Recorder::default),
     };
-    let new_job_id = Box::new(|| uuid::Uuid::now_v7().to_string());
+    let new_job_id = Box::new(|| unique_id().to_string());
     let foreman = BatchForeman::new(feeder, waker, plan, prepare, new_job_id, notices, &mut ending)?;
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
     let ended = backend.run(Box::new(foreman), &mut || keeper.keep(&reader));
@@ -263,10 +264,10 @@ fn prepare(
 /// Prints the command of every job, as a shell would read it, and runs none.
 fn dry_run(mut source: Source) -> Result<Exit> {
     let mut lines = Vec::with_capacity(PORTION);
-    // What a shell shall read stays exact.
+    // Off a terminal the lines are exact, so that a shell can run them.
     let terminal = descriptors::is_terminal(descriptors::stdout());
     while let Some(entry) = source.next()? {
-        let words = entry.job.command.shown_words();
+        let words = entry.job.command.redacted_argv();
         let secrets = Secrets::of(&entry.job.surroundings);
         let line = quoting::command_line(&secrets.mask_words(&words));
         lines.extend(if terminal { clean(&String::from_utf8_lossy(&line)).into_bytes() } else { line });

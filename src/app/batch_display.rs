@@ -117,6 +117,15 @@ impl BatchDisplay {
                 self.say_of(*seq, &event);
                 self.stop_showing(*seq);
             }
+            Notice::StartDelayed { seq, reason } => {
+                if let Some(reason) = reason
+                    && !self.quiet
+                    && self.form != Form::Json
+                {
+                    self.board.say(&format!("runner: waiting to start more jobs: {reason}"));
+                }
+                seq.iter().for_each(|seq| self.stop_showing(*seq));
+            }
             Notice::Ended(ended) => {
                 self.killed |= ended.outcome.as_ref().is_some_and(was_killed);
                 self.progress.ended(ended.verdict, now);
@@ -225,7 +234,9 @@ impl BatchDisplay {
     fn whom(&self, notice: &Notice) -> Option<(String, String)> {
         match notice {
             Notice::Ended(ended) => Some(identity(ended)),
-            Notice::Begun { seq, .. } | Notice::RetryPlanned { seq, .. } => {
+            Notice::Begun { seq, .. }
+            | Notice::RetryPlanned { seq, .. }
+            | Notice::StartDelayed { seq: Some(seq), .. } => {
                 self.jobs.get(seq).map(|job| (job.job_id.clone(), job.name.clone()))
             }
             _ => None,
@@ -268,8 +279,8 @@ impl Job {
     fn live_at(&self, now: Duration) -> Live {
         let since = now.saturating_sub(self.heard_at);
         Live {
-            elapsed: self.live.elapsed + since,
-            silent_for: self.live.silent_for + since,
+            elapsed: self.live.elapsed.saturating_add(since),
+            silent_for: self.live.silent_for.saturating_add(since),
             stopping: self.live.stopping.map(|mut stopping| {
                 stopping.kill_in = stopping.kill_in.map(|left| left.saturating_sub(since));
                 stopping

@@ -42,11 +42,12 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// A board for lines, or for lines above a bar.
-    pub(super) fn open(bar: bool) -> Result<Self> {
+    /// A board for lines, or for lines above a bar. A job whose output is followed has a `stage` also without a bar, so that
+    /// the terminal can be put in order after a kill.
+    pub(super) fn open(stage: bool) -> Result<Self> {
         Ok(Self {
-            stage: if bar { Some(Arc::new(Stage::new(descriptors::stderr())?)) } else { None },
-            terminal: if bar { Terminal::open() } else { None },
+            stage: if stage { Some(Arc::new(Stage::new(descriptors::stderr())?)) } else { None },
+            terminal: if stage { Terminal::open() } else { None },
             patience: PATIENCE,
             muted: None,
             finished: false,
@@ -90,7 +91,7 @@ impl Board {
         self.write(&clean(line));
     }
 
-    /// Says a line that is a JSON document.
+    /// Writes a line that is a JSON document.
     pub(super) fn say_json(&mut self, line: &str) {
         self.write(&answer::json_for(descriptors::stderr(), line));
     }

@@ -58,7 +58,7 @@ pub struct Config {
     pub history: HistoryDefaults,
     /// Files that were read, the strongest first.
     pub files: Vec<PathBuf>,
-    /// Files that were not read because they belong to another user or may not be read.
+    /// Files that were not read because they are not readable or belong to another user.
     pub ignored: Vec<IgnoredFile>,
 }
 
@@ -146,8 +146,8 @@ pub(crate) struct Layer {
 
 /// The defaults of this process: its environment, its directory, its user.
 pub fn load() -> Result<Config> {
-    // Without a home there is no user file, and the search for a project file ends at the root. A relative one is none:
-    // it would make a user's file of what stands in the working directory.
+    // Without a home there is no user file, and the search for a project file ends at the root. A relative one is
+    // ignored: it would turn a file in the working directory into the user's configuration.
     let base = etcetera::base_strategy::Xdg::new().ok();
     let absolute = |path: &PathBuf| path.is_absolute();
     load_from(&Sources {

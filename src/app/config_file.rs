@@ -28,42 +28,42 @@ const TABLES: [(&str, &str); 3] = [
     ("history", "record, timeout-floor, timeout-cap, timeout-default"),
 ];
 
-/// What the search for configuration came upon.
+/// Configuration files that were found.
 #[derive(Default)]
 pub(crate) struct Found {
     pub(crate) file: Option<(PathBuf, Layer)>,
     pub(crate) ignored: Vec<IgnoredFile>,
 }
 
-/// A configuration file that was not read. The user did not name it, so this is no error.
+/// A configuration file that was not read. This is not an error, since the user did not name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IgnoredFile {
     pub path: PathBuf,
-    /// Why not, and what to do about it.
+    /// Why, and what to do about it.
     pub reason: String,
 }
 
 impl IgnoredFile {
     fn unreadable(path: &Path, error: &io::Error) -> Self {
-        let fix = "make it readable, or give its values as options or variables";
+        let fix = "make it readable, or set its values by options or variables";
         Self { path: path.to_owned(), reason: format!("{}; {fix}", plain(error)) }
     }
 
     fn foreign(path: &Path, owner: u32) -> Self {
-        let owner = process::described_user(owner);
-        let fix = "change its owner to yourself or root, or give its values as options or variables";
+        let owner = process::display_user(owner);
+        let fix = "change its owner to yourself or root, or set its values by options or variables";
         Self { path: path.to_owned(), reason: format!("it belongs to {owner}; {fix}") }
     }
 }
 
-/// The users whose configuration is read: the effective user, root and, for root under sudo, the user who called sudo.
+/// The users whose configuration is read: the effective user, root and, for root under sudo, the user who ran sudo.
 pub(crate) struct TrustedOwners {
     user: u32,
     sudo_user: Option<u32>,
 }
 
 impl TrustedOwners {
-    /// `sudo_uid` is the value of `SUDO_UID`, which counts for root alone.
+    /// `sudo_uid` is the value of `SUDO_UID`, which is used for root only.
     pub(crate) fn new(sudo_uid: Option<&str>) -> Self {
         let user = process::effective_user();
         Self { user, sudo_user: sudo_uid.filter(|_| user == 0).and_then(|uid| uid.parse().ok()) }
@@ -75,7 +75,7 @@ impl TrustedOwners {
 }
 
 /// Reads the nearest `runner.toml` from `start` up to the root of the repository, `home` or a mount, whichever comes
-/// first. A file of another user is passed over: write access to a directory above ours must not set our limits.
+/// first. A file of another user is ignored: write access to a parent directory must not set our limits.
 pub(crate) fn read_project(start: &Path, home: Option<&Path>, trusted: &TrustedOwners) -> Result<Found> {
     let mut found = Found::default();
     let device = match fs::metadata(start) {
@@ -105,9 +105,9 @@ pub(crate) fn read_user(path: &Path, trusted: &TrustedOwners) -> Result<Found> {
 }
 
 impl Found {
-    /// Reads a file that may be absent. It is ignored where it may not be read or belongs to another user.
+    /// Reads a file if it exists. It is ignored if it is not readable or belongs to another user.
     fn read_file(&mut self, path: &Path, trusted: &TrustedOwners) -> Result<()> {
-        // A link of another user is no better than a file, wherever it leads.
+        // A link of another user is as untrusted as a file, wherever it leads.
         let opened = fs::symlink_metadata(path).and_then(|link| {
             let is_foreign = !trusted.contains(link.uid());
             if is_foreign { Ok(Err(link.uid())) } else { path_walk::open_to_read_nonblocking(path).map(Ok) }

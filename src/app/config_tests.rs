@@ -274,25 +274,25 @@ fn a_file_of_somebody_else_is_passed_over() {
         // Only root can give a file away; the rule is the same for every user.
         return;
     }
-    let config = world.load(&[]).expect("it is not looked into");
+    let config = world.load(&[]).expect("the file is ignored");
     assert_eq!((config.defaults.timeout, ignored(&config)), (seconds(4), vec![path.clone()]));
     assert!(config.ignored[0].reason.contains("uid 12345"), "{:?}", config.ignored);
-    // Root under sudo acts for the user who called it; anyone can set the variable, so it counts for nobody else.
+    // Root under sudo acts for the user who ran it; any user can set the variable, so it counts for root only.
     if rustix::process::geteuid().is_root() {
         assert!(complaint(world.load(&[("SUDO_UID", "12345")])).contains("deep/runner.toml"));
         assert_eq!(ignored(&world.load(&[("SUDO_UID", "12346")]).expect("another user")), vec![path.clone()]);
     }
-    // A link of somebody else to a file of ours is no better.
+    // A link of another user to a file of ours is ignored, too.
     fs::remove_file(&path).expect("it was there");
     std::os::unix::fs::symlink("../runner.toml", &path).expect("a link");
     std::os::unix::fs::lchown(&path, Some(12345), None).expect("root can");
     assert_eq!(ignored(&world.load(&[]).expect("it is not followed")), vec![path]);
-    // The user's own file, too: HOME may be that of another user.
+    // So is the file in HOME, which may be the home of another user.
     let world = World::new();
     let path = world.root.path().join("home/.config/runner/config.toml");
     world.write("home/.config/runner/config.toml", "broken");
     std::os::unix::fs::chown(&path, Some(12345), None).expect("root can");
-    assert_eq!(ignored(&world.load(&[]).expect("it is not looked into")), vec![path]);
+    assert_eq!(ignored(&world.load(&[]).expect("the file is ignored")), vec![path]);
 }
 
 fn ignored(config: &Config) -> Vec<PathBuf> {
@@ -300,7 +300,7 @@ fn ignored(config: &Config) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_is_no_regular_file_is_an_error_that_names_it() {
+fn a_path_that_is_not_a_regular_file_is_an_error_that_names_it() {
     let world = World::new();
     fs::create_dir(world.root.path().join("home/work/runner.toml")).expect("a directory");
     assert!(complaint(world.load(&[])).contains("work/runner.toml is not a regular file"));
@@ -309,7 +309,7 @@ fn what_is_no_regular_file_is_an_error_that_names_it() {
     let file = world.root.path().join("home/.config/runner/config.toml");
     rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a FIFO");
     assert!(complaint(world.load(&[])).contains("config.toml is not a regular file"));
-    // It is too large after so many bytes, however many there are.
+    // The check reads up to the limit, not the whole file.
     let world = World::new();
     let file = fs::File::create(world.root.path().join("home/work/runner.toml")).expect("a file");
     file.set_len(1 << 40).expect("a hole");
@@ -317,9 +317,9 @@ fn what_is_no_regular_file_is_an_error_that_names_it() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_ignored_and_named() {
+fn a_file_that_cannot_be_opened_is_ignored_and_named() {
     let world = World::new();
-    // A link round in a circle is refused to root as well.
+    // A symbolic link loop cannot be opened by root either.
     for path in ["home/work/runner.toml", "home/.config/runner/config.toml"] {
         let path = world.root.path().join(path);
         std::os::unix::fs::symlink(&path, &path).expect("a link");
@@ -330,7 +330,7 @@ fn what_cannot_be_opened_is_ignored_and_named() {
     let names: Vec<_> = config.ignored.iter().filter_map(|file| file.path.file_name()).collect();
     assert_eq!(names, ["runner.toml", "config.toml"]);
     assert!(config.ignored.iter().all(|file| file.reason.contains("symbolic links; make it readable")), "{config:?}");
-    // Nor is it an error that there is no working directory any more.
+    // Neither is a removed working directory an error.
     let config = world.load_at("home/gone", &[]).expect("nothing was named");
     assert!(config.ignored[0].path.ends_with("home/gone/runner.toml"), "{config:?}");
 }

@@ -83,12 +83,19 @@ pub(super) struct Display {
 
 impl Display {
     /// A display for the job called `name`.
-    pub(super) fn open(form: Form, name: String, request: &ExecRequest, begun: &Request) -> Result<Self> {
+    /// `own_terminal`: the job gets one of its own in place of ours.
+    pub(super) fn open(
+        form: Form,
+        own_terminal: bool,
+        name: String,
+        request: &ExecRequest,
+        begun: &Request,
+    ) -> Result<Self> {
         let bar = form == Form::Bar;
         let known = bar && taskbar::is_known(|name| std::env::var(name).ok());
         Ok(Self {
             form,
-            board: Board::open(bar)?,
+            board: Board::open(bar || (own_terminal && can_draw()))?,
             colour: !answer::no_colour(),
             frames: 0,
             lines: ProgressLines::new(),

@@ -14,22 +14,23 @@ use crate::platform::procfs::Identity;
 use crate::platform::remains::boot_id;
 use crate::time::clock::{since_boot, unix_time};
 
-/// When the attempt will be stopped, in milliseconds since the Unix epoch: for other programs.
+/// When the attempt will be stopped, in milliseconds since the Unix epoch. For other programs.
 pub const DEADLINE: &str = "RUNNER_DEADLINE_UNIX_MS";
-/// The same in nanoseconds of CLOCK_BOOTTIME, which nobody can set, see clock_gettime(2). Stronger than the other.
+/// The same in nanoseconds on CLOCK_BOOTTIME, which cannot be set, see clock_gettime(2). Takes precedence over
+/// `DEADLINE`.
 pub const DEADLINE_BOOTTIME: &str = "RUNNER_DEADLINE_BOOTTIME_NS";
-/// Which boot of the machine that clock belongs to.
+/// The boot id that `DEADLINE_BOOTTIME` belongs to.
 pub const DEADLINE_BOOT_ID: &str = "RUNNER_DEADLINE_BOOT_ID";
 /// Who will stop it: pid and start time, with a colon between.
 pub const DEADLINE_OWNER: &str = "RUNNER_DEADLINE_OWNER";
 pub const ATTEMPT: &str = "RUNNER_ATTEMPT";
-/// The time that a nested runner needs to answer before the one above it acts; at most this part of what there is.
+/// The time that a nested runner needs to answer before the outer one acts, at most a quarter of the time left.
 const MARGIN: Duration = Duration::from_millis(250);
-const LARGEST_PART: u32 = 4;
+const MARGIN_DIVISOR: u32 = 4;
 /// The least that a nested runner plans for: it still has to start and to answer.
 const LEAST: Duration = Duration::from_millis(1);
 
-/// The time within which the runner above us must have our answer.
+/// The time within which the outer runner must have our answer.
 pub fn parent_timeout() -> Option<Duration> {
     let left = time_left()?;
     let owner = std::env::var(DEADLINE_OWNER).ok()?;
@@ -38,10 +39,10 @@ pub fn parent_timeout() -> Option<Duration> {
     if !process::is_our_ancestor(owner) {
         return None;
     }
-    Some(left.saturating_sub(MARGIN.min(left / LARGEST_PART)).max(LEAST))
+    Some(left.saturating_sub(MARGIN.min(left / MARGIN_DIVISOR)).max(LEAST))
 }
 
-/// How long until the runner above us will stop us, by what it set at our start.
+/// The time until the outer runner stops us, from the variables that it set.
 pub fn time_left() -> Option<Duration> {
     let number = |name: &str| std::env::var(name).ok()?.parse().ok();
     let boot = std::env::var(DEADLINE_BOOT_ID).ok();
@@ -53,7 +54,7 @@ pub fn time_left() -> Option<Duration> {
     }
 }
 
-/// Read once: a batch asks for it with every job.
+/// Read once, since a batch needs it for every job.
 fn this_boot() -> Option<&'static str> {
     static BOOT: OnceLock<Option<String>> = OnceLock::new();
     BOOT.get_or_init(boot_id).as_deref()

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::app::answer::{self, Report, Request};
@@ -18,7 +19,7 @@ use crate::backend::{Assignment, Backend};
 use crate::batch::tries::Tries;
 use crate::capture::content;
 use crate::error::{Error, Result, plain};
-use crate::model::answer::{Extent, of_outcome};
+use crate::model::answer::{Extent, of_outcome, of_stop};
 use crate::model::attempt::Attempt;
 use crate::model::event::Event;
 use crate::model::exit_code::{self, Exit};
@@ -30,6 +31,7 @@ use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 use crate::platform::descriptors;
 use crate::platform::path_walk;
+use crate::platform::shortage;
 use crate::platform::signals::{self, Inherited};
 use crate::supervise::orders::Manners;
 use crate::time::clock::unix_time;
@@ -55,6 +57,7 @@ pub fn run(mut request: ExecRequest) -> Exit {
     let exit = match supervise(request, &mut begun, &mut ended) {
         Ok(exit) => exit,
         Err(error) => {
+            let error = shortage::named(error);
             answer::deliver_error(&error, &options, &begun);
             Exit::Code(error.exit_code())
         }
@@ -100,9 +103,9 @@ fn supervise(mut request: ExecRequest, begun: &mut Request, ended: &mut Ended) -
     let secrets = begun.info().secrets;
     let title = || secrets.mask_text(&request.job.command.title()).into_owned();
     let name = request.job.name.clone().unwrap_or_else(title);
-    let mut display = Display::open(form, name, &request, begun)?;
+    let mut display = Display::open(form, streams.terminals != [false; 2], name, &request, begun)?;
     let backend = Local { manners: Manners::Cancel, rungs: rungs(), inherited };
-    let mut outcome = None;
+    let (mut outcome, mut interim) = (None, None);
     let options = &request.answer;
     let (job_id, stage, pulse) = (begun.job_id(), display.stage(), display.pulse());
     let spec = request.job;
@@ -134,6 +137,9 @@ fn supervise(mut request: ExecRequest, begun: &mut Request, ended: &mut Ended) -
     let foreman = Single::new(tries, prepare, listener, ended);
     backend.run(Box::new(foreman), &mut || {
         for event in &mut events {
+            if let (Event::StopRequested(so_far), Some(report)) = (&event, &report) {
+                interim = report.write_interim(&of_stop(so_far, &command, &begun.info()));
+            }
             display.show(&event);
             if let Event::JobFinished(finished) = event {
                 outcome = Some(*finished);
@@ -149,9 +155,10 @@ fn supervise(mut request: ExecRequest, begun: &mut Request, ended: &mut Ended) -
         return Err(error);
     }
     let mut outcome = outcome.ok_or_else(|| Error::Internal("the watchdog gave no outcome".to_owned()))?;
+    let report = report.map(|report| (report, interim));
     let fresh_line = display.finish().unwrap_or_else(|| stands_at_line_start(&outcome, streams));
     hand_on(&mut outcome, streams);
-    Ok(deliver(&outcome, &command, fresh_line, options, report.as_ref(), begun))
+    Ok(deliver(&outcome, &command, fresh_line, options, report, begun))
 }
 
 /// Writes out what was kept back until the last attempt was over. A reader who takes nothing delays it for ever only
@@ -181,7 +188,7 @@ fn deliver(
     command: &str,
     fresh_line: bool,
     options: &AnswerOptions,
-    report: Option<&Report>,
+    report: Option<(Report, Option<JoinHandle<()>>)>,
     begun: &Request,
 ) -> Exit {
     let info = begun.info();
@@ -197,7 +204,8 @@ fn deliver(
         answer::to_stderr(&envelope, options.error_format, fresh_line, stopped);
     }
     // Last: its reader, where it is no file, delays nobody else.
-    if let Some(report) = report {
+    if let Some((report, interim)) = report {
+        interim.map(JoinHandle::join);
         report.write(&of_outcome(outcome, command, Extent::Kept, &info));
     }
     exit

@@ -18,13 +18,17 @@ const GIVEN_TO_JOBS: &[(&str, &str)] = &[
     ("RUNNER_JOB_ID", "names the job, and is unlike any other"),
     ("RUNNER_ATTEMPT", "counts the attempts, from 1"),
     ("RUNNER_NOTIFY_SOCKET", "where the job reports progress, values and the need for more time, see runner-notify(1)"),
+    (
+        "RUNNER_NOTIFY_PATH",
+        "the same as a path, for processes of the job in another network namespace; it is there from 50 ms after the start on",
+    ),
     ("RUNNER_DEADLINE_UNIX_MS", "when the job will be stopped, in milliseconds since 1970"),
     (
         "RUNNER_DEADLINE_BOOTTIME_NS",
-        "the same in nanoseconds since boot, on CLOCK_BOOTTIME; a runner below this one uses it where \
-         RUNNER_DEADLINE_BOOT_ID names the present boot",
+        "the same in nanoseconds on CLOCK_BOOTTIME; a nested runner prefers it while RUNNER_DEADLINE_BOOT_ID is the \
+         current boot id",
     ),
-    ("RUNNER_DEADLINE_BOOT_ID", "the boot of that clock, as in /proc/sys/kernel/random/boot_id"),
+    ("RUNNER_DEADLINE_BOOT_ID", "the boot id that this clock belongs to, from /proc/sys/kernel/random/boot_id"),
     ("RUNNER_DEADLINE_OWNER", "who will stop it: process id and start time, with a colon between"),
 ];
 
@@ -44,16 +48,16 @@ const FILES_REST: &str = "Both hold a table [defaults] with any of the keys time
     timeout-default, see runner-history(1). An option is stronger than the \
     environment, which is stronger than the file of the project, which is stronger than that of the user.";
 
-const FILES_TRUST: &str = "A file that cannot be read (HOME may belong to another user, as under su -m) is no \
-    configuration. Neither is one that belongs to another user: the owner, of a symbolic link too, must be the user, root \
-    or, for root under sudo, the user of SUDO_UID. With -v each ignored file is named. A file that can be read and is \
-    wrong is an error.";
+const FILES_TRUST: &str = "A configuration file that cannot be read is ignored (HOME may belong to another user, as \
+    under su -m). So is one that belongs to another user: its owner, and that of a symbolic link, must be the user, \
+    root or, for root under sudo, the user of SUDO_UID. With -v each ignored file is named. A readable file with \
+    invalid content is an error.";
 
-const FILES_SHARED: &str = "Paths that options and operations name are opened by the rules of fs.protected_symlinks, \
-    fs.protected_fifos and fs.protected_regular in proc_sys_fs(5), whatever these are set to. In a sticky directory that all \
-    may write to, such as /tmp, a symbolic link is followed only if it belongs to the user or to the owner of the \
-    directory; this holds for every component of a path, for reading and writing. A regular file or a FIFO there, or in a \
-    sticky directory that a group may write to, is written to or replaced only under the same condition.";
+const FILES_SHARED: &str = "Paths given in options and operations are opened by the rules of fs.protected_symlinks, \
+    fs.protected_fifos and fs.protected_regular in proc_sys_fs(5), whatever their values. In a world-writable sticky \
+    directory such as /tmp, a symbolic link is followed only if it belongs to the user or to the owner of the \
+    directory; this applies to every component of a path, for reading and writing. A regular file or a FIFO there, or \
+    in a group-writable sticky directory, is written to or replaced only under the same condition.";
 
 /// Defines the apostrophe that the parts of a page use.
 const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";

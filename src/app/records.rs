@@ -16,6 +16,7 @@ use crate::error::{Error, Result, plain};
 use crate::model::batch::{Counts, Ended};
 use crate::model::envelope::Envelope;
 use crate::model::request::{BatchRequest, CiSystem, Grouping, JobList};
+use crate::model::unique_id::unique_id;
 use crate::platform::descriptors::{self, Kind, Moved};
 use crate::platform::files;
 use crate::platform::path_walk;
@@ -89,7 +90,7 @@ impl Records {
 
     fn open_in(request: &BatchRequest, surroundings: &Surroundings<'_>) -> Result<Self> {
         let batch = request.answer.secrets.mask_text(&batch_name(&request.list)).into_owned();
-        let setting = Setting { batch, token: uuid::Uuid::now_v7().simple().to_string() };
+        let setting = Setting { batch, token: unique_id().simple().to_string() };
         let mut open = Vec::new();
         let resumes = request.journal.as_ref().is_some_and(|journal| journal.resume.is_some());
         for (name, option, path) in [("joblog", "--joblog", &request.joblog), ("junit", "--junit", &request.junit)] {

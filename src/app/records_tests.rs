@@ -115,7 +115,7 @@ fn a_batch_that_is_resumed_goes_on_with_its_job_log() {
         sync_each: false,
         resume: Some(ResumeRule::All),
         may_create: true,
-        has_lines: false,
+        has_shell_line: false,
     };
     let request = BatchRequest { joblog: Some(joblog.clone()), journal: Some(resume), ..request() };
     for (before, after) in [

@@ -3,7 +3,7 @@
 //! Written as jobs end, so that all that is known is there also where the batch is killed. The folder of a job is called
 //! by its id, or by its number; what a file name cannot hold is written as `%XX`.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,7 +16,7 @@ use crate::model::batch::Ended;
 use crate::model::envelope::Envelope;
 use crate::model::outcome::StreamRecord;
 use crate::platform::descriptors::{self, Moved};
-use crate::platform::folder::Folder;
+use crate::platform::folder::{self, Folder};
 use crate::render::{Format, Style, json::Json};
 
 /// No name is longer, in bytes. Every file system takes so much.
@@ -93,7 +93,7 @@ impl Results {
 
 /// Fails where nothing can be made in this folder.
 fn try_folder(folder: &Folder) -> io::Result<()> {
-    let probe = OsString::from(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
+    let probe = folder::temporary_name();
     folder.create_shared(&probe)?;
     folder.remove(&probe)
 }
@@ -103,7 +103,7 @@ fn write_folder(results: &Folder, name: &OsStr, ended: &Ended, envelope: &[u8]) 
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    // A link would lead to where nobody wants our files.
+    // A link could lead anywhere.
     let folder = results.open_below(name)?;
     let nothing = StreamRecord::default();
     let (stdout, stderr) = ended.outcome.as_ref().map_or((&nothing, &nothing), |it| (&it.stdout, &it.stderr));

@@ -6,16 +6,21 @@
 use std::time::Duration;
 
 use crate::backend::{Assignment, Foreman, Next};
+use crate::batch::start_backoff::{AfterShortage, StartBackoff};
 use crate::batch::tries::{After, Tries};
 use crate::error::{Error, Result};
 use crate::model::attempt::Attempt;
 use crate::model::event::{Event, Live, Place};
 use crate::model::job::Limits;
 use crate::model::outcome::{Cause, End, Outcome};
+use crate::model::quantity::Seconds;
 use crate::time::clock::Moment;
 
 /// Between two attempts signals and deadlines are looked at, also where no delay was asked for.
 const BREATH: Duration = Duration::from_micros(1);
+
+/// A start for which something is short is tried again for so long, and not beyond the time limit of the job.
+const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What there is to say of a job that is over, beside its outcome.
 #[derive(Debug, Default)]
@@ -35,6 +40,9 @@ pub(super) struct Single<'a, P, L> {
     state: State,
     /// How often the listener hears that time passed.
     pulse: Option<Duration>,
+    backoff: StartBackoff,
+    /// What the attempt before came to, until the present one runs.
+    last: Option<Box<Outcome>>,
 }
 
 enum State {
@@ -57,12 +65,18 @@ where
     pub(super) fn new(tries: Tries, prepare: P, listener: L, ended: &'a mut Ended) -> Self {
         let start = Moment::default();
         let state = State::Waiting { since: start, until: start, last: None, next_pulse: start };
-        Self { tries, prepare, listener, ended, state, pulse: None }
+        let backoff = StartBackoff::new(START_PATIENCE);
+        Self { tries, prepare, listener, ended, state, pulse: None, backoff, last: None }
     }
 
     fn begin(&mut self, now: Moment) -> Next {
-        self.state = State::Running;
+        if let State::Waiting { last, .. } = std::mem::replace(&mut self.state, State::Running) {
+            self.last = last;
+        }
         let limits = self.tries.begin(now);
+        if let Some((wall, _)) = limits.wall() {
+            self.backoff.limit_patience(wall);
+        }
         match (self.prepare)(self.tries.number(), limits) {
             Ok(mut assignment) => {
                 // The log of an earlier run is no part of ours.
@@ -150,6 +164,11 @@ where
 
     fn hear(&mut self, _tag: u64, event: Event, now: Moment) {
         match event {
+            Event::JobStarted { .. } => {
+                self.backoff.on_started();
+                self.last = None;
+                (self.listener)(event);
+            }
             Event::JobFinished(mut outcome) => match self.tries.over(&mut outcome, now) {
                 After::Again { delay } => self.wait(delay, Some(outcome), now),
                 After::Done => self.finish(Some(outcome)),
@@ -169,6 +188,19 @@ where
                 self.finish(None);
             }
         }
+    }
+
+    fn on_shortage(&mut self, tag: u64, error: Error, now: Moment) {
+        let patience = Seconds(self.backoff.patience(&error));
+        let after = self.backoff.on_shortage(&error, 0, now);
+        let AfterShortage::Wait { first } = after else { return self.refused(tag, error, now) };
+        if let (true, Error::Shortage { limit, .. }) = (first, error) {
+            (self.listener)(Event::StartDelayed { reason: format!("{limit}; trying for {patience} s") });
+        }
+        // The time of all attempts goes by meanwhile.
+        self.tries.put_back(false);
+        let until = self.backoff.until(now, || false).unwrap_or(now + BREATH);
+        self.state = State::Waiting { since: now, until, last: self.last.take(), next_pulse: now };
     }
 
     fn asked(&mut self, now: Moment) {

@@ -12,7 +12,7 @@ use crate::platform::state_folder;
 /// Names another folder.
 pub const STATE_DIR: &str = "RUNNER_STATE_DIR";
 
-/// The folder, as an absolute path. It need not exist; one that is not this user's alone is refused.
+/// The state folder, as an absolute path. It need not exist; one that other users can write to is refused.
 pub fn folder() -> Result<PathBuf> {
     let named = std::env::var_os(STATE_DIR).filter(|named| !named.is_empty()).map(PathBuf::from);
     let of_home = || {

@@ -63,6 +63,10 @@ pub trait Foreman: Send {
     /// The job of this tag could not be begun, and nothing of it runs. Nothing else will be heard of it.
     fn refused(&mut self, tag: u64, error: Error, now: Moment);
 
+    /// The job of this tag could not be started because descriptors, processes or memory are short, and nothing of it
+    /// ran. `error` is an [`Error::Shortage`].
+    fn on_shortage(&mut self, tag: u64, error: Error, now: Moment);
+
     /// We were told to stop: the jobs that run are being stopped, and no other will be started.
     fn stop(&mut self, cause: Cause);
 

@@ -1,4 +1,4 @@
-//! What holds new jobs back: the load of the machine, and the memory that is left.
+//! What holds new jobs back: the load of the machine, the memory that is left, and a limit on processes that is near.
 //!
 //! It never stops a job that runs, and where none runs it lets one through.
 
@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::model::request::Workers;
 use crate::platform::machine::Machine;
+use crate::platform::shortage;
 use crate::time::clock::Moment;
 
 /// A reading serves for so long. In between, what we began and what ended is counted on it.
@@ -19,6 +20,16 @@ const SMOOTHING: Duration = Duration::from_secs(2);
 
 const LOAD_REASON: &str = "the load is at its limit";
 const MEMORY_REASON: &str = "memory is low";
+pub(super) const PROCESS_REASON: &str = "few processes are left (ulimit -u, pids.max)";
+
+/// Processes that a job is taken to need: its guard, its command, and two that this one starts. Where they are not left,
+/// its own starts of processes would fail, or those of its neighbours.
+const PROCESSES_PER_JOB: u64 = 4;
+/// Threads of runner that are still to come.
+const OWN_THREADS: u64 = 4;
+/// More jobs run where so many processes were left in each of several readings: one that has just begun takes few.
+const AMPLE_PROCESSES: u64 = 12;
+const AMPLE_READINGS: u32 = 4;
 
 /// Where the figures come from.
 pub trait Readings {
@@ -27,6 +38,9 @@ pub trait Readings {
 
     /// How many bytes of memory are available.
     fn available_memory(&mut self) -> Option<u64>;
+
+    /// How many more processes there may be, where a limit on them is near enough to matter to so many.
+    fn processes_left(&mut self, wanted: u64) -> Option<u64>;
 }
 
 impl Readings for Machine {
@@ -36,6 +50,10 @@ impl Readings for Machine {
 
     fn available_memory(&mut self) -> Option<u64> {
         Machine::available_memory(self)
+    }
+
+    fn processes_left(&mut self, wanted: u64) -> Option<u64> {
+        shortage::processes_left(wanted)
     }
 }
 
@@ -52,6 +70,8 @@ pub struct Hold {
 pub struct Admission<R = Machine> {
     max_load: Option<f64>,
     min_free_memory: Option<u64>,
+    /// None: no limit on processes is near.
+    processes: Option<ProcessRoom>,
     readings: R,
     last: Option<Reading>,
 }
@@ -64,6 +84,42 @@ struct Reading {
     load: f64,
     smoothed_load: f64,
     available_memory: u64,
+}
+
+/// How many jobs may run at once under a limit on processes that is near.
+#[derive(Clone, Copy, Debug)]
+struct ProcessRoom {
+    /// Processes that all slots together may take.
+    wanted: u64,
+    jobs: u64,
+    /// The fewest that were left in the readings since the last change.
+    least: u64,
+    readings: u32,
+}
+
+impl ProcessRoom {
+    /// `left` processes may be made while no job runs.
+    fn new(wanted: u64, left: u64) -> Self {
+        let jobs = left.saturating_sub(OWN_THREADS) / PROCESSES_PER_JOB;
+        Self { wanted, jobs: jobs.max(1), least: u64::MAX, readings: 0 }
+    }
+
+    /// Takes a reading while so many jobs run.
+    fn note(&mut self, left: u64, running: u64) {
+        let (least, readings) = (self.least.min(left), self.readings + 1);
+        let jobs = if left < PROCESSES_PER_JOB {
+            running.min(self.jobs).saturating_sub(1).max(1)
+        } else if running < self.jobs {
+            // What it takes to fill the room is not known yet.
+            return;
+        } else if readings >= AMPLE_READINGS {
+            self.jobs + least / AMPLE_PROCESSES
+        } else {
+            (self.least, self.readings) = (least, readings);
+            return;
+        };
+        *self = Self { jobs, least: u64::MAX, readings: 0, ..*self };
+    }
 }
 
 impl Admission {
@@ -86,8 +142,11 @@ impl<R: Readings> Admission<R> {
         if workers.min_free_memory.is_some() && readings.available_memory().is_none() {
             return Err(unreadable("--min-free-memory", "the available memory"));
         }
-        let Workers { max_load, min_free_memory, .. } = workers;
-        Ok(Self { max_load, min_free_memory, readings, last: None })
+        let Workers { max_load, min_free_memory, slots } = workers;
+        let wanted = (slots as u64).saturating_mul(PROCESSES_PER_JOB);
+        let near = readings.processes_left(wanted).filter(|left| *left < wanted);
+        let processes = near.map(|left| ProcessRoom::new(wanted, left));
+        Ok(Self { max_load, min_free_memory, processes, readings, last: None })
     }
 
     /// Whether one more job may begin while so many run.
@@ -95,7 +154,7 @@ impl<R: Readings> Admission<R> {
     /// A job is taken for a load of one until the next reading tells, and one that begins in place of one that ended for
     /// its equal, so that a crowd of jobs does not pass between two readings.
     pub fn allows(&mut self, running: usize, now: Moment) -> std::result::Result<(), Hold> {
-        if running == 0 || (self.max_load.is_none() && self.min_free_memory.is_none()) {
+        if running == 0 || (self.max_load.is_none() && self.min_free_memory.is_none() && self.processes.is_none()) {
             return Ok(());
         }
         let reading = self.reading(running, now);
@@ -106,6 +165,9 @@ impl<R: Readings> Admission<R> {
         }
         if self.min_free_memory.is_some_and(|limit| reading.available_memory < limit) {
             return hold(MEMORY_REASON);
+        }
+        if self.processes.is_some_and(|room| running as u64 >= room.jobs) {
+            return Err(Hold { reason: PROCESS_REASON, look_again: now + READING_AGE });
         }
         Ok(())
     }
@@ -126,6 +188,11 @@ impl<R: Readings> Admission<R> {
             last.smoothed_load + (load - last.smoothed_load) * weight
         });
         let available_memory = memory.unwrap_or(u64::MAX);
+        if let Some(room) = &mut self.processes
+            && let Some(left) = self.readings.processes_left(room.wanted)
+        {
+            room.note(left, running as u64);
+        }
         *self.last.insert(Reading { at: now, running, load, smoothed_load, available_memory })
     }
 }
@@ -134,7 +201,7 @@ impl<R: Readings> Admission<R> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Admission, Hold, LOAD_REASON, MEMORY_REASON, Readings};
+    use super::{Admission, Hold, LOAD_REASON, MEMORY_REASON, PROCESS_REASON, Readings};
     use crate::model::request::Workers;
     use crate::time::clock::Moment;
 
@@ -142,6 +209,7 @@ mod tests {
     struct Told {
         load: Option<f64>,
         memory: Option<u64>,
+        processes: Option<u64>,
         times: usize,
     }
 
@@ -155,6 +223,10 @@ mod tests {
             self.times += 1;
             self.memory
         }
+
+        fn processes_left(&mut self, _wanted: u64) -> Option<u64> {
+            self.processes
+        }
     }
 
     fn at(milliseconds: u64) -> Moment {
@@ -162,7 +234,7 @@ mod tests {
     }
 
     fn admission(max_load: Option<f64>, min_free_memory: Option<u64>) -> Admission<Told> {
-        let told = Told { load: Some(0.0), memory: Some(100), times: 0 };
+        let told = Told { load: Some(0.0), memory: Some(100), ..Told::default() };
         let mut admission = Admission::of(Workers { slots: 99, max_load, min_free_memory }, told).unwrap();
         admission.readings.times = 0;
         admission
@@ -224,6 +296,33 @@ mod tests {
         assert_eq!(admission.allows(0, at(300)), Ok(()));
         admission.readings.memory = Some(80);
         assert_eq!(admission.allows(2, at(1300)), Ok(()));
+    }
+
+    #[test]
+    fn a_job_is_held_where_it_would_find_too_few_processes() {
+        let told = |processes| Told { processes: Some(processes), ..Told::default() };
+        let workers = Workers { slots: 10, max_load: None, min_free_memory: None };
+        let mut far = Admission::of(workers, told(40)).unwrap();
+        assert_eq!(far.allows(9, at(0)), Ok(()));
+        let mut near = Admission::of(workers, told(16)).unwrap();
+        for running in 0..3 {
+            assert_eq!(near.allows(running, at(0)), Ok(()));
+        }
+        assert_eq!(near.allows(3, at(100)), Err(Hold { reason: PROCESS_REASON, look_again: at(350) }));
+        // They take fewer than they might, as several readings show.
+        near.readings.processes = Some(30);
+        for reading in 1..4 {
+            assert!(near.allows(3, at(300 * reading)).is_err(), "reading {reading}");
+        }
+        assert_eq!(near.allows(3, at(1_200)), Ok(()));
+        assert_eq!(near.allows(4, at(1_200)), Ok(()));
+        assert!(near.allows(5, at(1_200)).is_err());
+        // One that takes many at times may do so again.
+        near.readings.processes = Some(0);
+        assert!(near.allows(5, at(1_500)).is_err());
+        assert!(near.allows(4, at(1_500)).is_err());
+        assert_eq!(near.allows(3, at(1_500)), Ok(()));
+        assert_eq!(near.allows(0, at(1_500)), Ok(()), "never the only one");
     }
 
     #[test]

@@ -7,27 +7,32 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::backend::{Assignment, Foreman, Next, Waker};
-use crate::batch::admission::Admission;
+use crate::batch::admission::{Admission, PROCESS_REASON};
 use crate::batch::feeder::{Feeder, Morsel};
 use crate::batch::journal::Journal;
 use crate::batch::median::Median;
 use crate::batch::notices::Notices;
 use crate::batch::resume::{Decision, Earlier};
 use crate::batch::scheduler::{Reaction, Scheduler, Skip, Ticket};
+use crate::batch::start_backoff::StartBackoff;
 use crate::batch::tries::After;
 use crate::batch::work::Work;
 use crate::error::{Error, Result};
 use crate::model::batch::{Entry, Notice, Verdict};
 use crate::model::envelope::{Details, ErrorBody, ErrorCode};
-use crate::model::event::{Event, Place};
+use crate::model::event::Event;
 use crate::model::job::{Leftovers, Limits};
 use crate::model::outcome::{Cause, Outcome, TimeoutReason};
 use crate::model::request::{ResumeRule, StopRule, Workers};
 use crate::model::signal::Signal;
-use crate::time::clock::{Moment, unix_time};
+use crate::time::clock::Moment;
+
+mod starts;
 
 /// The least pause between two attempts.
 const LEAST_PAUSE: Duration = Duration::from_micros(1);
+/// Where no job runs, a start for which something is short is tried again for so long.
+const START_PATIENCE: Duration = Duration::from_secs(10);
 /// So many entries are taken before signals and deadlines are looked at again.
 const ENTRIES_AT_ONCE: usize = 256;
 
@@ -99,6 +104,9 @@ pub struct BatchForeman<'a> {
     running: HashMap<u64, Box<Work>>,
     /// When failed jobs may be tried again.
     pauses: BTreeSet<(Moment, u64)>,
+    backoff: StartBackoff,
+    /// Jobs that could not be started for a shortage, until the next start may be tried.
+    waiting_for_room: Vec<u64>,
     /// Reported on as the batch ends.
     ending: &'a mut Ending,
     /// The batch's cause has to be told to the jobs that run.
@@ -132,6 +140,8 @@ impl<'a> BatchForeman<'a> {
             waiting: HashMap::new(),
             running: HashMap::new(),
             pauses: BTreeSet::new(),
+            backoff: StartBackoff::new(START_PATIENCE),
+            waiting_for_room: Vec::new(),
             ending,
             stop_due: None,
             held: None,
@@ -205,7 +215,7 @@ impl<'a> BatchForeman<'a> {
             let cancelled = self.ending.cause.is_some() || self.ending.error.is_some();
             let refusal = ErrorBody {
                 code: if cancelled { ErrorCode::Cancelled } else { ErrorCode::DependencyError },
-                message: format!("{} was skipped: {}", work.title, skip.because),
+                message: format!("{} was skipped: {}", work.full_title(), skip.because),
                 details: Details { skipped_because: Some(skip.because), ..Details::default() },
                 remediation: "See to what kept it from running, then run the batch again".to_owned(),
             };
@@ -218,7 +228,12 @@ impl<'a> BatchForeman<'a> {
         let skipped = self.scheduler.halt(because);
         self.skip(skipped);
         self.pauses.clear();
+        self.waiting_for_room.clear();
         for seq in self.scheduler.paused() {
+            if self.waiting.get(&seq).is_some_and(|work| work.never_began()) {
+                self.end_unstarted(seq, because);
+                continue;
+            }
             let Some(mut work) = self.waiting.remove(&seq) else { continue };
             let outcome = work.last.take();
             let verdict = work.tries.verdict(outcome.as_deref());
@@ -227,6 +242,13 @@ impl<'a> BatchForeman<'a> {
             let skipped = self.scheduler.end(seq, verdict).skipped;
             self.skip(skipped);
         }
+    }
+
+    /// A job that waited for its first start will never run.
+    fn end_unstarted(&mut self, seq: u64, because: &str) {
+        let own = Skip { seq, because: because.to_owned() };
+        let others = self.scheduler.end(seq, Verdict::Skipped).skipped;
+        self.skip(std::iter::once(own).chain(others).collect());
     }
 
     /// Something is wrong with the batch itself: what runs may end, nothing else begins.
@@ -241,48 +263,6 @@ impl<'a> BatchForeman<'a> {
     fn call_off(&mut self, cause: Cause, because: &str) {
         self.ending.cause.get_or_insert(cause);
         self.halt(because);
-    }
-
-    /// Begins the next attempt of a job.
-    fn begin(&mut self, seq: u64, now: Moment) -> Option<Next> {
-        let mut work = self.waiting.remove(&seq)?;
-        let mut limits = work.tries.begin(now);
-        if let Some(share) = work.entry.timeout_share {
-            limits.timeout = self.median.timeout(share, self.plan.timeout_floor).or(limits.timeout);
-        }
-        work.job_id = (self.new_job_id)();
-        let attempt = work.tries.number();
-        if let Some(journal) = &mut self.plan.journal
-            && let Err(error) = journal.started(&work.entry, &work.job_id, attempt)
-        {
-            if work.last.is_none() {
-                work.refusal.get_or_insert_with(|| error.body());
-            }
-            self.waiting.insert(seq, work);
-            self.scheduler.pause(seq);
-            self.fail(error);
-            return None;
-        }
-        work.last = None;
-        work.refusal = None;
-        work.started_at.get_or_insert_with(unix_time);
-        let leftovers = work.tries.leftovers(work.entry.job.leftovers);
-        let beginning = Beginning { attempt, limits, leftovers, job_id: work.job_id.clone(), left: self.left(now) };
-        let assignment = (self.prepare)(&work.entry, &beginning);
-        self.notices.tell(Notice::Begun {
-            seq,
-            id: work.entry.id.clone(),
-            title: work.shown(),
-            attempt: Place { number: attempt, of: work.tries.most() },
-        });
-        self.running.insert(seq, work);
-        Some(Next::Start(Box::new(assignment)))
-    }
-
-    /// Until the whole batch is stopped.
-    fn left(&self, now: Moment) -> Option<Duration> {
-        let (total, _) = self.plan.total?;
-        Some(total.saturating_sub(now - self.begun_at?))
     }
 
     /// The attempt of a job is over.
@@ -418,11 +398,20 @@ impl Foreman for BatchForeman<'_> {
             self.pauses.pop_first();
             self.scheduler.again(seq);
         }
+        if self.start_at(now).is_none() {
+            for seq in std::mem::take(&mut self.waiting_for_room) {
+                self.scheduler.again(seq);
+            }
+        }
         loop {
             let more = self.take_entries();
             if self.scheduler.is_over() {
                 self.close_journal();
                 return Next::Over;
+            }
+            if let (Some(until), false) = (self.start_at(now), self.scheduler.is_halted()) {
+                self.hold(Some("descriptors, processes or memory are short"));
+                return Next::Wait { until: self.wake_at(Some(if more { now } else { until })) };
             }
             if !self.scheduler.has_next() {
                 return Next::Wait { until: self.wake_at(more.then_some(now)) };
@@ -433,6 +422,9 @@ impl Foreman for BatchForeman<'_> {
                 return Next::Wait { until: self.wake_at(None) };
             }
             if let Err(hold) = self.admission.allows(self.running.len(), now) {
+                if hold.reason == PROCESS_REASON && self.backoff.is_news() {
+                    self.notices.tell(Notice::StartDelayed { seq: None, reason: Some(hold.reason.to_owned()) });
+                }
                 self.hold(Some(hold.reason));
                 return Next::Wait { until: self.wake_at(Some(hold.look_again)) };
             }
@@ -448,8 +440,16 @@ impl Foreman for BatchForeman<'_> {
 
     fn hear(&mut self, tag: u64, event: Event, now: Moment) {
         match event {
-            Event::JobFinished(outcome) => self.over(tag, *outcome, now),
-            event => self.notices.tell(Notice::Happened { seq: tag, event }),
+            Event::JobFinished(outcome) => {
+                self.backoff.on_ended();
+                self.over(tag, *outcome, now);
+            }
+            event => {
+                if matches!(event, Event::JobStarted { .. }) {
+                    self.on_started(tag);
+                }
+                self.notices.tell(Notice::Happened { seq: tag, event });
+            }
         }
     }
 
@@ -464,6 +464,10 @@ impl Foreman for BatchForeman<'_> {
             }
             _ => self.end(work, Verdict::Failed, None, Some(body)),
         }
+    }
+
+    fn on_shortage(&mut self, tag: u64, error: Error, now: Moment) {
+        self.put_back(tag, error, now);
     }
 
     fn stop(&mut self, cause: Cause) {

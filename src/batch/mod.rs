@@ -1,7 +1,7 @@
 //! Many jobs: where they come from, which of them runs next, and what is remembered of them.
 //!
-//! `source` reads lists, `scheduler` decides (pure), `tries` decides about further attempts (pure), `journal` remembers,
-//! and `foreman` joins them for a backend.
+//! `source` reads lists, `scheduler` decides (pure), `tries` decides about further attempts (pure), `start_backoff` about starts
+//! that lacked something (pure), `journal` remembers, and `foreman` joins them for a backend.
 
 pub mod admission;
 pub mod feeder;
@@ -14,6 +14,7 @@ pub mod notices;
 pub mod resume;
 pub mod scheduler;
 pub mod source;
+pub mod start_backoff;
 mod stopping;
 pub mod tries;
 mod work;

@@ -61,8 +61,8 @@ impl Earlier {
 
     /// What to do with the next job of the list.
     pub fn wants(&mut self, entry: &Entry, rule: ResumeRule) -> Decision {
-        let standing = match (self.standing(entry.fingerprint), entry.former_fingerprint) {
-            (Standing::New, Some(former)) => self.standing(former),
+        let standing = match (self.standing(entry.fingerprint), entry.legacy_fingerprint) {
+            (Standing::New, Some(legacy)) => self.standing(legacy),
             (standing, _) => standing,
         };
         if standing == Standing::Succeeded {
@@ -145,8 +145,8 @@ pub(super) struct Memory {
     has_ended: bool,
     /// What finished last: a record that had to be written twice is one.
     last: Option<(u64, Fingerprint)>,
-    /// An earlier version wrote records of jobs.
-    has_former_jobs: bool,
+    /// The journal contains jobs of version 1.
+    has_legacy_jobs: bool,
 }
 
 impl Memory {
@@ -159,7 +159,7 @@ impl Memory {
                 self.last = None;
             }
             Record::Started { seq, fingerprint, job_id } => {
-                self.has_former_jobs |= self.author.as_ref().is_some_and(|author| author.is_former);
+                self.has_legacy_jobs |= self.author.as_ref().is_some_and(|author| author.is_legacy);
                 self.last = None;
                 if !self.open.contains_key(&seq) {
                     self.begin_again(fingerprint);
@@ -257,9 +257,9 @@ impl Memory {
         !(self.open.is_empty() && self.succeeded.is_empty() && self.unsuccessful.is_empty())
     }
 
-    /// Jobs began here that an earlier version identified in its own way.
-    pub(super) fn has_former_jobs(&self) -> bool {
-        self.has_former_jobs
+    /// True if jobs were recorded with fingerprints of version 1.
+    pub(super) fn has_legacy_jobs(&self) -> bool {
+        self.has_legacy_jobs
     }
 
     /// The last run that wrote here.

@@ -89,6 +89,15 @@ impl Tries {
         limits
     }
 
+    /// The present attempt could not be started for a shortage, and does not count. `restart_clock`: the time of all
+    /// attempts begins with the next one, if this was the first.
+    pub fn put_back(&mut self, restart_clock: bool) {
+        self.number = self.number.saturating_sub(1);
+        if self.number == 0 && restart_clock {
+            self.first = None;
+        }
+    }
+
     /// The number of the present attempt, from 1. Before the first one it is 0.
     pub fn number(&self) -> u32 {
         self.number

@@ -7,6 +7,7 @@ use crate::batch::tries::Tries;
 use crate::model::batch::{Ended, Entry, Verdict};
 use crate::model::envelope::ErrorBody;
 use crate::model::outcome::Outcome;
+use crate::model::printable::push_escaped;
 use crate::model::quoting;
 use crate::model::secrets::Secrets;
 use crate::time::clock::unix_time;
@@ -27,6 +28,8 @@ pub(super) struct Work {
     interrupted_before: bool,
     /// What nobody is told.
     pub(super) secrets: Secrets,
+    /// The command of its present attempt runs.
+    pub(super) started: bool,
     /// What the attempt before came to, while another one is due.
     pub(super) last: Option<Box<Outcome>>,
     /// Why it could not be begun, likewise.
@@ -39,11 +42,16 @@ impl Work {
         let secrets = Secrets::of(&entry.job.surroundings);
         entry.job.name.iter_mut().for_each(|name| secrets.mask(name));
         secrets.mask_cut(&mut entry.label, false);
+        // Not before: an escaped secret would not be found.
+        let label = std::mem::take(&mut entry.label);
+        push_escaped(&mut entry.label, &label);
         let tries = Tries::new(entry.job.retry.clone(), &entry.job.limits, entry.seq);
         // Before it is quoted and shortened: of what is left of a secret then, nobody would know it.
-        let argv = entry.job.command.shown_words();
+        let argv = entry.job.command.redacted_argv();
         let command = String::from_utf8_lossy(&quoting::command_line(&secrets.mask_words(&argv))).into_owned();
-        let title = entry.job.name.clone().or_else(|| entry.id.clone()).unwrap_or_else(|| shortened(&command));
+        let written = || entry.line.as_ref().map(|line| shortened(&secrets.mask_text(line)));
+        let title = entry.job.name.clone().or_else(|| entry.id.clone()).or_else(written);
+        let title = title.unwrap_or_else(|| shortened(&command));
         Self {
             title: title.into(),
             command,
@@ -52,6 +60,7 @@ impl Work {
             started_at: None,
             interrupted_before,
             secrets,
+            started: false,
             last: None,
             refusal: None,
             entry,
@@ -66,6 +75,16 @@ impl Work {
         }
     }
 
+    /// What records and the summary call it: a line that is the same for all items is told apart by them.
+    pub(super) fn full_title(&self) -> Arc<str> {
+        if self.entry.line.is_some() { self.shown() } else { Arc::clone(&self.title) }
+    }
+
+    /// Its first start is still to come, and nothing has gone wrong with it.
+    pub(super) fn never_began(&self) -> bool {
+        self.tries.attempts().is_empty() && self.refusal.is_none()
+    }
+
     /// The job is over.
     pub(super) fn into_ended(
         self,
@@ -75,10 +94,11 @@ impl Work {
         mut refusal: Option<ErrorBody>,
     ) -> Ended {
         refusal.iter_mut().for_each(|refusal| self.secrets.mask_error(refusal));
+        let title = self.full_title().to_string();
         Ended {
             seq: self.entry.seq,
             id: self.entry.id,
-            title: self.title.to_string(),
+            title,
             command: self.command,
             label: self.entry.label,
             fingerprint: self.entry.fingerprint,

@@ -172,6 +172,11 @@ impl Pump {
         self.trouble.as_deref()
     }
 
+    /// What is kept so far.
+    pub fn record_so_far(&self) -> StreamRecord {
+        self.window.record_so_far()
+    }
+
     /// What was kept. Asked once, at the end.
     pub fn take_record(&mut self) -> StreamRecord {
         // A writer that is left may hold the stream open.

@@ -11,7 +11,7 @@ const READ_SIZE: usize = 64 * 1024;
 const FIRST_SIZE: usize = 4 * 1024;
 
 /// Bounded head and tail of one stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Window {
     head: Part,
     /// A ring once it is full.
@@ -32,7 +32,7 @@ enum Place {
     Scratch,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Part {
     bytes: Vec<u8>,
     limit: usize,
@@ -172,6 +172,11 @@ impl Window {
             self.tail.position += part;
             bytes = &bytes[part..];
         }
+    }
+
+    /// What is kept so far.
+    pub fn record_so_far(&self) -> StreamRecord {
+        self.clone().take_record(0)
     }
 
     /// What was kept. It is taken out, since nobody asks twice and many records may wait for whoever writes them.

@@ -242,11 +242,11 @@ pub struct StopOptions {
     pub(crate) journal_sync: Option<bool>,
     /// Run what did not succeed in an earlier run
     ///
-    /// Jobs are identified by their content: command, shell, parameters of an operation, working directory (also where
-    /// it is only the current one), input (--stdin), variables of --env, names of --secret-env, and id. Limits, retries,
-    /// the umask and the rest of the environment do not count. So the list may have been edited: what is new in it runs,
-    /// what succeeded does not. What is left of a killed run is ended first. The journal is continued. A file that does
-    /// not exist is an error, unless --journal names the same one.
+    /// Jobs are identified by their content: command, shell, parameters of an operation, working directory (also the
+    /// current one), input (--stdin), variables of --env, names of --secret-env, and id. Limits, retries, the umask and
+    /// the rest of the environment are not compared. So the list may be edited in between: new jobs run, jobs that
+    /// succeeded do not. What is left of a killed run is ended first. The journal is continued. A journal that does not
+    /// exist is an error, unless --journal names the same file.
     #[arg(long, value_name = "JOURNAL", value_hint = ValueHint::FilePath,
         value_parser = OsStringValueParser::new().try_map(batch_values::file))]
     pub(crate) resume: Option<PathBuf>,
@@ -425,14 +425,14 @@ impl BatchOptions {
 }
 
 impl StopOptions {
-    fn journal(&self, has_lines: bool) -> Option<JournalRequest> {
+    fn journal(&self, has_shell_line: bool) -> Option<JournalRequest> {
         let path = self.resume.clone().or_else(|| self.journal.clone())?;
         Some(JournalRequest {
             path,
             sync_each: self.journal_sync.unwrap_or_default(),
             resume: self.resume.is_some().then(|| self.resume_only.unwrap_or_default()),
             may_create: self.journal.is_some(),
-            has_lines,
+            has_shell_line,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Options of a batch that make no sense together: each mistake with the option that is wrong and what to do.
 //!
-//! Called by the parser once the options are read. It looks at nothing but them: no default, no job list, and of files
-//! only whether two names lead to the same one.
+//! Called by the parser once the options are read. It reads no defaults and no job list, and compares files only by
+//! path.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -252,7 +252,7 @@ fn stopping(options: &BatchOptions) -> Result<()> {
     }
     match (&asked.journal, &asked.resume) {
         // The same file twice is how a script says: go on where there is something to go on with.
-        (Some(journal), Some(resume)) if !is_same(journal, resume) => refuse(
+        (Some(journal), Some(resume)) if !is_same_file(journal, resume) => refuse(
             "--journal",
             &format!(
                 "--resume goes on with its journal '{}', and --journal names '{}'",
@@ -265,8 +265,8 @@ fn stopping(options: &BatchOptions) -> Result<()> {
     }
 }
 
-/// Both names lead to one file, also to one that does not exist yet.
-fn is_same(one: &Path, other: &Path) -> bool {
+/// True if both paths name the same file, even one that does not exist yet.
+fn is_same_file(one: &Path, other: &Path) -> bool {
     let resolved = |path: &Path| {
         let path = std::path::absolute(path).ok()?;
         path.canonicalize().ok().or_else(|| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?)))

@@ -1,6 +1,6 @@
 //! Options of a batch whose jobs are made of items: where items come from, and what runs for each.
 //!
-//! A part of the options of `batch`, which makes the request of them.
+//! Part of the options of `batch`, which builds the request from them.
 
 use std::ffi::OsString;
 
@@ -21,21 +21,21 @@ pub struct ItemOptions {
     pub(crate) each: bool,
     /// Run one line through a shell in place of a command
     ///
-    /// An item is the value of a readonly variable, in functions, traps and here-documents too, and never a part of the
-    /// line. A line that uses $1, $@ and the like itself finds the items there; other lines have no parameters.
+    /// An item is the value of a readonly variable, also in functions, traps and here-documents, and never becomes part
+    /// of the line itself. A line that uses $1 or $@ gets the items as positional parameters; other lines have none.
     #[arg(short = 'c', value_name = "LINE", allow_hyphen_values = true, hide_short_help = true)]
     pub(crate) line: Option<OsString>,
     /// The shell for -c and for lines of a list: sh, bash, or a path [default: sh]
     ///
-    /// With -c it is one of the POSIX shells ash, bash, dash, ksh, mksh, sh, yash and zsh. Lines of a list may be for any
+    /// With -c it must be a POSIX shell: ash, bash, dash, ksh, mksh, sh, yash or zsh. For lines of a list it is any
     /// program that takes -c.
     #[arg(long, value_name = "SHELL", hide_short_help = true,
         value_parser = OsStringValueParser::new().try_map(exec::parse_shell))]
     pub(crate) shell: Option<OsString>,
     /// Take the items from a file; may be repeated
     ///
-    /// A dash is standard input. Several inputs, be they files or words behind ':::', are combined, each item with each; their items are {1}, {2}
-    /// and so on.
+    /// A dash is standard input. Several inputs, files or words after ':::', are combined, each item with each; their
+    /// items are {1}, {2} and so on.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath,
         value_parser = OsStringValueParser::new().try_map(batch_values::arg_file))]
     pub(crate) arg_file: Vec<ItemInput>,
@@ -47,13 +47,13 @@ pub struct ItemOptions {
     pub(crate) null: bool,
     /// Give so many items to one job [default: 1]
     ///
-    /// With more than one, an empty line of a file is an item, too; with one, it is left out.
+    /// With more than one, an empty line of a file is an item; with one, it is skipped.
     #[arg(short = 'n', long, value_name = "N", value_parser = batch_values::items_per_job, allow_hyphen_values = true,
         hide_short_help = true)]
     pub(crate) max_args: Option<usize>,
-    /// Text that stands for the item in place of {}
+    /// Placeholder for the item in place of {}
     ///
-    /// {} and {N} are text then, and so can be passed on. The other placeholders stay what they are.
+    /// {} and {N} are then passed on as text. The other placeholders keep their meaning.
     #[arg(short = 'I', long = "replace", value_name = "STR", allow_hyphen_values = true, hide_short_help = true,
         value_parser = OsStringValueParser::new().try_map(batch_values::replacement))]
     pub(crate) replacement: Option<OsString>,

@@ -133,9 +133,9 @@ pub(crate) fn items_per_job(text: &str) -> Result<usize, String> {
     }
 }
 
-/// What stands for an item.
+/// The placeholder for an item.
 pub(crate) fn replacement(text: OsString) -> Result<OsString, &'static str> {
-    if text.is_empty() { Err("the text is empty: give one that stands for the item, such as ITEM") } else { Ok(text) }
+    if text.is_empty() { Err("the placeholder is empty: give a text such as ITEM") } else { Ok(text) }
 }
 
 /// A file of items; a dash is standard input.

@@ -52,6 +52,11 @@ The answer:
   a file too. Without --json it goes to standard error, and only when the job
   did not end by itself: as text on a terminal, else as one line of JSON.
   RUNNER_ERROR_FORMAT=text or json decides otherwise.
+
+Limits of the system:
+  Where descriptors, processes or memory are short, the start is tried again
+  for up to 10 seconds (1 second for ulimit -n, and never longer than the time
+  limit). Then the error, with exit code 125, names the limit.
 ";
 
 const OP_ABOUT: &str = "\
@@ -97,11 +102,12 @@ Job lists:
   job starts; one that is piped in, line by line.
 
 Placeholders:
-  An item is data: it is always a part of one word, whatever it holds. In a
-  line of -c it is the value of a readonly variable. Where the command has no
-  placeholder, the items are put at its end. Parts of names are those of GNU
+  An item is data: it is always a part of one word, whatever it contains. In
+  a line of -c it is the value of a readonly variable. If the command has no
+  placeholder, the items are appended. Parts of paths are those of GNU
   parallel; other text in braces is passed on unchanged. A number beyond the
-  items, and a form of GNU parallel that does not exist here, are errors.
+  items of a job, and a placeholder of GNU parallel that is not supported, are
+  errors.
   {}       the item; all of them, each a word of its own, with -n
   {.}      the item without its extension
   {/}      without its directories
@@ -109,27 +115,36 @@ Placeholders:
   {/.}     without directories and extension
   {#}      the number of the job, from 1
   {1}      the item of the first input, {2} of the second; also {1.} and so on
-  {q}      the item quoted for one more shell; also {1q}
+  {q}      the item quoted for another shell; also {1q}
 
 Items and code:
-  Where a command would run an item as code, it is refused before any job
-  starts. These are known:
-    - eval, trap, alias, arithmetic of the shell, such as let, and names of
-      variables, as for read, unset and declare
-    - code behind -c of sh, ash, bash, dash, ksh, mksh, yash, zsh, fish and csh
-    - code behind -c of su, runuser, sg, script, flock and runner
+  An item that a command would run as code is an error before any job starts.
+  These commands are recognised:
+    - eval, trap, alias, shell arithmetic such as let, and variable names, as
+      for read, unset and declare
+    - the argument of -c of sh, ash, bash, dash, ksh, mksh, yash, zsh, fish and
+      csh
+    - the argument of -c of su, runuser, sg, script, flock and runner
     - the command that ssh, watch and parallel run
-    - code behind -c, -e and the like of python, perl, ruby, node, php and lua
-    - programs of awk, and what the above read from a here-document
-  They are found behind assignments, xargs, find -exec, sudo, doas, env, nice,
-  timeout and the like; shells and interpreters behind other commands, too.
+    - the argument of -c, -e and the like of python, perl, ruby, node, php and
+      lua
+    - awk programs, and here-documents that the above read
+  They are also found after assignments, xargs, find -exec, sudo, doas, env,
+  nice, timeout and the like; shells and interpreters after any command.
 
   For a shell write {q} outside of quotes: ssh host cat {q}; trap 'rm {q}'
-  EXIT. Or pass the item on as an argument: sh -c 'cat \"$1\"' sh {}. Other
-  interpreters get it as an argument or a variable: item={} awk '{ print
-  ENVIRON[\"item\"] }'. Programs outside of this list that run an argument as
-  code, such as sed and sqlite3, cannot be recognised; nor can what reaches a
-  shell through a pipe or a file.
+  EXIT. Or pass the item as an argument: sh -c 'cat \"$1\"' sh {}. Pass it to
+  other interpreters as an argument or a variable: item={} awk '{ print
+  ENVIRON[\"item\"] }'. Programs that are not on this list and run an argument
+  as code, such as sed and sqlite3, are not recognised; neither is code that a
+  shell reads from a pipe or a file.
+
+Limits of the system:
+  Where descriptors, processes or memory are short (ulimit -n, -u or -v,
+  pids.max), fewer jobs run at a time, and one line says so. A job whose start
+  lacks something waits while others run. Where none runs, it fails after 10
+  seconds (1 second for ulimit -n); after three such jobs in a row the batch
+  ends, and the rest is skipped.
 
 The answer:
   Each job has one JSON answer that says how it ended and why, see
@@ -150,6 +165,13 @@ Examples:
   runner notify --partial '{\"objects\": 17}'
   runner notify --extend 30s
   runner notify --watchdog
+  runner notify --if-any --progress 50%
+
+Who is heard:
+  Root, the user that runner runs as, and every process of the job, whatever
+  its user. A process of another user that has exited is heard while the job
+  has another process of that user. All others are refused and counted;
+  runner exec -v shows them. Notify waits until its message was taken.
 
 The socket:
   The variable RUNNER_NOTIFY_SOCKET names a datagram socket that takes lines of
@@ -157,21 +179,30 @@ The socket:
   EXTEND_TIMEOUT_USEC, and X_RUNNER_PROGRESS and X_RUNNER_PARTIAL. A value of
   more than 64 KiB goes through a sealed memory file that is sent along, with
   X_RUNNER_VALUE_IN_FILE=KEY in place of the line. With --sd-notify the job's
-  NOTIFY_SOCKET is the same socket.
+  NOTIFY_SOCKET is the same socket. With X_RUNNER_REPLY=1 and one end of a
+  socket pair as the last descriptor, runner sends X_RUNNER_ACCEPTED=1, or a
+  line X_RUNNER_REFUSED=REASON for each thing that it refused.
+  Its name is abstract, and not seen from another network namespace.
+  RUNNER_NOTIFY_PATH names a socket in the file system for that, in /run for
+  root, else in XDG_RUNTIME_DIR or /tmp; there the sender must live until its
+  message was read. Notify tries it where the first one is not there.
 
 Exit codes:
-  0              it was sent
-  125            it was not: this is no job of runner, or a value is wrong
+  0              it was sent, or with --if-any: this is no job of runner
+  1              runner refused it: there is no more time, or the sender is
+                 not of the job
+  125            it was not sent: this is no job of runner, or a value is wrong
 ";
 
 const TIMEOUT_ABOUT: &str = "\
 Run a command with a time limit, as timeout(1) of GNU coreutils does.
 
 Options, messages and exit codes are those of timeout(1). Beyond it, no process of the command escapes the limit: the \
-signal goes to the command and its process group; when the command has ended, or --kill-after has passed, what is left gets \
-it too, and then KILL. Without --kill-after the rest of the tree has 5 seconds to end after the command. With --foreground \
-the command alone is signaled. Where timeout itself is killed the command gets the signal, and KILL after --kill-after or 5 \
-seconds. No configuration is read. The program behaves in this way too when it is called by the name timeout.";
+signal goes to the command and its process group; when the command has ended, or --kill-after has passed, the rest of \
+the tree gets it too, and then KILL. Without --kill-after the rest of the tree has 5 seconds to end after the \
+command. With --foreground only the command is signaled. If timeout itself is killed, the command gets the signal, \
+and KILL after --kill-after or 5 seconds. No configuration is read. The program behaves in this way too when it is \
+called by the name timeout.";
 
 const TIMEOUT_REST: &str = "\
 Durations:

@@ -59,9 +59,10 @@ pub struct PlaceOptions {
     ///
     /// NAME takes the value of our own environment, so that it stands on no command line; NAME=VALUE gives it. May be
     /// repeated, and wins over --env. Wherever runner keeps, logs or reports something, each byte of the value is
-    /// replaced by '*': in answers, events, messages, command lines, logs, errors, names, groups, directories and all records
-    /// of a batch. The group of a task is named by the masked text. Of a value of several lines, each line of 4 bytes or more is masked by itself, too. What runner passes on as it comes stays as the job
-    /// wrote it; the output that a batch shows job by job or line by line, and that retries keep back, is masked.
+    /// replaced by '*': in answers, events, messages, command lines, logs, errors, names, groups, directories and all
+    /// records of a batch. A task's group is identified by its masked name. Of a value of several lines, each line of 4
+    /// bytes or more is also masked by itself. Output that runner passes through is unchanged; the output that a batch
+    /// shows job by job or line by line, and that retries keep back, is masked.
     #[arg(long, value_name = "NAME[=VALUE]", hide_short_help = true,
         value_parser = OsStringValueParser::new().try_map(parse_secret))]
     pub secret_env: Vec<(OsString, OsString)>,
@@ -120,17 +121,18 @@ pub struct OtherLimitOptions {
     /// The stop signal, name or number [default: TERM]
     #[arg(long, value_name = "SIG", value_parser = parse_signal, allow_hyphen_values = true)]
     pub signal: Option<Signal>,
-    /// Who gets the stop signal first: tree, group or command [default: tree]
+    /// First target of the stop signal: tree, group, command
     ///
-    /// group is the command and the processes of its group, as timeout(1) has it. The rest of the tree gets the signal
-    /// when the command has ended or the grace is over; what is left after the grace gets KILL in any case.
-    #[arg(long, value_name = "WHO", hide_short_help = true, hide_possible_values = true,
+    /// The default is tree. group is the command and its process group, as for timeout(1). The rest of the tree gets
+    /// the signal when the command has ended or the grace period is over; what is left after that gets KILL in any
+    /// case.
+    #[arg(long, value_name = "TARGET", hide_short_help = true, hide_possible_values = true,
         value_parser = PossibleValuesParser::new(["tree", "group", "command"]).try_map(|word| word.parse::<Scope>()))]
     pub signal_to: Option<Scope>,
     /// Warn once after so long, in a line on standard error
     #[arg(long, value_name = "DUR", value_parser = duration::parse, allow_hyphen_values = true, hide_short_help = true)]
     pub warn_after: Option<Duration>,
-    /// Send this signal to the command with the warning
+    /// Signal to send to the command with the warning
     #[arg(long, value_name = "SIG", value_parser = parse_signal, allow_hyphen_values = true, hide_short_help = true)]
     pub warn_signal: Option<Signal>,
     /// What outlives the job: report (default), kill, wait
@@ -151,7 +153,8 @@ pub struct OutputOptions {
     pub json: bool,
     /// Also write the JSON answer to this file
     ///
-    /// A regular file is replaced as a whole, or left as it was; anything else, such as /dev/fd/3, is written to.
+    /// A regular file is replaced as a whole, or left as it was; anything else, such as /dev/fd/3, is written to. At the
+    /// first signal that asks exec or op to stop, a regular file gets what is known so far, and is replaced again at the end.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub report: Option<PathBuf>,
     /// Keep so much of each stream for the answer [default: 256K]
@@ -186,7 +189,7 @@ pub struct OutputOptions {
 pub struct Limit(pub Option<Duration>);
 
 impl JobOptions {
-    /// Where the answer goes, as far as the options say.
+    /// Where the answer goes, as far as the options specify it.
     pub(crate) fn answer(&self) -> AnswerOptions {
         AnswerOptions { secrets: self.place.secrets(), ..self.output.answer() }
     }
@@ -224,7 +227,7 @@ impl JobOptions {
 }
 
 impl PlaceOptions {
-    /// Values that no message shows.
+    /// Values that are masked in messages.
     pub(crate) fn secrets(&self) -> Secrets {
         Secrets::new(self.secret_env.iter().map(|(_, value)| value))
     }
@@ -286,7 +289,7 @@ impl OtherLimitOptions {
 }
 
 impl OutputOptions {
-    /// Where the answer goes, as far as the options say.
+    /// Where the answer goes, as far as the options specify it.
     pub(crate) fn answer(&self) -> AnswerOptions {
         AnswerOptions {
             json: self.json,

@@ -45,7 +45,7 @@ pub use task::WaitOptions;
 pub use task::submit::SubmitOptions;
 pub use worker::RunOptions;
 
-use notify::NotifyOptions;
+use notify::{NotifyConditions, NotifyOptions};
 
 /// What the command line came to.
 #[derive(Debug)]
@@ -194,10 +194,12 @@ fn wrong_batch(error: Error, definition: &clap::Command, args: &[OsString]) -> P
 
 fn notify(args: Vec<OsString>) -> Parsed {
     let mut definition = notify::definition().no_binary_name(true);
-    let options =
-        definition.try_get_matches_from_mut(&args).and_then(|matches| NotifyOptions::from_arg_matches(&matches));
-    match options {
-        Ok(options) => Parsed::Run(Invocation::Notify(Box::new(options.request()))),
+    let request = definition.try_get_matches_from_mut(&args).and_then(|matches| {
+        let conditions = NotifyConditions::from_arg_matches(&matches)?;
+        Ok(NotifyOptions::from_arg_matches(&matches)?.request(&conditions))
+    });
+    match request {
+        Ok(request) => Parsed::Run(Invocation::Notify(Box::new(request))),
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             told(help::notify().no_binary_name(true).try_get_matches_from(&args).err().unwrap_or(error))
         }

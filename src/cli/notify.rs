@@ -26,6 +26,9 @@ pub(super) struct NotifyOptions {
     #[arg(long, value_name = "JSON", value_parser = parse_partial, allow_hyphen_values = true)]
     partial: Option<PartialSource>,
     /// The job needs so long from now on; never beyond --max-timeout
+    ///
+    /// Where it is refused, because the job has no --max-timeout or has reached it, or is being stopped, notify says why and
+    /// exits with 1.
     #[arg(long, value_name = "DUR", value_parser = duration::parse, allow_hyphen_values = true)]
     extend: Option<Duration>,
     /// The job is alive: the idle time starts anew
@@ -36,6 +39,17 @@ pub(super) struct NotifyOptions {
     stopping: bool,
 }
 
+/// Says nothing by itself, so it is none of those of which at least one is needed.
+#[derive(Args, Clone, Debug)]
+pub(super) struct NotifyConditions {
+    /// Exit with 0 outside of a job
+    ///
+    /// For a script that also runs without runner: where RUNNER_NOTIFY_SOCKET is not set, nothing is sent and nothing is
+    /// said. In a job every error stays one.
+    #[arg(long)]
+    if_any: bool,
+}
+
 #[derive(Args)]
 struct HelpOption {
     /// Print help: -h fits a screen, --help explains all options
@@ -44,8 +58,9 @@ struct HelpOption {
 }
 
 impl NotifyOptions {
-    pub(crate) fn request(self) -> NotifyRequest {
+    pub(crate) fn request(self, conditions: &NotifyConditions) -> NotifyRequest {
         NotifyRequest {
+            if_any: conditions.if_any,
             progress: self.progress,
             message: self.message,
             partial: self.partial,
@@ -63,7 +78,7 @@ pub(crate) fn definition() -> Definition {
         .override_usage("runner notify [OPTIONS]")
         .disable_help_flag(true)
         .args_override_self(true);
-    HelpOption::augment_args(NotifyOptions::augment_args(verb))
+    HelpOption::augment_args(NotifyConditions::augment_args(NotifyOptions::augment_args(verb)))
         .about("Tell the runner of this job how far it is, and what it has")
         .long_about(None)
 }

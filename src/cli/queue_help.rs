@@ -10,12 +10,12 @@ use crate::model::exit_code;
 const TASK_ABOUT: &str = "\
 Keep jobs in a queue, and have them run in the background.
 
-A task is a job that is stored: it outlives this shell, a crash and a restart of the machine. Its id is printed at once; its \
-state, output and answer can be asked for until it is cleaned away. submit, retry, resume and wait start a worker where none \
-runs; it exits when there is nothing to do. Verbs that only read start none.
+A task is a job that is stored: it outlives this shell, a crash and a restart of the machine. Its id is printed at \
+once; its state, output and answer can be queried until it is removed. submit, retry, resume and wait start a worker \
+if none runs; it exits after being idle for a while. Verbs that only read start none.
 
-The queue of a user is in one folder, which RUNNER_STATE_DIR can name. It is used only while the folder and its files belong to \
-the user, other users cannot write to them, and none of them is a symbolic link.";
+The queue is stored in the state directory, which RUNNER_STATE_DIR can set. It is used only while the directory and \
+its files belong to the user, other users cannot write to them, and none of them is a symbolic link.";
 
 const TASK_EXAMPLES: &str = "\
 Examples:
@@ -37,7 +37,7 @@ const SUBMIT_EXAMPLES: &str = "\
 Examples:
   runner task submit -- make test
   runner task submit -t 10m --priority high -c 'sort big | uniq -c > counts'
-  runner task submit --group net op fetch https://example.org/a.iso a.iso
+  runner task submit --group net op fetch https://example.org/a.iso -o a.iso
   runner task submit --after \"$build\" --on-done 'mail -s done me' -- ./deploy
   runner task submit --at 22:30 --env API_TOKEN -- ./backup
   runner task submit --retries 2 --from jobs.jsonl
@@ -49,14 +49,19 @@ The environment:
   A task gets PATH, HOME, LANG, LC_*, TMPDIR, USER and RUNNER_STATE_DIR as
   they are here, and what --env sets or passes on. With --inherit-env it gets all that is set
   here, and with --env-clear only what --env says.
+
+Limits of the system:
+  Where descriptors, processes or memory are short, a task waits to be started
+  and its message in 'runner task status' says so. Where no other task runs, it
+  fails after 10 minutes.
 ";
 
 const WORKER_ABOUT: &str = "\
 Run the tasks of the queue, or see to the process that does.
 
-There is at most one worker for each state folder. 'runner task submit', retry, resume and wait start it in the background; it \
-exits after being idle for a while. Such a worker has the usual limits, nice value, affinity and umask, whatever the process \
-that started it had; 'runner worker run' keeps what it is started with.";
+There is at most one worker for each state directory. 'runner task submit', retry, resume and wait start it in the \
+background; it exits after being idle for a while. Such a worker runs with the default limits, nice value, CPU \
+affinity and umask, whatever the process that started it had; 'runner worker run' keeps what it inherits.";
 
 const WORKER_EXAMPLES: &str = "\
 Examples:
@@ -159,9 +164,9 @@ pub(super) fn worker_verb(verb: Command) -> Command {
             &["worker run", "worker run --idle-exit none"],
         ),
         "status" => (
-            "Tell whether a worker runs, since when, and what its slots and groups do.\n\nWhat it inherited and may not \
-             restore, such as a lowered hard limit (ulimit -H), is listed as restricted. A worker that is started without that \
-             takes over.",
+            "Tell whether a worker runs, since when, and what its slots and groups do.\n\nRestrictions that it \
+             inherited and may not lift, such as a lowered hard limit (ulimit -H), are listed. A worker started \
+             without them takes over.",
             &["worker status", "worker status --json | jq .data.pid"],
         ),
         "scale" => (
@@ -171,7 +176,7 @@ pub(super) fn worker_verb(verb: Command) -> Command {
         ),
         "stop" => (
             "Stop the worker once the running tasks are over, or with --now at once.\n\nTasks that wait stay in the queue. \
-             It works with a store of any version, so that a worker can be stopped before or after an upgrade.",
+             This works with a store of any version, so that a worker can be stopped before or after an upgrade.",
             &["worker stop", "worker stop --now"],
         ),
         _ => (

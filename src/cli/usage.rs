@@ -14,7 +14,7 @@ use crate::cli::job_options::parse_secret;
 use crate::error::Error;
 use crate::model::request::AnswerOptions;
 use crate::model::secrets::Secrets;
-use crate::ops::shown_word;
+use crate::ops::redacted_word;
 
 /// A command line that is right, for those who gave none.
 fn example(verb: &str) -> &'static str {
@@ -33,7 +33,7 @@ pub(crate) fn wrong(error: &clap::Error, verb: &str, args: &[OsString]) -> Error
         _ => None,
     };
     let argument = text(ContextKind::InvalidArg);
-    let argument = if verb.starts_with("runner op") { argument.map(|word| shown_word(&word)) } else { argument };
+    let argument = if verb.starts_with("runner op") { argument.map(|word| redacted_word(&word)) } else { argument };
     let name = argument.as_deref().map(bare).unwrap_or_default().to_owned();
     let value = text(ContextKind::InvalidValue).unwrap_or_default();
     let see = format!("'{verb} --help' lists what there is");
@@ -144,7 +144,7 @@ pub(crate) fn wrong_operation(error: &clap::Error, args: &[OsString], behind: &s
         ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument if name.is_none() => {
             let unknown = match error.get(ContextKind::InvalidSubcommand).or_else(|| error.get(ContextKind::InvalidArg))
             {
-                Some(ContextValue::String(text)) => shown_word(text),
+                Some(ContextValue::String(text)) => redacted_word(text),
                 _ => String::new(),
             };
             if unknown.starts_with('-') {
@@ -216,9 +216,8 @@ pub(crate) struct Given<'a> {
     pub(crate) value: Option<&'a OsStr>,
 }
 
-/// Where the answer to a wrong command line goes, and what it may not show: what can be told from its options without a
-/// full parse. It looks no
-/// further than clap would, up to `--` or the first word of the command.
+/// Where the answer to an invalid command line goes, and which values it masks, read from the options without a full
+/// parse. Reads no further than clap would: up to `--` or the first word of the command.
 pub(crate) fn asked_for(definition: &Command, args: &[OsString]) -> AnswerOptions {
     let (mut answer, mut secrets) = (AnswerOptions::default(), Vec::new());
     walk(definition, args, |option| match option.name {

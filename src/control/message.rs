@@ -26,6 +26,15 @@ const FAILURE: &str = "X_RUNNER_FAILURE";
 /// Says which key's value is in the memory file that comes with the datagram.
 const VALUE_IN_FILE: &str = "X_RUNNER_VALUE_IN_FILE";
 
+/// The sender waits for a reply on the last descriptor that comes with the datagram.
+const REPLY: &str = "X_RUNNER_REPLY";
+/// A line of a reply: what was refused, and why.
+const REFUSED: &str = "X_RUNNER_REFUSED";
+/// The line of a reply where nothing was.
+const ACCEPTED: &str = "X_RUNNER_ACCEPTED=1";
+/// So many refusals are told in a reply.
+const REFUSALS: usize = 8;
+
 /// Words of sd_notify(3) that mean nothing to us, and yet show that the job is alive.
 const HARMLESS: &[&str] = &[
     "READY",
@@ -75,6 +84,8 @@ pub struct Message {
     pub said: Vec<Said>,
     /// What could not be understood, each as a sentence's end.
     pub refused: Vec<String>,
+    /// The sender waits for a reply.
+    pub wants_reply: bool,
     /// Bytes that were read.
     pub size: usize,
 }
@@ -87,6 +98,10 @@ impl Message {
         // One file is one value: a short message must not cost us much time.
         let mut file = Some(file);
         for line in datagram.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            if line.strip_prefix(REPLY.as_bytes()) == Some(b"=1") {
+                message.wants_reply = true;
+                continue;
+            }
             let line = std::str::from_utf8(line).map_err(|_| "a line is not valid UTF-8".to_owned());
             let read = line.and_then(|line| match line.split_once('=') {
                 None => Err(format!("'{}' has no '='", excerpt(line))),
@@ -104,7 +119,7 @@ impl Message {
                 Err(reason) => message.refused.push(reason),
             }
         }
-        if message.said.is_empty() && message.refused.is_empty() {
+        if message.said.is_empty() && message.refused.is_empty() && !message.wants_reply {
             message.refused.push("it is empty".to_owned());
         }
         message
@@ -171,6 +186,35 @@ fn cut(text: &str, limit: usize) -> &str {
     &text[..text.floor_char_boundary(limit)]
 }
 
+/// What the receiver replies: nothing was refused, or these things were.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    pub refused: Vec<String>,
+}
+
+impl Reply {
+    pub fn bytes(&self) -> Vec<u8> {
+        if self.refused.is_empty() {
+            return ACCEPTED.as_bytes().to_vec();
+        }
+        let lines = self.refused.iter().take(REFUSALS).map(|reason| format!("{REFUSED}={}", one_line(reason)));
+        lines.collect::<Vec<_>>().join("\n").into_bytes()
+    }
+
+    /// Reads a reply. None where it is none.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        if text == ACCEPTED {
+            return Some(Self::default());
+        }
+        let refused: Option<Vec<String>> = text
+            .lines()
+            .map(|line| Some(line.split_once('=').filter(|(key, _)| *key == REFUSED)?.1.to_owned()))
+            .collect();
+        refused.filter(|refused| !refused.is_empty()).map(|refused| Self { refused })
+    }
+}
+
 /// A datagram in the making.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
@@ -214,6 +258,11 @@ impl Draft {
         self.value(FAILURE, text);
     }
 
+    /// A reply is waited for.
+    pub fn ask(&mut self) {
+        self.line(REPLY, "1");
+    }
+
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
@@ -246,7 +295,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{Draft, Message, Said};
+    use super::{Draft, Message, Reply, Said};
     use crate::model::outcome::Progress;
 
     fn no_file() -> Result<Vec<u8>, String> {
@@ -314,6 +363,22 @@ mod tests {
         });
         assert_eq!((message.said, message.refused.len(), calls), (vec![Said::Partial(json!(7))], 2, 1));
         Message::read(b"FDSTORE=1", || panic!("nobody spoke of it"));
+    }
+
+    #[test]
+    fn a_reply_is_read_as_it_was_meant() {
+        let mut draft = Draft::default();
+        draft.ask();
+        let message = Message::read(draft.bytes(), no_file);
+        assert_eq!((message.wants_reply, message.said.len(), message.refused.len()), (true, 0, 0));
+        for refused in [vec![], vec!["only this".to_owned()], vec!["one".to_owned(), "a=b".to_owned()]] {
+            let reply = Reply { refused };
+            assert_eq!(Reply::read(&reply.bytes()), Some(reply));
+        }
+        assert_eq!(Reply::read(b""), None);
+        assert_eq!(Reply::read(b"nonsense"), None);
+        let many = Reply { refused: vec!["\u{1b}".repeat(1_000); 100] };
+        assert!(many.bytes().len() <= crate::platform::datagrams::REPLY_LIMIT && !many.bytes().contains(&0x1b));
     }
 
     #[test]

@@ -55,7 +55,18 @@ pub fn of_outcome(outcome: &Outcome, command: &str, extent: Extent, request: &Re
         attempts: several(&request.attempts),
     };
     let envelope = Envelope { status: Status::Success, data: Some(data), error: None, metadata: metadata(request) };
-    without_secrets(envelope, request)
+    redacted(envelope, request)
+}
+
+/// What is known of a job that is being stopped.
+pub fn of_stop(so_far: &Outcome, command: &str, request: &RequestInfo) -> Envelope {
+    let mut envelope = of_outcome(so_far, command, Extent::Kept, request);
+    envelope.metadata.interim = true;
+    if let Some(error) = &mut envelope.error {
+        // How it ended, and what outlived it, is not known yet.
+        error.details.termination = None;
+    }
+    envelope
 }
 
 impl<D> Envelope<D> {
@@ -76,11 +87,11 @@ pub fn of_error(mut error: ErrorBody, request: &RequestInfo) -> Envelope {
         error.details.attempts = several(&request.attempts);
     }
     let envelope = Envelope { status: Status::Error, data: None, error: Some(error), metadata: metadata(request) };
-    without_secrets(envelope, request)
+    redacted(envelope, request)
 }
 
 /// Whoever answers goes through here.
-fn without_secrets(mut envelope: Envelope, request: &RequestInfo) -> Envelope {
+fn redacted(mut envelope: Envelope, request: &RequestInfo) -> Envelope {
     request.secrets.mask_envelope(&mut envelope);
     envelope
 }
@@ -165,6 +176,7 @@ pub fn metadata(request: &RequestInfo) -> Metadata {
         job_id: request.job_id.clone(),
         attempt: request.attempts.last().map(|last| last.attempt),
         interrupted_before: false,
+        interim: false,
     }
 }
 

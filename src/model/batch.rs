@@ -31,13 +31,14 @@ pub struct Entry {
     pub auto_factor: Option<f64>,
     /// Whose attempts its own are in the history, where they are to be recorded.
     pub subject: Option<Arc<Subject>>,
+    /// The line for a shell as the user wrote it, where items became variables of the line that is run.
+    pub line: Option<Arc<str>>,
     /// What stands before its lines with `--tag`: its item, its id or its number.
     pub label: String,
-    /// Says whether two jobs are the same one: made of the command, the working directory, the input, the declared
-    /// environment and the id. See [`Fingerprint`].
+    /// Identifies the job by its command, working directory, input, declared environment and id. See [`Fingerprint`].
     pub fingerprint: Fingerprint,
-    /// The same as journals of earlier versions have it; None where it cannot be known any more.
-    pub former_fingerprint: Option<Fingerprint>,
+    /// The fingerprint in journals of version 1. None if it cannot be computed any more.
+    pub legacy_fingerprint: Option<Fingerprint>,
 }
 
 /// The content of a job as 32 hexadecimal digits; an edited job has another one. Two equal jobs of one list have the same.
@@ -174,6 +175,9 @@ pub enum Notice {
     Happened { seq: u64, event: Event },
     /// An attempt failed, and another one will be made after so long.
     RetryPlanned { seq: u64, attempt: Box<Attempt>, of: u32, delay: Duration },
+    /// A job could not be started because something is short, and waits again; none: others wait for the same reason.
+    /// `reason` names the limit, the first time.
+    StartDelayed { seq: Option<u64>, reason: Option<String> },
     /// A job is over.
     Ended(Box<Ended>),
     /// A job is not run again: it succeeded in an earlier run, or was not among those that were asked for.

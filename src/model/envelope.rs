@@ -229,6 +229,10 @@ pub struct Metadata {
     /// The job had been running when an earlier run of its batch was killed, and so a part of it may have run twice.
     #[serde(default, skip_serializing_if = "is_false")]
     pub interrupted_before: bool,
+    /// The job is being stopped and this is what is known so far; the report will be replaced when it has ended. Where it
+    /// stays, runner was killed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub interim: bool,
 }
 
 /// The version that every envelope names.

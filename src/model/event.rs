@@ -42,12 +42,16 @@ pub enum Event {
     WarningReached { elapsed: Duration, timeout: Option<Duration> },
     /// The ladder was begun, or climbed to KILL.
     StopBegun { cause: Cause, signal: Signal },
+    /// A signal asked for the end of the job, which may take its grace. What is known of it by now.
+    StopRequested(Box<Outcome>),
     /// A signal that reached us was passed on.
     SignalForwarded(Signal),
     /// Processes live on after the leader ended by itself.
     LeftoversFound(Vec<Leftover>),
     /// Somebody asked how it stands. `processes` is set.
     StatusRequested(Live),
+    /// The command could not be started because something is short, and is tried again. `reason` names the limit.
+    StartDelayed { reason: String },
     /// An attempt failed, and another one will be made after so long, of so many at most.
     RetryPlanned { attempt: Box<Attempt>, of: u32, delay: Duration },
     /// The end. Nothing follows.

@@ -30,6 +30,8 @@ pub struct EventRecord {
 pub enum EventKind {
     /// The command runs.
     Started { pid: i32 },
+    /// The command could not be started because descriptors, processes or memory are short; it is tried again.
+    StartDelayed { reason: String },
     /// The job wrote more; so much in all.
     Output { stdout_bytes: u64, stderr_bytes: u64 },
     /// The job said how far it is.

@@ -12,7 +12,8 @@ use crate::model::job::Command;
 
 /// Changes when fingerprints of this version are not to be compared with those of earlier ones.
 const VERSION: &[u8] = b"runner command 1";
-/// The parameters of an operation are cut into words of at most this many bytes, as they once stood on a command line.
+/// Bytes of the parameters of an operation that are hashed as one word. Earlier versions passed them as arguments of
+/// this size, and fingerprints must not change.
 const PARAMETER_WORD: usize = 64 << 10;
 
 /// The fingerprint of a command, whatever its directory, variables and limits are.
@@ -44,7 +45,7 @@ impl Digest {
                 self.0.update(b"s");
                 self.words([shell.as_bytes(), line.as_bytes()].into_iter());
             }
-            // Not the program, which may be installed elsewhere next time.
+            // Without the path of the program, which may change between runs.
             Command::Operation { name, parameters, .. } => {
                 self.0.update(b"o");
                 self.word(name.as_bytes());
@@ -111,7 +112,7 @@ mod tests {
         let operation = |program: &str, parameters: serde_json::Value| Command::Operation {
             name: "sleep",
             parameters,
-            shown: serde_json::Value::Null,
+            redacted: serde_json::Value::Null,
             argv: [program, "__operation", "sleep"].map(OsString::from).to_vec(),
         };
         let all = [
@@ -132,8 +133,8 @@ mod tests {
     #[test]
     fn fingerprints_of_operations_are_those_of_earlier_versions() {
         let of = |parameters: serde_json::Value| {
-            let (shown, argv) = (serde_json::Value::Null, Vec::new());
-            of_command(&Command::Operation { name: "sleep", parameters, shown, argv }).to_string()
+            let (redacted, argv) = (serde_json::Value::Null, Vec::new());
+            of_command(&Command::Operation { name: "sleep", parameters, redacted, argv }).to_string()
         };
         assert_eq!(of(json!({"duration": "1s"})), "98bac2648bf3ee361c87a13fa0dbf3eb");
         // Longer than one word, which ends before a character and not within it.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::outcome::TimeoutReason;
 use crate::model::quoting;
 use crate::model::retry::Retry;
+use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 
 /// A job: one command with its surroundings and limits.
@@ -70,11 +71,11 @@ pub enum Command {
     /// A built-in operation.
     Operation {
         name: &'static str,
-        /// All of them; they may hold secrets, and reach the child through a descriptor.
+        /// May contain secrets; passed to the child through a file descriptor.
         parameters: serde_json::Value,
-        /// The same as records show them.
-        shown: serde_json::Value,
-        /// The command line of the child that runs it, without what tells it where its parameters are.
+        /// The parameters for records, without secrets.
+        redacted: serde_json::Value,
+        /// The command line of the child, without the number of that descriptor.
         argv: Vec<OsString>,
     },
 }
@@ -88,10 +89,10 @@ impl Command {
         }
     }
 
-    /// Program and arguments as records show them.
-    pub fn shown_words(&self) -> Vec<OsString> {
+    /// Program and arguments for records, without secrets.
+    pub fn redacted_argv(&self) -> Vec<OsString> {
         match self {
-            Self::Operation { name, shown, .. } => vec![name.into(), shown.to_string().into()],
+            Self::Operation { name, redacted, .. } => vec![name.into(), redacted.to_string().into()],
             Self::Argv(_) | Self::Shell { .. } => self.argv(),
         }
     }
@@ -119,9 +120,14 @@ impl Command {
     /// The command as anybody may see it: as a shell would read it, and of an operation the name alone, since parameters
     /// may hold secrets.
     pub fn line(&self) -> String {
+        self.masked_line(&Secrets::default())
+    }
+
+    /// The same without these secrets. Words are masked before they are quoted, which would change a secret.
+    pub fn masked_line(&self, secrets: &Secrets) -> String {
         match self {
-            Self::Argv(argv) => String::from_utf8_lossy(&quoting::command_line(argv)).into_owned(),
-            other => other.shown(),
+            Self::Argv(argv) => String::from_utf8_lossy(&quoting::command_line(&secrets.mask_words(argv))).into_owned(),
+            other => secrets.mask_text(&other.shown()).into_owned(),
         }
     }
 }
@@ -133,8 +139,8 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// What the wall time may never exceed, whatever extends it.
     pub max_timeout: Option<Duration>,
-    /// The time within which a runner above us must have the answer. It shortens the grace first, and the wall time only
-    /// where that is not enough.
+    /// The time within which the outer runner must have the answer. It shortens the grace period first, and the wall
+    /// time only if that is not enough.
     pub parent_timeout: Option<Duration>,
     /// What is left of the time for all attempts together; its reason is told apart, too.
     pub budget: Option<Budget>,
@@ -148,7 +154,7 @@ pub struct Limits {
     pub stop_signal: Signal,
     /// From the stop signal to SIGKILL. None: the job may take as long as it likes to end.
     pub grace: Option<Duration>,
-    /// Which processes the stop signal reaches first.
+    /// First target of the stop signal.
     pub scope: Scope,
 }
 
@@ -194,13 +200,12 @@ impl Limits {
     }
 }
 
-/// When a job is stopped that would keep the runner above waiting: so that there is some grace, at most a tenth of the
-/// time.
+/// The wall time that leaves a grace period before the deadline of the outer runner: at most a tenth of the time left.
 pub fn before_parent(parent: Duration, grace: Option<Duration>) -> Duration {
     parent.saturating_sub(grace.unwrap_or_default().min(parent / 10))
 }
 
-/// Which processes get the stop signal first. The rest of the tree gets it once the command has ended or the grace is
+/// First target of the stop signal. The rest of the tree gets it once the command has ended or the grace period is
 /// over, and what is left then gets SIGKILL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -208,9 +213,9 @@ pub enum Scope {
     /// Every process of the tree.
     #[default]
     Tree,
-    /// The command and the processes of its group, as timeout(1) does.
+    /// The command and its process group, as for timeout(1).
     Group,
-    /// The command alone.
+    /// The command only.
     Command,
 }
 
@@ -222,7 +227,7 @@ impl std::str::FromStr for Scope {
             "tree" => Ok(Self::Tree),
             "group" => Ok(Self::Group),
             "command" => Ok(Self::Command),
-            _ => Err(format!("'{word}' is none of tree, group and command")),
+            _ => Err(format!("invalid signal target '{word}': must be tree, group or command")),
         }
     }
 }
@@ -303,7 +308,7 @@ mod tests {
     use crate::model::signal::Signal;
 
     #[test]
-    fn a_runner_above_takes_of_the_grace_first() {
+    fn an_outer_deadline_shortens_the_grace_first() {
         let second = Duration::from_secs(1);
         assert_eq!(before_parent(60 * second, Some(5 * second)), 55 * second);
         assert_eq!(before_parent(10 * second, Some(5 * second)), 9 * second);

@@ -93,9 +93,10 @@ impl Secrets {
             Event::StatusReported(text) => self.mask_status(text),
             Event::PartialReported(value) => self.mask_value(value),
             Event::MessageRefused { reason } => self.mask_cut(reason, false),
+            Event::StartDelayed { reason } => self.mask(reason),
             Event::LeftoversFound(leftovers) => self.mask_leftovers(leftovers),
             Event::RetryPlanned { attempt, .. } => self.mask_attempts(std::slice::from_mut(attempt)),
-            Event::JobFinished(outcome) => self.mask_outcome(outcome),
+            Event::StopRequested(outcome) | Event::JobFinished(outcome) => self.mask_outcome(outcome),
             Event::JobStarted { .. }
             | Event::OutputGrew { .. }
             | Event::ProgressReported(_)

@@ -30,3 +30,4 @@ pub mod signal;
 pub mod stored_job;
 pub mod task;
 pub mod task_request;
+pub mod unique_id;

@@ -1,30 +1,31 @@
-//! Text of others made fit for people to read: it stays on its line and in its order, and gives no command to a terminal.
+//! Untrusted text made safe to print: no control characters, no line breaks, no bidirectional controls.
 //!
-//! Every renderer for people passes each text that it did not make itself through `clean`, whether a terminal or a file
-//! reads it. The output of jobs is not such a text: it passes unchanged. JSON stays as it is, except on a terminal.
+//! Every human-readable renderer passes untrusted text through `clean`, for terminals and files alike. The output of
+//! jobs passes unchanged. JSON is exact, except on a terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// The character is a control character (C0, DEL, C1), ends a line, or changes the order in which others are shown.
+/// True for a control character (C0, DEL, C1), a line separator or a bidirectional control.
 pub fn is_harmful(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         || letter == '\u{feff}'
 }
 
-/// The text on one line, with a blank for each harmful character.
+/// Replaces each harmful character with a blank; the result is one line.
 pub fn clean(text: &str) -> String {
     text.chars().map(|letter| if is_harmful(letter) { ' ' } else { letter }).collect()
 }
 
-/// The same of a text of several lines. All but the first begin with `indent`, so that none is taken for another message.
+/// The same for a text of several lines. All but the first start with `indent`, so that none looks like another
+/// message.
 pub fn clean_lines(text: &str, indent: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(clean).collect();
     lines.join(&format!("\n{indent}"))
 }
 
-/// Appends the text with each harmful character written as an escape, for a label or a column that has to stay exact.
+/// Appends the text with each harmful character escaped, for a label or a column that has to stay exact.
 pub fn push_escaped(line: &mut String, text: &str) {
     for letter in text.chars() {
         if is_harmful(letter) {
@@ -35,9 +36,9 @@ pub fn push_escaped(line: &mut String, text: &str) {
     }
 }
 
-/// A JSON document for a terminal: the same document, with harmful characters in its strings written as escapes.
+/// A JSON document for a terminal: the same document, with harmful characters in its strings escaped.
 pub fn escape_json(json: &str) -> Cow<'_, str> {
-    // Outside of strings JSON has only the line breaks that we put there; within them C0 is escaped already.
+    // Outside of strings only our own line breaks occur; inside, serde_json escapes C0.
     let is_raw = |letter: char| is_harmful(letter) && letter != '\n';
     if !json.contains(is_raw) {
         return Cow::Borrowed(json);
@@ -56,13 +57,12 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 pub(crate) mod hostile {
-    /// A text with every kind of harmful character, and colours and a line of runner's own among them.
+    /// A text with every kind of harmful character, with colour sequences and a forged line of runner.
     pub(crate) const TEXT: &str = "a\x1b[2J\x1b]0;title\x07\x1b[31mred\u{9b}31m\u{9d}8;;x\u{9c}\x7f\r\nrunner: forged\tb\x08\0\
                                    \u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
                                    \u{2066}\u{2067}\u{2068}\u{2069}\u{feff}\u{85}z";
 
-    /// Fails where a text for people has a harmful character that is not the end of a line, or one that only the hostile
-    /// text can have begun.
+    /// Fails if a text contains a harmful character other than a line break, or a line forged by the hostile text.
     #[track_caller]
     pub(crate) fn assert_clean(what: &str, text: &str) {
         let found = text.split('\n').flat_map(str::chars).find(|letter| super::is_harmful(*letter));

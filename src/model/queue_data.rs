@@ -151,22 +151,22 @@ pub struct WorkerData {
     pub stopping: bool,
     /// Groups that have slots of their own or are paused.
     pub groups: Vec<GroupData>,
-    /// What the worker inherited from whoever started it and may not restore; its tasks have it, too.
+    /// Restrictions that the worker and its tasks inherited from the starting process and may not lift.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restrictions: Vec<Restriction>,
 }
 
-/// Something that a process inherited and its user may not restore, such as a lowered hard limit.
+/// A restriction that a process inherited and its user may not lift, such as a lowered hard limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Restriction {
     /// `nice`, `scheduling_policy`, `no_new_privileges`, `control_group`, or a resource limit: `cpu_time`, `file_size`,
     /// `data_size`, `stack_size`, `processes`, `open_files`, `address_space`.
     pub name: String,
-    /// As it is: of limits, in the unit of getrlimit(2).
+    /// The current value; limits are in the unit of getrlimit(2).
     pub value: String,
-    /// As it should at least be.
+    /// The default value.
     pub usual: String,
-    /// More is worse. Compared between processes, and no part of an answer.
+    /// Higher is worse. Compared between processes; not part of an answer.
     #[serde(skip)]
     pub severity: u64,
 }
@@ -176,9 +176,9 @@ impl Restriction {
         Self { name: name.to_owned(), value: value.into(), usual: usual.into(), severity }
     }
 
-    /// Several, as a part of a sentence.
+    /// Formats several restrictions for a message.
     pub fn list(restrictions: &[Self]) -> String {
-        let text = |one: &Self| format!("{} {} (usual: {})", one.name.replace('_', " "), one.value, one.usual);
+        let text = |one: &Self| format!("{} {} (default: {})", one.name.replace('_', " "), one.value, one.usual);
         restrictions.iter().map(text).collect::<Vec<_>>().join(", ")
     }
 }

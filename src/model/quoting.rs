@@ -16,7 +16,7 @@ pub fn push_word(line: &mut Vec<u8>, word: &OsStr) {
     line.extend(quoted(bytes));
 }
 
-/// The bytes as one word of a shell, quoted whatever they are.
+/// The bytes as one single-quoted word of a shell.
 pub fn quoted(bytes: &[u8]) -> Vec<u8> {
     let mut word = Vec::with_capacity(bytes.len() + 2);
     word.push(b'\'');

@@ -56,7 +56,7 @@ pub struct AnswerOptions {
     pub quiet: bool,
     /// How often `-v` was given.
     pub verbose: u8,
-    /// Values that no message shows.
+    /// Values that are masked in messages.
     pub secrets: Secrets,
 }
 
@@ -81,6 +81,8 @@ pub enum ErrorFormat {
 /// `runner notify`: what a job says.
 #[derive(Clone, Debug, Default)]
 pub struct NotifyRequest {
+    /// Outside of a job there is nothing to do.
+    pub if_any: bool,
     pub progress: Option<Progress>,
     pub message: Option<String>,
     pub partial: Option<PartialSource>,
@@ -194,14 +196,14 @@ pub struct Template {
     pub null_separated: bool,
     /// So many items go to one job.
     pub items_per_job: usize,
-    /// What stands for the item in place of `{}`.
+    /// The placeholder for the item in place of `{}`.
     pub replacement: Option<std::ffi::OsString>,
 }
 
 #[derive(Clone, Debug)]
 pub enum TemplateCommand {
     Argv(Vec<std::ffi::OsString>),
-    /// One line for a shell. An item is the value of a variable of it, never a part of its text.
+    /// One line for a shell. An item is the value of a shell variable, never part of the text of the line.
     Shell {
         shell: std::ffi::OsString,
         line: std::ffi::OsString,
@@ -260,10 +262,10 @@ pub struct JournalRequest {
     pub sync_each: bool,
     /// Go on with the run that wrote it.
     pub resume: Option<ResumeRule>,
-    /// Where the file does not exist it is made, also to resume.
+    /// A missing file is created, also when resuming.
     pub may_create: bool,
-    /// The jobs are lines for a shell with items, which journals of earlier versions identify otherwise.
-    pub has_lines: bool,
+    /// The jobs are shell lines with items, whose fingerprints differ from those in journals of version 1.
+    pub has_shell_line: bool,
 }
 
 /// Which of the jobs that did not succeed are run again.

@@ -35,7 +35,7 @@ impl Subject {
                 None => fingerprint::of_command(&job.command).to_string(),
             },
             name: job.name.as_ref().map(|name| secrets.mask_text(name).into_owned()),
-            command: shortened(&secrets.mask_text(&job.command.line())),
+            command: shortened(&job.command.masked_line(&secrets)),
         }
     }
 

@@ -27,8 +27,8 @@ pub(super) fn shown_where_wrong(text: &str) -> String {
     format!("{scheme}{}", without_query(rest.rsplit('@').next().unwrap_or_default()))
 }
 
-/// A word of a command line that no operation takes, for a message: it may be a URL, or a header whose option is missing.
-pub(super) fn shown_word(word: &str) -> String {
+/// An unexpected word of a command line, for a message. It may be a URL, or a header whose option is missing.
+pub(super) fn redacted_word(word: &str) -> String {
     match word.split_once(": ") {
         _ if word.contains("://") => shown_where_wrong(word),
         Some((name, _)) => format!("{name}: ..."),
@@ -91,7 +91,7 @@ pub(super) fn check_host(host: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{host_and_port, shown, shown_where_wrong, shown_word};
+    use super::{host_and_port, redacted_word, shown, shown_where_wrong};
 
     #[test]
     fn credentials_and_queries_are_hidden_and_nothing_else() {
@@ -119,7 +119,7 @@ mod tests {
             ("Authorization: secret", "Authorization: ..."),
             ("--heade", "--heade"),
         ] {
-            assert_eq!(shown_word(word), expected);
+            assert_eq!(redacted_word(word), expected);
         }
     }
 

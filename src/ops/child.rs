@@ -1,5 +1,5 @@
-//! The child in which an operation runs: re-executed by runner, which names the operation in its arguments and passes the
-//! parameters in a sealed memory file; it answers through the job's socket.
+//! The child process that runs an operation: runner executes itself with the name of the operation as an argument and
+//! passes the parameters in a sealed memory file; the child answers through the job's socket.
 //!
 //! The operation has a thread of its own; the main thread waits for its end or for the order to stop, and ends the
 //! process in time even where the operation hangs.
@@ -27,7 +27,7 @@ use crate::platform::{datagrams, process};
 
 /// The verb by which runner calls itself. It is not for people.
 pub const VERB: &str = "__operation";
-/// Words of its command line that stay readable: the program, the verb and the name of the operation.
+/// Words of the command line that stay visible in ps(1): program, verb and name of the operation.
 const READABLE_WORDS: usize = 3;
 /// What the operation itself has for its clean-up, after the order to stop.
 const CLEAN_UP: Duration = Duration::from_millis(70);
@@ -42,14 +42,14 @@ const STOPS: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT
 
 /// The command that runs this operation.
 pub fn command(entry: &Entry, parameters: Value) -> Command {
-    let shown = entry.without_secrets(parameters.clone());
+    let redacted = entry.redacted(parameters.clone());
     let argv = vec![process::own_program(), VERB.into(), entry.name.into()];
-    Command::Operation { name: entry.name, parameters, shown, argv }
+    Command::Operation { name: entry.name, parameters, redacted, argv }
 }
 
 /// Runs the operation that these arguments name, and says how to leave.
 pub fn run(arguments: &[OsString], time_left: Option<Duration>) -> Exit {
-    // The number of the descriptor means nothing in a list of processes.
+    // The number of the descriptor is of no use in ps(1).
     process::hide_arguments(READABLE_WORDS);
     match prepared(arguments).and_then(|prepared| carry_out(prepared, time_left)) {
         Ok(exit) => exit,
@@ -65,7 +65,7 @@ fn prepared(arguments: &[OsString]) -> Result<Box<dyn Prepared>> {
     let name = arguments.first().and_then(|name| name.to_str()).unwrap_or_default();
     let entry = by_name(name).ok_or_else(|| Error::Internal(format!("there is no operation '{name}'")))?;
     let number = arguments.get(1).and_then(|number| number.to_str()).and_then(|number| number.parse().ok());
-    let text = number.map_or(Err("there are none"), datagrams::take_sealed);
+    let text = number.map_or(Err("no descriptor was passed"), datagrams::take_sealed);
     let text = text.map_err(|problem| Error::Internal(format!("cannot read the parameters of {name}: {problem}")))?;
     let value = serde_json::from_slice(&text)
         .map_err(|error| Error::Internal(format!("the parameters of {name} are no JSON: {error}")))?;

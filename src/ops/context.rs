@@ -65,7 +65,7 @@ impl Cancel {
 }
 
 impl Context {
-    /// The surroundings of an operation that starts now. `time_left`: how long until it will be stopped.
+    /// The context of an operation that starts now. `time_left`: the time until it is stopped.
     pub(super) fn new(
         sender: Option<Sender>,
         cancel: Cancel,

@@ -71,9 +71,8 @@ pub trait Operation: Args + FromArgMatches + Serialize + DeserializeOwned + Json
     /// Command lines without the leading `runner op`.
     const EXAMPLES: &'static [&'static str];
 
-    /// Takes out of parameters, as they stand in a job file, what may be a secret and stands in no record: the answers of
-    /// the operation show no more than what is left.
-    fn hide_secrets(_parameters: &mut Map<String, Value>) {}
+    /// Removes secrets from parameters of a job file, for records.
+    fn redact(_parameters: &mut Map<String, Value>) {}
 
     /// Says what is wrong with the parameters, before anything starts. `Error::Invalid` names the parameter.
     fn check(&self) -> Result<()>;
@@ -115,7 +114,7 @@ pub struct Entry {
     define: fn(&mut SchemaGenerator) -> Schema,
     from_matches: fn(&ArgMatches) -> FromMatches,
     from_json: fn(Value) -> Result<Box<dyn Prepared>>,
-    hide_secrets: fn(&mut Map<String, Value>),
+    redact: fn(&mut Map<String, Value>),
 }
 
 impl Entry {
@@ -132,7 +131,7 @@ impl Entry {
             from_json: |value| {
                 checked(serde_json::from_value::<T>(value).map_err(|error| wrong_json(T::NAME, &error))?)
             },
-            hide_secrets: T::hide_secrets,
+            redact: T::redact,
         }
     }
 
@@ -161,9 +160,9 @@ impl Entry {
         }
     }
 
-    /// The parameters of a job file as records show them.
-    pub fn without_secrets(&self, mut parameters: Value) -> Value {
-        parameters.as_object_mut().into_iter().for_each(self.hide_secrets);
+    /// The parameters of a job file for records, without secrets.
+    pub fn redacted(&self, mut parameters: Value) -> Value {
+        parameters.as_object_mut().into_iter().for_each(self.redact);
         parameters
     }
 
@@ -178,10 +177,10 @@ pub fn by_name(name: &str) -> Option<&'static Entry> {
     OPERATIONS.iter().find(|entry| entry.name == name)
 }
 
-/// The parameters of the operation of this name as records show them; nothing where there is no such operation, since
-/// what of them is secret is not known then.
-pub fn shown_parameters(name: &str, parameters: &Value) -> Option<Value> {
-    Some(by_name(name)?.without_secrets(parameters.clone()))
+/// The parameters of an operation for records, without secrets. None for an unknown operation, whose secrets cannot be
+/// recognised.
+pub fn redacted_parameters(name: &str, parameters: &Value) -> Option<Value> {
+    Some(by_name(name)?.redacted(parameters.clone()))
 }
 
 /// Looks at the URL of a web server. What is wrong with it completes "the URL ...", and repeats none of it: it may hold
@@ -202,9 +201,9 @@ pub fn shown_url(url: &str) -> String {
     address::shown(url)
 }
 
-/// A word that no operation takes, as a message repeats it: without what may be a secret.
-pub fn shown_word(word: &str) -> String {
-    address::shown_word(word)
+/// An unexpected word of a command line for a message, without what may be a secret.
+pub fn redacted_word(word: &str) -> String {
+    address::redacted_word(word)
 }
 
 fn checked<T: Operation>(parameters: T) -> Result<Box<dyn Prepared>> {
@@ -215,13 +214,13 @@ fn checked<T: Operation>(parameters: T) -> Result<Box<dyn Prepared>> {
 fn wrong_json(name: &str, error: &serde_json::Error) -> Error {
     Error::Invalid {
         argument: Some(name.to_owned()),
-        message: format!("the parameters of {name} are wrong: {}", without_values(&error.to_string())),
+        message: format!("the parameters of {name} are wrong: {}", without_found_text(&error.to_string())),
         remediation: format!("'runner schema {name}' prints what they may be"),
     }
 }
 
-/// The error of a parser without the text that it found where something else should be: that may be a secret.
-fn without_values(error: &str) -> String {
+/// The error of a parser without the string that it quotes, which may be a secret.
+fn without_found_text(error: &str) -> String {
     match (error.split_once("string \""), error.rsplit_once("\", expected")) {
         (Some((before, _)), Some((_, expected))) => format!("{before}string, expected{expected}"),
         _ => error.to_owned(),
@@ -235,7 +234,7 @@ mod tests {
     use super::{OPERATIONS, by_name};
 
     #[test]
-    fn what_is_wrong_with_the_form_of_parameters_repeats_none_of_them() {
+    fn errors_about_parameters_do_not_quote_their_values() {
         let copy = by_name("copy").expect("it is there");
         for parameters in [json!({"sources": "a \"hidden\" b", "dest": "x"}), json!({"jobs": "hidden"})] {
             let error = copy.parameters_from_json(parameters).err().expect("it is wrong");

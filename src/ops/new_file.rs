@@ -5,13 +5,13 @@
 //! that replaces another has a name of its own for a moment in either case, complete, between link and rename: SIGKILL
 //! at that moment leaves it there.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 
 use crate::ops::Context;
 use crate::ops::context::Scratch;
-use crate::platform::folder::{Folder, Kind};
+use crate::platform::folder::{Folder, Kind, temporary_name};
 use crate::platform::path_walk;
 
 /// A file that is being written.
@@ -77,7 +77,8 @@ pub(super) fn put(
 }
 
 /// Fails where what stands there is no file and no link: a folder holds other things, and a FIFO, a socket or a device
-/// is what others talk through. Neither is a file of another user in a shared folder replaced.
+/// is what others talk through. A file of another user in a sticky directory is not
+/// replaced either.
 pub(super) fn refuse_irreplaceable(folder: &Folder, name: &OsStr) -> io::Result<()> {
     match folder.kind(name)? {
         Some(Kind::Folder) => Err(io::ErrorKind::IsADirectory.into()),
@@ -85,10 +86,6 @@ pub(super) fn refuse_irreplaceable(folder: &Folder, name: &OsStr) -> io::Result<
         Some(Kind::File) => path_walk::check_entry(folder, name),
         Some(Kind::Link) | None => Ok(()),
     }
-}
-
-fn temporary_name() -> OsString {
-    format!(".runner-{}.tmp", uuid::Uuid::now_v7().simple()).into()
 }
 
 #[cfg(test)]

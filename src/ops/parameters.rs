@@ -49,7 +49,10 @@ impl<'de> Deserialize<'de> for Span {
             Text(String),
         }
         match Form::deserialize(deserializer)? {
-            Form::Number(seconds) => Duration::try_from_secs_f64(seconds).map(Self).map_err(serde::de::Error::custom),
+            Form::Number(seconds) => match Duration::try_from_secs_f64(seconds) {
+                Ok(span) if span > duration::LONGEST => Err(serde::de::Error::custom("the duration is too long")),
+                span => span.map(Self).map_err(serde::de::Error::custom),
+            },
             Form::Text(text) => text.parse().map_err(serde::de::Error::custom),
         }
     }

@@ -23,12 +23,12 @@ const PORTION: usize = 4096;
 /// A time that never comes, in seconds since the Unix epoch.
 const NEVER: i64 = 1 << 40;
 
-/// What it is rung for. The stronger is greater.
+/// Why the listener is woken, the weakest reason first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ring {
-    /// Something may be new.
-    News,
-    /// The listener is to end once its tasks are over. For those who cannot write that where it belongs.
+pub enum WakeReason {
+    /// The store may have changed.
+    Update,
+    /// Exit once the running tasks have finished. For a caller that cannot write this to the store.
     Drain,
 }
 
@@ -54,9 +54,9 @@ impl Bell {
         Ok(Self { fifo, clock: clock_watch().map_err(Error::system("watch the clock"))? })
     }
 
-    /// Waits until it is rung, or the clock is set, and makes it quiet again. Gives the strongest of what it was rung for;
-    /// it may also come back for nothing.
-    pub fn listen(&self) -> Result<Ring> {
+    /// Waits until it is rung, or the clock is set, and makes it quiet again. Returns the strongest reason; spurious
+    /// wake-ups are possible.
+    pub fn listen(&self) -> Result<WakeReason> {
         let failed = || Error::system("listen to the bell");
         let mut polled = [PollFd::new(&self.fifo, PollFlags::IN), PollFd::new(&self.clock, PollFlags::IN)];
         match rustix::event::poll(&mut polled, None) {
@@ -66,14 +66,14 @@ impl Bell {
         // Fails with ECANCELED where the clock was set, and is quiet then.
         let _ = rustix::io::read(&self.clock, &mut [0; 8]);
         let mut rings = [0; PORTION];
-        let mut strongest = Ring::News;
+        let mut strongest = WakeReason::Update;
         loop {
             match rustix::io::read(&self.fifo, &mut rings) {
                 Ok(length) => {
-                    if rings[..length].contains(&(Ring::Drain as u8)) {
-                        strongest = Ring::Drain;
+                    if rings[..length].contains(&(WakeReason::Drain as u8)) {
+                        strongest = WakeReason::Drain;
                     }
-                    // Nothing is left, or a ring has come since, which the next call hears.
+                    // The FIFO is empty, or was written to since, which the next call reads.
                     if length < PORTION {
                         return Ok(strongest);
                     }
@@ -104,7 +104,7 @@ fn clock_watch() -> rustix::io::Result<OwnedFd> {
 }
 
 /// Rings the bell at this path. False: nobody listens, or there is no bell.
-pub fn ring(path: &Path, what: Ring) -> Result<bool> {
+pub fn ring(path: &Path, reason: WakeReason) -> Result<bool> {
     match check(path) {
         Err(Error::Path { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(false),
         checked => checked?,
@@ -116,8 +116,8 @@ pub fn ring(path: &Path, what: Ring) -> Result<bool> {
     };
     check_opened(&fifo, path)?;
     loop {
-        return match rustix::io::write(&fifo, &[what as u8]) {
-            // A full one rings already, though not for a stronger reason; who needs that rings again.
+        return match rustix::io::write(&fifo, &[reason as u8]) {
+            // A full FIFO wakes the listener anyway, but may lack this reason; a caller that needs it rings again.
             Ok(_) | Err(Errno::AGAIN) => Ok(true),
             Err(Errno::INTR) => continue,
             // The listener has just gone; runner ignores SIGPIPE, as the language does from the start.
@@ -177,7 +177,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc;
 
-    use super::{Bell, Ring, ring};
+    use super::{Bell, WakeReason, ring};
     use crate::model::envelope::ErrorCode;
 
     /// True where the next call of `listen` would have to wait.
@@ -189,18 +189,18 @@ mod tests {
     fn a_ring_reaches_who_listens_and_nobody_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bell");
-        assert!(!ring(&path, Ring::News).unwrap(), "there is no bell");
+        assert!(!ring(&path, WakeReason::Update).unwrap(), "there is no bell");
         let bell = Bell::open_for_listening(&path).unwrap();
         let metadata = fs::metadata(&path).unwrap();
         assert!(metadata.file_type().is_fifo());
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
-        assert!(ring(&path, Ring::News).unwrap());
+        assert!(ring(&path, WakeReason::Update).unwrap());
         bell.listen().unwrap();
         assert!(is_quiet(&bell));
         drop(bell);
-        assert!(!ring(&path, Ring::News).unwrap(), "nobody listens");
+        assert!(!ring(&path, WakeReason::Update).unwrap(), "nobody listens");
         let again = Bell::open_for_listening(&path).unwrap();
-        assert!(is_quiet(&again) && ring(&path, Ring::News).unwrap());
+        assert!(is_quiet(&again) && ring(&path, WakeReason::Update).unwrap());
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         let bell = Bell::open_for_listening(&path).unwrap();
         rustix::pipe::fcntl_setpipe_size(&bell.fifo, 4096).unwrap();
         for _ in 0..5000 {
-            assert!(ring(&path, Ring::News).unwrap());
+            assert!(ring(&path, WakeReason::Update).unwrap());
         }
         bell.ring();
         bell.listen().unwrap();
@@ -222,16 +222,16 @@ mod tests {
     }
 
     #[test]
-    fn the_strongest_reason_is_heard() {
+    fn the_strongest_reason_is_returned() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bell");
         let bell = Bell::open_for_listening(&path).unwrap();
-        for what in [Ring::News, Ring::Drain, Ring::News] {
+        for what in [WakeReason::Update, WakeReason::Drain, WakeReason::Update] {
             assert!(ring(&path, what).unwrap());
         }
-        assert_eq!(bell.listen().unwrap(), Ring::Drain);
-        assert!(ring(&path, Ring::News).unwrap());
-        assert_eq!(bell.listen().unwrap(), Ring::News);
+        assert_eq!(bell.listen().unwrap(), WakeReason::Drain);
+        assert!(ring(&path, WakeReason::Update).unwrap());
+        assert_eq!(bell.listen().unwrap(), WakeReason::Update);
     }
 
     #[test]
@@ -264,7 +264,7 @@ mod tests {
         let link = folder.path().join("link");
         symlink("/dev/null", &link).unwrap();
         for wrong in [&file, &socket, &link, &folder.path().to_owned()] {
-            for error in [ring(wrong, Ring::News).unwrap_err(), Bell::open_for_listening(wrong).unwrap_err()] {
+            for error in [ring(wrong, WakeReason::Update).unwrap_err(), Bell::open_for_listening(wrong).unwrap_err()] {
                 assert_eq!(error.kind(), ErrorCode::ValidationError);
                 assert_eq!(error.to_string(), format!("{} is no FIFO", wrong.display()));
             }
@@ -276,7 +276,7 @@ mod tests {
     fn a_folder_that_is_not_there_has_no_bell() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("no/bell");
-        assert!(!ring(&path, Ring::News).unwrap());
+        assert!(!ring(&path, WakeReason::Update).unwrap());
         assert_eq!(Bell::open_for_listening(&path).unwrap_err().kind(), ErrorCode::NotFound);
     }
 }

@@ -21,7 +21,7 @@ use super::procfs;
 
 /// Names of our groups begin so.
 const PREFIX: &str = "runner-";
-/// A group that allows fewer is limited on purpose; systemd gives each unit some thousands.
+/// A `pids.max` below this is a deliberate limit; systemd gives each unit several thousand.
 const FEW_PROCESSES: u64 = 1024;
 /// How often removal is tried again while the kernel still takes a killed group apart.
 const REMOVE_TRIES: u32 = 100;
@@ -116,20 +116,18 @@ impl Home {
     }
 }
 
-/// Where a process is in the hierarchy of version 2: the topmost group that can be seen, and its own.
+/// The root of the visible version 2 hierarchy and the group of a process in it.
 fn place_of(process: &str) -> Option<[PathBuf; 2]> {
     let own = String::from_utf8(procfs::read(&format!("/proc/{process}/cgroup"))?).ok()?;
     let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
     let mounts = String::from_utf8(procfs::read("/proc/self/mountinfo")?).ok()?;
-    mounts.lines().filter_map(parse_mount).find_map(|(root, point)| {
-        let path = point.join(Path::new(own).strip_prefix(&root).ok()?);
-        path.join("cgroup.procs").exists().then_some([point, path])
-    })
+    let (path, point) = mounts.lines().filter_map(parse_mount).find_map(|mount| group_at(own, mount))?;
+    Some([point, path])
 }
 
-/// `cgroup.procs` of the groups above ours, from the topmost down: those that we may write. A process that writes 0 to one
-/// moves there, unless the kernel refuses.
-pub(super) fn processes_above() -> Vec<OwnedFd> {
+/// The writable `cgroup.procs` of our ancestor groups, from the root down. A process that writes 0 to one moves there,
+/// unless the kernel refuses.
+pub(super) fn ancestor_procs() -> Vec<OwnedFd> {
     let Some([top, own]) = place_of("self") else { return Vec::new() };
     let above: Vec<&Path> = own.ancestors().skip(1).take_while(|group| group.starts_with(&top)).collect();
     let open = |group: &Path| {
@@ -138,8 +136,8 @@ pub(super) fn processes_above() -> Vec<OwnedFd> {
     above.into_iter().rev().filter_map(open).collect()
 }
 
-/// The limits that the groups of a process set, below the topmost group that can be seen: that one is the machine's, or
-/// the container's. None: there are no such limits.
+/// The limits of the groups of a process, without the visible root, which is that of the machine or the container.
+/// None: there are no limits.
 pub(super) fn limits_of(pid: i32) -> Option<String> {
     let [top, own] = place_of(&pid.to_string())?;
     let groups = own.ancestors().take_while(|group| group.starts_with(&top) && **group != top);
@@ -249,6 +247,37 @@ pub(super) fn unescape(field: &str) -> PathBuf {
         text = text.replace(escape, character);
     }
     PathBuf::from(text)
+}
+
+/// Our group in the hierarchy that limits the number of processes, and the root of that hierarchy: version 2, or the pids
+/// controller of version 1.
+pub(super) fn process_controller() -> Option<(PathBuf, PathBuf)> {
+    let own = String::from_utf8(procfs::read("/proc/self/cgroup")?).ok()?;
+    let mounts = String::from_utf8(procfs::read("/proc/self/mountinfo")?).ok()?;
+    let of_pids = own.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|name| name == "pids").then_some(path)
+    });
+    let version_1 = || mounts.lines().filter_map(parse_pids_mount).find_map(|mount| group_at(of_pids?, mount));
+    version_1().or_else(|| place_of("self").map(|[point, path]| (path, point)))
+}
+
+/// Where a group and its hierarchy are mounted.
+fn group_at(own: &str, (root, point): (PathBuf, PathBuf)) -> Option<(PathBuf, PathBuf)> {
+    let below = Path::new(own).strip_prefix(&root).ok()?;
+    let path = point.join(below);
+    path.join("cgroup.procs").exists().then_some((path, point))
+}
+
+/// Mount root and mount point of a line of the pids controller of version 1.
+fn parse_pids_mount(line: &str) -> Option<(PathBuf, PathBuf)> {
+    let (left, right) = line.split_once(" - ")?;
+    let options = right.strip_prefix("cgroup ")?.split(' ').next_back()?;
+    if !options.split(',').any(|option| option == "pids") {
+        return None;
+    }
+    let mut fields = left.split(' ').skip(3);
+    Some((unescape(fields.next()?), unescape(fields.next()?)))
 }
 
 fn open_group(parent: BorrowedFd<'_>, name: &CStr) -> Option<OwnedFd> {

@@ -169,7 +169,7 @@ fn checked_candidates(program: &OsStr, path: Option<&OsStr>, cwd: Option<&Path>)
                 // One that is a program is tried first, and in all likelihood alone.
                 break;
             }
-            // A directory of PATH that may not be searched says nothing about the command, see path_resolution(7).
+            // An unsearchable directory in PATH does not mean that the command exists, see path_resolution(7).
             Err(Refusal::Unseen(error)) if in_path => {
                 if error.kind() == io::ErrorKind::PermissionDenied {
                     unsearchable.get_or_insert(file);
@@ -181,7 +181,7 @@ fn checked_candidates(program: &OsStr, path: Option<&OsStr>, cwd: Option<&Path>)
     let hint = unsearchable
         .as_deref()
         .and_then(Path::parent)
-        .map_or_else(String::new, |dir| format!("; {} is in PATH and may not be searched by this user", dir.display()));
+        .map_or_else(String::new, |dir| format!("; {} in PATH is not searchable by this user", dir.display()));
     match (found.is_empty(), refusal) {
         (false, _) => Ok(found),
         (true, Some(error)) => Err(refused(&shown, &error)),
@@ -196,7 +196,7 @@ fn checked_candidates(program: &OsStr, path: Option<&OsStr>, cwd: Option<&Path>)
 
 /// Why a file cannot be executed.
 enum Refusal {
-    /// stat(2) failed: it does not exist, or a directory above it may not be searched.
+    /// stat(2) failed: it does not exist, or a parent directory is not searchable.
     Unseen(io::Error),
     /// The file exists.
     Seen(io::Error),

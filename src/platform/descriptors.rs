@@ -279,7 +279,7 @@ pub fn more_output(path: &Path, remediation: &str) -> Result<OwnedFd> {
 
 fn open_output(path: &Path, manner: OFlags, remediation: &str) -> Result<OwnedFd> {
     let mode = Mode::from_raw_mode(0o666);
-    // A FIFO without a reader would keep us from starting; it is named instead.
+    // Opening a FIFO without a reader would block; it fails with ENXIO instead.
     let flags = OFlags::WRONLY | OFlags::CREATE | manner | OFlags::NOCTTY | OFlags::NONBLOCK;
     if let Some(own) = super::files::own_descriptor(path) {
         // It has a position that others share, and must not be cut off.
@@ -287,10 +287,10 @@ fn open_output(path: &Path, manner: OFlags, remediation: &str) -> Result<OwnedFd
     }
     let file = path_walk::open(path, flags, mode).map_err(|error| {
         let has_no_reader = error.raw_os_error() == Some(libc::ENXIO);
-        let text = if has_no_reader { "Nobody reads this FIFO; start its reader first" } else { remediation };
+        let text = if has_no_reader { "The FIFO has no reader; start its reader first" } else { remediation };
         Error::path("write", path, text)(error)
     })?;
-    // This open file is ours alone; its writer may wait.
+    // The open file description is not shared, and its writer may block.
     rustix::fs::fcntl_getfl(&file)
         .and_then(|flags| rustix::fs::fcntl_setfl(&file, flags.difference(OFlags::NONBLOCK)))
         .map_err(Error::system("open a file to write"))?;

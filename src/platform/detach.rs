@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
 use super::command::{Check, PreparedCommand};
-use super::inheritance::Defaults;
+use super::inheritance::ProcessDefaults;
 use super::leader::{default_disposition, exit};
 use super::poller::{self, Until};
 use super::{guard, signals};
@@ -67,8 +67,8 @@ pub struct Ready {
 /// Starts `program` detached. Without `env` it has our environment.
 ///
 /// It leads a session and a process group of its own, with the root as its folder, /dev/null for its streams, no other
-/// descriptor, the umask 077, no blocked and no ignored signals. What else a process inherits is restored as far as we
-/// may, see `inheritance`.
+/// descriptor, the umask 077, no blocked and no ignored signals. Other inherited attributes are reset as far as
+/// permitted, see `inheritance`.
 pub fn start(program: &OsStr, arguments: &[OsString], env: Option<Vec<(OsString, OsString)>>) -> Result<Ready> {
     let failed = || Error::system("make a pipe");
     let (pipe, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed())?;
@@ -80,7 +80,7 @@ pub fn start(program: &OsStr, arguments: &[OsString], env: Option<Vec<(OsString,
     env.push((READY_PIPE.into(), format!("{NUMBER}:{}:{}", stat.st_dev, stat.st_ino).into()));
     let argv: Vec<OsString> = std::iter::once(program.to_owned()).chain(arguments.iter().cloned()).collect();
     let command = PreparedCommand::new(&argv, env, None, "", Check::BeforeStart)?;
-    let defaults = Defaults::prepare();
+    let defaults = ProcessDefaults::prepare();
     // With every signal blocked: no handler of ours may run in the copies.
     let middle = signals::with_all_blocked(|| {
         // SAFETY: the copy makes system calls alone, on what was prepared above, and does not return.
@@ -173,7 +173,7 @@ fn tell(message: &[u8]) {
 }
 
 /// The process in between: makes the detached one, and ends.
-fn between(pipe: i32, command: &PreparedCommand, defaults: &Defaults) -> ! {
+fn between(pipe: i32, command: &PreparedCommand, defaults: &ProcessDefaults) -> ! {
     // SAFETY: the copy makes system calls alone, and does not return.
     match unsafe { libc::fork() } {
         0 => become_program(pipe, command, defaults),
@@ -183,7 +183,7 @@ fn between(pipe: i32, command: &PreparedCommand, defaults: &Defaults) -> ! {
 }
 
 /// The detached process before it is its program. A fork of a process that may have threads: system calls alone.
-fn become_program(pipe: i32, command: &PreparedCommand, defaults: &Defaults) -> ! {
+fn become_program(pipe: i32, command: &PreparedCommand, defaults: &ProcessDefaults) -> ! {
     defaults.apply();
     // SAFETY: system calls with numbers and constant strings; what is closed is used no more.
     unsafe {

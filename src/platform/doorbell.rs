@@ -3,8 +3,9 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
+use rustix::event::{EventfdFlags, eventfd};
 
+use super::poller;
 use crate::error::{Error, Result};
 
 /// An eventfd(2). Ringing never blocks, allocates or fails.
@@ -32,8 +33,7 @@ impl Doorbell {
 
     /// Waits until it rings, or for so long.
     pub fn await_ring(&self, limit: Duration) {
-        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(limit.subsec_nanos()) };
-        let _ = rustix::event::poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&timeout));
+        poller::await_readable(self.0.as_fd(), limit);
     }
 
     pub(super) fn raw(&self) -> RawFd {
@@ -44,5 +44,20 @@ impl Doorbell {
 impl AsFd for Doorbell {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Doorbell;
+    use super::poller::monotonic;
+
+    #[test]
+    fn whole_seconds_of_a_limit_are_waited_for() {
+        let (bell, begun) = (Doorbell::new().unwrap(), monotonic());
+        bell.await_ring(Duration::from_secs(1));
+        assert!(monotonic() - begun >= Duration::from_secs(1));
     }
 }

@@ -1,6 +1,6 @@
 //! Files that are written for the user: replaced as a whole where they are regular or absent, else written as they are.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,7 +34,7 @@ pub(super) fn own_descriptor(path: &Path) -> Option<BorrowedFd<'static>> {
         let name = found.name.filter(|_| (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino))?;
         name.to_str()?.parse().ok()?
     };
-    // What was opened to look at the path is closed again, and may have had that very number.
+    // The number may have been that of a descriptor opened during the lookup, which is closed by now.
     let open = number >= 0 && fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
     // SAFETY: it was just seen to be open; what our caller left open stays so until we exit.
     open.then(|| unsafe { BorrowedFd::borrow_raw(number) })
@@ -85,9 +85,7 @@ pub fn replace_with(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> io::Res
     }
     let (folder, name) = path_walk::locate_file(path)?;
     path_walk::check_entry(&folder, &name)?;
-    let mut temporary = OsString::from(".");
-    temporary.push(&name);
-    temporary.push(format!(".{}.tmp", uuid::Uuid::now_v7().simple()));
+    let temporary = folder::temporary_name();
     write_whole(&folder, &temporary, fill, &name).inspect_err(|_| drop(folder.remove(&temporary)))?;
     folder.rename(&temporary, &name).or_else(|error| {
         let _ = folder.remove(&temporary);
@@ -96,15 +94,15 @@ pub fn replace_with(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> io::Res
     })
 }
 
-/// Opens a file that cannot be replaced, to write all of it anew.
+/// Opens and truncates a file that cannot be replaced.
 pub fn open_in_place(path: &Path) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOCTTY;
     Ok(path_walk::open(path, flags, Mode::from_raw_mode(0o666))?.into())
 }
 
-/// Opens a file to read it and to add to its end. `may_create`: a missing one is made.
+/// Opens a file to read and append. `may_create`: create it if it is missing.
 pub fn open_to_append(path: &Path, may_create: bool) -> io::Result<File> {
-    // A FIFO, which is refused later, must not keep us waiting.
+    // Do not block on a FIFO, which is refused later.
     let mut flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOCTTY | OFlags::NONBLOCK;
     flags.set(OFlags::CREATE, may_create);
     Ok(path_walk::open(path, flags, Mode::from_raw_mode(0o666))?.into())
@@ -126,7 +124,7 @@ fn unnamed(folder: &Folder) -> io::Result<File> {
     if let Some(file) = folder.create_unnamed()? {
         return Ok(file);
     }
-    let name = OsString::from(format!(".runner.{}.tmp", uuid::Uuid::now_v7().simple()));
+    let name = folder::temporary_name();
     let file = folder.create_named(&name)?;
     folder.remove(&name)?;
     Ok(file)

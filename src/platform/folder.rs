@@ -3,7 +3,7 @@
 //! Called by the operations that write files. A file is made without a name where the file system can do that, and gets
 //! its name when it is complete; see open(2), O_TMPFILE.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
+
+use crate::model::unique_id::unique_id;
 
 use super::path_walk;
 
@@ -51,14 +53,19 @@ impl Times {
     }
 }
 
+/// A unique name for a file that is renamed or removed later.
+pub fn temporary_name() -> OsString {
+    format!(".runner-{}.tmp", unique_id().simple()).into()
+}
+
 impl Folder {
-    /// Opens a folder that the user named: links are followed as `path_walk` allows.
+    /// Opens a directory by path; `path_walk` decides which links are followed.
     pub fn open(path: &Path) -> io::Result<Self> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         Ok(Self { path: path.to_owned(), ..path_walk::open_folder(path)? })
     }
 
-    /// Opens a folder that the user named, and makes it where it is missing, with those above it.
+    /// Opens a directory by path, and creates it and its parents if they are missing.
     pub fn open_or_make(path: &Path) -> io::Result<Self> {
         match Self::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -78,7 +85,7 @@ impl Folder {
         Self { fd, path }
     }
 
-    /// The folder of this name in it, opened by the caller.
+    /// The subdirectory of this name, opened by the caller.
     pub(super) fn child(&self, fd: OwnedFd, name: &OsStr) -> Self {
         let path = if self.path == Path::new(".") { name.into() } else { self.path.join(name) };
         Self { fd, path }
@@ -110,7 +117,7 @@ impl Folder {
         Ok(rustix::fs::mkdirat(&self.fd, name, Mode::RWXU)?)
     }
 
-    /// Makes a folder with the permissions that the umask leaves.
+    /// Creates a directory with mode 0777 less the umask.
     pub fn make_shared(&self, name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::mkdirat(&self.fd, name, Mode::RWXU | Mode::RWXG | Mode::RWXO)?)
     }
@@ -120,13 +127,13 @@ impl Folder {
         Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
     }
 
-    /// Makes the names in it durable.
+    /// Syncs the entries of the directory to the disk.
     pub fn sync(&self) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(rustix::fs::fsync(rustix::fs::openat(&self.fd, ".", flags, Mode::empty())?)?)
     }
 
-    /// Fails where we may not make and remove names in it.
+    /// Fails if entries may not be created and removed.
     pub fn check_writable(&self) -> io::Result<()> {
         Ok(super::process::may_access(self.fd.as_fd(), Path::new("."), Access::WRITE_OK | Access::EXEC_OK)?)
     }
@@ -145,7 +152,7 @@ impl Folder {
         }
     }
 
-    /// The permissions of a regular file in it. None: there is no such file.
+    /// The permission bits of a regular file. None: there is no such file.
     pub fn permissions(&self, name: &OsStr) -> io::Result<Option<u32>> {
         match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
@@ -186,12 +193,11 @@ impl Folder {
         Ok(rustix::fs::utimensat(&self.fd, name, &times.0, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    /// Lets the owner write to the folder until `finish` sets its mode. Nothing changes where the user is not the owner.
+    /// Makes the directory writable for its owner until `finish` sets its mode. No effect for other users.
     pub fn make_writable(&self) {
-        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-        let denied = super::process::may_access(self.fd.as_fd(), Path::new("."), access) == Err(Errno::ACCESS);
+        let denied = self.check_writable().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
         if let (true, Ok(stat)) = (denied, rustix::fs::fstat(&self.fd)) {
-            // What cannot be changed here fails at the first write, with a message about it.
+            // On failure the first write reports the error.
             _ = rustix::fs::chmodat(&self.fd, ".", Mode::from_raw_mode(stat.st_mode) | Mode::RWXU, AtFlags::empty());
         }
     }
@@ -217,12 +223,12 @@ impl Folder {
         }
     }
 
-    /// A new file under this name, for us alone.
+    /// Creates a new file with mode 0600.
     pub fn create_named(&self, name: &OsStr) -> io::Result<File> {
         self.create(name, Mode::RUSR | Mode::WUSR)
     }
 
-    /// A new file under this name with the permissions that the umask leaves.
+    /// Creates a new file with mode 0666 less the umask.
     pub fn create_shared(&self, name: &OsStr) -> io::Result<File> {
         self.create(name, Mode::from_raw_mode(0o666))
     }

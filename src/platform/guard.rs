@@ -16,6 +16,7 @@ use self::signaling::{Search, kill_cgroup, kill_tree, send_wanted, signal_comman
 use super::clone::{CLONE_INTO_CGROUP, CloneArgs, clone_process};
 use super::leader::{UNUSED_LIMIT, exit, leader};
 use super::plan::{ORDER_KILL, PHASE_FAILED, PHASE_STARTED, Plan, REAPED_MEMORY, STEP_SPAWN, Shared};
+use super::shortage::is_shortage;
 
 mod signaling;
 
@@ -105,7 +106,7 @@ fn start_leader(plan: &mut Plan) -> Result<(), (u32, i32)> {
         // SAFETY: the stack is the plan's; `leader` keeps to the rules; CLONE_VFORK holds us until it is done with both.
         pid = unsafe { clone_process(&args, leader, std::ptr::from_mut(plan).cast()) };
     }
-    if pid < 0 {
+    if pid < 0 && !is_shortage(-pid as i32) {
         // A sandbox, or the group itself, may not let us place a process; then it tries to move there by itself.
         plan.joins_cgroup = plan.cgroup >= 0;
         // SAFETY: as above.
@@ -158,6 +159,7 @@ fn watch(plan: &mut Plan, announced: bool) -> ! {
             shared.tree_empty.store(1, Ordering::Release);
             if runner_is_gone(plan) {
                 remove_cgroup(plan);
+                remove_socket(plan);
             }
             exit(0);
         }
@@ -195,7 +197,7 @@ fn watch(plan: &mut Plan, announced: bool) -> ! {
     }
 }
 
-/// Milliseconds of a clock that nobody sets.
+/// Milliseconds on CLOCK_MONOTONIC.
 fn monotonic_millis() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel writes to it.
@@ -231,8 +233,9 @@ fn reap(plan: &Plan) -> bool {
             if pid == leader_pid {
                 let signal = if libc::WIFSTOPPED(status) { libc::WSTOPSIG(status) } else { 0 };
                 shared.leader_stopped.store(signal, Ordering::Release);
-                if plan.terminal >= 0 {
-                    // Nobody else sees that: in its own session it has no shell above it.
+                if plan.terminal >= 0 || matches!(signal, libc::SIGTTIN | libc::SIGTTOU) {
+                    // No shell sees that: in its own session it has none above it, and in the background the one above it
+                    // sees runner alone, which does not stop.
                     ring(plan);
                 }
             }
@@ -294,6 +297,13 @@ fn remove_cgroup(plan: &Plan) {
     if plan.cgroup >= 0 {
         // SAFETY: the name is kept by the plan.
         let _ = unsafe { syscall!(Sysno::unlinkat, plan.cgroup_parent, plan.cgroup_name, libc::AT_REMOVEDIR) };
+    }
+}
+
+fn remove_socket(plan: &Plan) {
+    if !plan.notify_path.is_null() {
+        // SAFETY: the path is kept by the plan's owner.
+        let _ = unsafe { syscall!(Sysno::unlinkat, libc::AT_FDCWD, plan.notify_path, 0) };
     }
 }
 

@@ -1,35 +1,35 @@
-//! What a process inherits from whoever starts it, and a worker must not keep: resource limits, nice value, scheduling
-//! policy, CPU affinity, I/O class, memory policy, timer slack, OOM score and control group.
+//! Process attributes that a background worker must not inherit: resource limits, nice value, scheduling policy, CPU
+//! affinity, I/O class, memory policy, timer slack, personality, OOM score and control group.
 //!
-//! Called by `detach` between fork and exec, where only system calls may be made; what needs memory is prepared before.
-//! What an ordinary user may not restore is found by `restrictions`, from outside, for any process.
+//! Called by `detach` between fork and exec, where only system calls are allowed; allocations are made before the fork.
+//! `restrictions` finds what an ordinary user may not reset, for any process.
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::process::Pid;
 
-use super::cgroup;
+use super::{cgroup, process};
 use crate::model::queue_data::Restriction;
 
 const UNLIMITED: u64 = u64::MAX;
 const MIB: u64 = 1 << 20;
 
 /// A resource limit, see getrlimit(2).
-struct Limit {
+struct ResourceLimit {
     resource: libc::__rlimit_resource_t,
-    /// As in /proc/PID/limits.
+    /// The label in /proc/PID/limits.
     label: &'static str,
-    /// In answers.
+    /// The name in answers.
     name: &'static str,
-    /// What the kernel or systemd gives a login: soft and hard.
-    usual: [u64; 2],
-    /// A lower hard limit is a restriction. 0: none is.
-    least: u64,
+    /// Soft and hard default of the kernel or systemd for a login.
+    default: [u64; 2],
+    /// A lower hard limit is a restriction. 0: never.
+    minimum: u64,
 }
 
-/// All limits but those of core files (a choice of the user's) and of priorities (a permission of the user's).
-const LIMITS: [Limit; 13] = [
+/// All limits except RLIMIT_CORE (a preference) and RLIMIT_NICE and RLIMIT_RTPRIO (permissions).
+const LIMITS: [ResourceLimit; 13] = [
     limit(libc::RLIMIT_CPU, "Max cpu time", "cpu_time", [UNLIMITED; 2], UNLIMITED),
     limit(libc::RLIMIT_FSIZE, "Max file size", "file_size", [UNLIMITED; 2], UNLIMITED),
     limit(libc::RLIMIT_DATA, "Max data size", "data_size", [UNLIMITED; 2], UNLIMITED),
@@ -49,47 +49,49 @@ const fn limit(
     resource: libc::__rlimit_resource_t,
     label: &'static str,
     name: &'static str,
-    usual: [u64; 2],
-    least: u64,
-) -> Limit {
-    Limit { resource, label, name, usual, least }
+    default: [u64; 2],
+    minimum: u64,
+) -> ResourceLimit {
+    ResourceLimit { resource, label, name, default, minimum }
 }
 
-/// Nanoseconds by which the kernel may delay a timer of an ordinary process.
+/// The kernel's default timer slack in nanoseconds, see prctl(2).
 const TIMER_SLACK: libc::c_ulong = 50_000;
-/// As ioprio_set(2) takes them; the class `none` follows the nice value.
+/// See ioprio_set(2); the class `none` follows the nice value.
 const IOPRIO_WHO_PROCESS: libc::c_int = 1;
 const IOPRIO_CLASS_NONE: libc::c_int = 0;
+/// As personality(2) takes it.
+const PER_LINUX: libc::c_ulong = 0;
 const MPOL_DEFAULT: libc::c_int = 0;
-/// As many CPUs as any kernel is built for.
+/// Bytes of a CPU mask for 8192 CPUs, the maximum of any kernel build.
 const CPU_BYTES: usize = 1024;
 
-/// What a new process is to have in place of what it inherits.
+/// Default attributes for a new process.
 #[derive(Debug)]
-pub(super) struct Defaults {
-    /// Soft and hard limit wanted, and the soft one that is possible below the present hard one.
+pub(super) struct ProcessDefaults {
+    /// The default soft and hard limits, and the closest ones that need no privilege.
     limits: Vec<(libc::__rlimit_resource_t, [u64; 2], [u64; 2])>,
-    /// `cgroup.procs` of the control groups above ours that we may write, from the topmost down.
+    /// Writable `cgroup.procs` of the ancestor control groups, from the root down.
     groups: Vec<OwnedFd>,
 }
 
-impl Defaults {
-    /// Prepares them from what this process has.
+impl ProcessDefaults {
+    /// Computes the defaults from the attributes of this process.
     pub(super) fn prepare() -> Self {
         let first = fs::read_to_string("/proc/1/limits").unwrap_or_default();
         let own = fs::read_to_string("/proc/self/limits").unwrap_or_default();
         let limits = LIMITS.iter().filter_map(|limit| {
             let [soft, hard] = parse(&own, limit.label)?;
-            // The machine, or the container, may have less for all its processes.
+            // The machine or container may limit all of its processes.
             let [_, most] = parse(&first, limit.label).unwrap_or([UNLIMITED; 2]);
-            let wanted_hard = hard.max(limit.usual[1].min(most));
-            let wanted_soft = soft.max(limit.usual[0].min(wanted_hard));
+            let wanted_hard = hard.max(limit.default[1].min(most));
+            let wanted_soft = soft.max(limit.default[0].min(wanted_hard));
             Some((limit.resource, [wanted_soft, wanted_hard], [wanted_soft.min(hard), hard]))
         });
-        Self { limits: limits.collect(), groups: cgroup::processes_above() }
+        Self { limits: limits.collect(), groups: cgroup::ancestor_procs() }
     }
 
-    /// Gives them to this process, as far as it may. Between fork and exec: system calls alone.
+    /// Applies them to this process as far as permitted. Runs between fork and exec: system calls only.
     pub(super) fn apply(&self) {
         for (resource, wanted, possible) in &self.limits {
             if !set_limit(*resource, *wanted) {
@@ -102,12 +104,14 @@ impl Defaults {
             let parameter: libc::sched_param = std::mem::zeroed();
             libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const parameter);
             libc::setpriority(libc::PRIO_PROCESS, 0, 0);
-            // Once more: with its nice value restored it may leave the policy `idle`, too.
+            // Again: leaving SCHED_IDLE may be permitted only after the nice value is reset, see sched(7).
             libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const parameter);
             libc::syscall(libc::SYS_sched_setaffinity, 0, CPU_BYTES, all_cpus.as_ptr());
             libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_CLASS_NONE);
             libc::syscall(libc::SYS_set_mempolicy, MPOL_DEFAULT, std::ptr::null::<libc::c_ulong>(), 0);
             libc::prctl(libc::PR_SET_TIMERSLACK, TIMER_SLACK);
+            libc::prctl(libc::PR_SET_THP_DISABLE, 0, 0, 0, 0);
+            libc::personality(PER_LINUX);
             let score = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
             if score >= 0 {
                 libc::write(score, c"0".as_ptr().cast(), 1);
@@ -128,7 +132,7 @@ fn set_limit(resource: libc::__rlimit_resource_t, [soft, hard]: [u64; 2]) -> boo
     unsafe { libc::setrlimit(resource, &raw const limit) == 0 }
 }
 
-/// Soft and hard limit of a resource, as a file of /proc tells them.
+/// Soft and hard limit of a resource in the text of /proc/PID/limits.
 fn parse(limits: &str, label: &str) -> Option<[u64; 2]> {
     let rest = limits.lines().find_map(|line| line.strip_prefix(label))?;
     let mut values = rest.split_whitespace().map(|value| match value {
@@ -138,7 +142,7 @@ fn parse(limits: &str, label: &str) -> Option<[u64; 2]> {
     Some([values.next()??, values.next()??])
 }
 
-/// What a process has inherited that its user may not restore. Empty for a process that cannot be looked at.
+/// The restrictions that a process inherited and its user may not lift. Empty if the process cannot be inspected.
 pub fn restrictions(pid: i32) -> Vec<Restriction> {
     let mut found = limits_of(pid);
     found.extend(scheduling_of(pid));
@@ -154,23 +158,23 @@ pub fn restrictions(pid: i32) -> Vec<Restriction> {
 
 fn limits_of(pid: i32) -> Vec<Restriction> {
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
-    let lower = |limit: &&Limit| parse(&limits, limit.label).is_some_and(|[_, hard]| hard < limit.least);
-    let lower: Vec<&Limit> = LIMITS.iter().filter(lower).collect();
+    let lower = |limit: &&ResourceLimit| parse(&limits, limit.label).is_some_and(|[_, hard]| hard < limit.minimum);
+    let lower: Vec<&ResourceLimit> = LIMITS.iter().filter(lower).collect();
     if lower.is_empty() {
         return Vec::new();
     }
-    // What all processes of the machine, or of the container, have is nothing of whoever started this one.
+    // Limits of the whole machine or container are not inherited from the starting process.
     let first = fs::read_to_string("/proc/1/limits").unwrap_or_default();
-    let restriction = |limit: &Limit| {
+    let restriction = |limit: &ResourceLimit| {
         let [_, hard] = parse(&limits, limit.label)?;
         let [_, most] = parse(&first, limit.label).unwrap_or([UNLIMITED; 2]);
-        let usual = limit.least.min(most);
-        (hard < usual).then(|| Restriction::new(limit.name, shown(hard), shown(usual), UNLIMITED - hard))
+        let minimum = limit.minimum.min(most);
+        (hard < minimum).then(|| Restriction::new(limit.name, display(hard), display(minimum), UNLIMITED - hard))
     };
     lower.into_iter().filter_map(restriction).collect()
 }
 
-fn shown(limit: u64) -> String {
+fn display(limit: u64) -> String {
     if limit == UNLIMITED { "unlimited".to_owned() } else { limit.to_string() }
 }
 
@@ -190,8 +194,8 @@ fn scheduling_of(pid: i32) -> Vec<Restriction> {
     found
 }
 
-/// True where a process with the first is freer than one with the second in something, and less free in nothing.
-pub fn is_better(these: &[Restriction], those: &[Restriction]) -> bool {
+/// True if the first set is less severe in at least one restriction and more severe in none.
+pub fn is_less_restricted(these: &[Restriction], those: &[Restriction]) -> bool {
     let severity = |list: &[Restriction], name: &str| {
         list.iter().find(|restriction| restriction.name == name).map_or(0, |restriction| restriction.severity)
     };
@@ -199,19 +203,19 @@ pub fn is_better(these: &[Restriction], those: &[Restriction]) -> bool {
     no_worse && those.iter().any(|one| severity(these, &one.name) < one.severity)
 }
 
-/// How large a file of this process may become. None: as large as the file system allows.
+/// The file size limit of this process in bytes. None: unlimited.
 pub fn file_size_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Fsize).current
 }
 
-/// True where this process may restore what others may not, as far as can be told without trying.
+/// True if this process can probably lift restrictions. The answer may be wrong without CAP_SYS_RESOURCE.
 pub fn is_privileged() -> bool {
-    rustix::process::geteuid().is_root()
+    process::effective_user() == 0
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{UNLIMITED, is_better, parse, restrictions};
+    use super::{UNLIMITED, is_less_restricted, parse, restrictions};
     use crate::model::queue_data::Restriction;
     use crate::platform::process::own_pid;
 
@@ -227,19 +231,19 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_better_that_has_less_of_one_and_more_of_none() {
+    fn less_restricted_means_better_in_one_and_worse_in_none() {
         let nice = |value: u64| Restriction::new("nice", value.to_string(), "0", value);
         let files = Restriction::new("open_files", "64", "4096", UNLIMITED - 64);
-        assert!(is_better(&[], &[nice(5)]));
-        assert!(is_better(&[nice(4)], &[nice(5)]));
-        assert!(is_better(&[nice(5)], &[files.clone(), nice(5)]));
-        assert!(!is_better(&[nice(5)], &[nice(5)]));
-        assert!(!is_better(&[nice(1)], &[files]), "neither is better");
-        assert!(!is_better(&[], &[]));
+        assert!(is_less_restricted(&[], &[nice(5)]));
+        assert!(is_less_restricted(&[nice(4)], &[nice(5)]));
+        assert!(is_less_restricted(&[nice(5)], &[files.clone(), nice(5)]));
+        assert!(!is_less_restricted(&[nice(5)], &[nice(5)]));
+        assert!(!is_less_restricted(&[nice(1)], &[files]), "neither is less restricted");
+        assert!(!is_less_restricted(&[], &[]));
     }
 
     #[test]
-    fn a_process_that_is_not_there_has_none() {
+    fn a_missing_process_has_no_restrictions() {
         assert_eq!(restrictions(i32::MAX), []);
         assert!(restrictions(own_pid()).iter().all(|restriction| restriction.severity > 0));
     }

@@ -50,7 +50,7 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
             }
         }
         if plan.passed >= 0 {
-            // The flag is an entry of our own table, so no other process inherits the descriptor.
+            // FD_CLOEXEC belongs to this process's descriptor table, so no other job inherits the descriptor.
             let _ = syscall!(Sysno::fcntl, plan.passed, libc::F_SETFD, 0);
         }
         if !plan.late_input.is_null() {

@@ -1,7 +1,9 @@
 //! The limit on open descriptors: raised for us as far as we may, since many jobs need many, and as it was for the jobs.
 
+use std::os::fd::AsRawFd;
 use std::sync::OnceLock;
 
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 
 use crate::error::{Error, Result};
@@ -30,6 +32,25 @@ pub fn raise_descriptors() {
 /// What a job's limit is to be put back to: soft and hard. None where it has ours.
 pub(super) fn before_raise() -> Option<[u64; 2]> {
     BEFORE.get().copied().flatten()
+}
+
+/// Descriptors that stay free while jobs run: what looks after them has to open files, too.
+const RESERVE: u64 = 16;
+
+/// Fails, as a start would, where another job with so many descriptors would leave too few of them. Not exact: numbers
+/// are given from the lowest on, so one that is free has only free ones behind it, as a rule.
+pub fn check_spare_descriptors(each: u64) -> Result<()> {
+    let Some(limit) = rustix::process::getrlimit(Resource::Nofile).current else { return Ok(()) };
+    let first = limit.saturating_sub(each + RESERVE).min(i32::MAX as u64) as i32;
+    let probe = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), first);
+    match probe {
+        Ok(probe) if u64::from(probe.as_raw_fd().unsigned_abs()) > limit.saturating_sub(RESERVE) => {
+            Err(Error::system("make descriptors for a job")(Errno::MFILE))
+        }
+        Err(Errno::MFILE) => Err(Error::system("make descriptors for a job")(Errno::MFILE)),
+        // A closed stderr says nothing of the limit.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Fails where so many jobs at a time, with so many descriptors each, do not fit below the limit.

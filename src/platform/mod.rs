@@ -38,6 +38,7 @@ pub mod pty;
 pub mod remains;
 pub mod room;
 mod shareable;
+pub mod shortage;
 pub mod signals;
 pub mod state_folder;
 mod strays;

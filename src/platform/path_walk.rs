@@ -1,8 +1,8 @@
-//! Opens paths that the user named, but not through what another user put into a folder shared with others.
+//! Opens paths given by the user, but not through files or links that another user put into a sticky directory.
 //!
-//! The rule is that of fs.protected_symlinks, fs.protected_fifos and fs.protected_regular in proc_sys_fs(5), applied
-//! whatever the kernel was told. Each component is opened relative to the folder before it and checked on its
-//! descriptor, so that nothing can be exchanged between check and use.
+//! The rules are those of fs.protected_symlinks, fs.protected_fifos and fs.protected_regular in proc_sys_fs(5),
+//! whatever their values. Each component is opened relative to its parent directory and checked on its descriptor, so
+//! that it cannot be replaced between check and use.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -18,9 +18,9 @@ use super::folder::Folder;
 use super::process;
 use crate::error::RefusedAccess;
 
-/// Symbolic links followed in one path, as in path_resolution(7).
+/// Maximum number of symbolic links in one path, as in path_resolution(7).
 const LINK_LIMIT: u32 = 40;
-/// `f_type` of procfs, whose links lead to open files and not to names.
+/// `f_type` of procfs, whose magic links lead to open files instead of names.
 const PROC_SUPER_MAGIC: u32 = 0x9FA0;
 /// `f_flags` of a file system mounted with nosymfollow, see statfs(2).
 const ST_NOSYMFOLLOW: u64 = 0x2000;
@@ -28,24 +28,24 @@ const ST_NOSYMFOLLOW: u64 = 0x2000;
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const ENTRY: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Where a path leads: a folder that is held open, and a name in it that is no symbolic link.
+/// Where a path leads: an open directory, and a name in it that is not a symbolic link.
 #[derive(Debug)]
 pub struct Located {
     pub folder: Folder,
-    /// None: the path leads to the folder itself.
+    /// None: the path leads to the directory itself.
     pub name: Option<OsString>,
-    /// The name is a link of procfs, such as /proc/self/fd/1, which only the kernel can follow.
+    /// The name is a magic link of procfs, such as /proc/self/fd/1, which only the kernel can follow.
     pub is_magic: bool,
 }
 
-/// What is done with a link that is the last component.
+/// How a symbolic link in the last component is treated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Last {
     Follow,
     Keep,
 }
 
-/// The owner of something and the permissions of the folder that it is in.
+/// The owner of a directory entry, and owner and mode of the directory.
 struct Entry {
     owner: u32,
     folder_owner: u32,
@@ -57,8 +57,8 @@ impl Entry {
         Self { owner: entry.st_uid, folder_owner: folder.st_uid, folder_mode: folder.st_mode }
     }
 
-    /// Belongs to neither `user` nor the owner of the folder, although others may write there (`writable`: the permission
-    /// bits that make it so). Only a sticky folder keeps one user from exchanging the entries of another.
+    /// True if the entry belongs to neither `user` nor the owner of the directory, in a sticky directory that has one
+    /// of the `writable` permission bits.
     fn is_untrusted(&self, user: u32, writable: u32) -> bool {
         self.folder_mode & libc::S_ISVTX != 0
             && self.folder_mode & writable != 0
@@ -67,12 +67,12 @@ impl Entry {
     }
 }
 
-/// Finds where a path leads. What it leads to need not exist.
+/// Resolves a path. The last component need not exist.
 pub fn locate(path: &Path) -> io::Result<Located> {
     walk(path, Last::Follow)
 }
 
-/// The same for a file that is to be replaced: a link of procfs to a file counts as the path that it shows.
+/// The same for a file to be replaced: a magic link to a file is resolved to the path that it shows.
 pub fn locate_file(path: &Path) -> io::Result<(Folder, OsString)> {
     let mut found = locate(path)?;
     if found.is_magic
@@ -89,15 +89,14 @@ pub fn locate_file(path: &Path) -> io::Result<(Folder, OsString)> {
     }
 }
 
-/// Opens a folder, links followed.
+/// Opens a directory and follows links.
 pub(super) fn open_folder(path: &Path) -> io::Result<Folder> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    // With a dot at the end, the last name must be a folder as well.
+    // The appended dot requires the last component to be a directory.
     Ok(walk(&path.join("."), Last::Follow)?.folder)
 }
 
-/// Fails where a path goes through a link of another user; any other error is left to the use of the path. The last
-/// component is not followed.
+/// Fails if a path leads through an untrusted link. Other errors are left to the use of the path. The last component is
+/// not followed.
 pub fn check_parents(path: &Path) -> io::Result<()> {
     refusal(walk(path, Last::Keep))
 }
@@ -114,11 +113,11 @@ fn refusal(found: io::Result<Located>) -> io::Result<()> {
     }
 }
 
-/// Opens a file as open(2) does, also with O_NOFOLLOW. For writing, its owner is checked before it is truncated.
+/// Opens a file like open(2), also with O_NOFOLLOW. For writing, its owner is checked before it is truncated.
 pub fn open(path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     let writes = flags.intersects(OFlags::WRONLY | OFlags::RDWR);
     let flags = flags | OFlags::CLOEXEC;
-    // Most paths have no link at all, which one system call tells (openat2(2), since Linux 5.6).
+    // Fast path for paths without links: one openat2(2), since Linux 5.6.
     if !writes && let Ok(file) = rustix::fs::openat2(CWD, path, flags, mode, ResolveFlags::NO_SYMLINKS) {
         return Ok(file);
     }
@@ -131,11 +130,11 @@ pub fn open(path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
             return Ok(rustix::fs::openat(folder, name, flags, mode)?);
         }
         if writes {
-            // Opening a FIFO would already be visible to its reader.
+            // Check before opening, since a reader of a FIFO would notice the open.
             check_entry(&found.folder, name)?;
         }
         let file = match rustix::fs::openat(folder, name, flags.difference(OFlags::TRUNC) | OFlags::NOFOLLOW, mode) {
-            // A link was put there after we looked.
+            // It was replaced by a link after the walk: start again.
             Err(Errno::LOOP) if last == Last::Follow => continue,
             opened => opened?,
         };
@@ -156,12 +155,12 @@ pub fn open_to_read(path: &Path) -> io::Result<std::fs::File> {
     Ok(open(path, OFlags::RDONLY | OFlags::NOCTTY, Mode::empty())?.into())
 }
 
-/// The same without waiting for the writer of a FIFO.
+/// The same without blocking on a FIFO.
 pub fn open_to_read_nonblocking(path: &Path) -> io::Result<std::fs::File> {
     Ok(open(path, OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK, Mode::empty())?.into())
 }
 
-/// Fails where the name is a regular file or a FIFO of another user in a shared folder, which is neither written to nor
+/// Fails if the name is a regular file or a FIFO of another user in a sticky directory, which is neither written to nor
 /// replaced.
 pub fn check_entry(folder: &Folder, name: &OsStr) -> io::Result<()> {
     match rustix::fs::statat(folder.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -182,7 +181,7 @@ fn check_owner(folder: &Folder, name: &OsStr, stat: &Stat) -> io::Result<()> {
         return Ok(());
     }
     let entry = Entry::new(&rustix::fs::fstat(folder.descriptor())?, stat);
-    // As with the value 2 of fs.protected_regular and fs.protected_fifos.
+    // The same as the value 2 of fs.protected_regular and fs.protected_fifos.
     if entry.is_untrusted(user, libc::S_IWOTH | libc::S_IWGRP) {
         return Err(refused(folder, name, stat.st_uid, what, "written to"));
     }
@@ -192,11 +191,11 @@ fn check_owner(folder: &Folder, name: &OsStr, stat: &Stat) -> io::Result<()> {
 fn refused(folder: &Folder, name: &OsStr, owner: u32, what: &str, how: &str) -> io::Error {
     let path = folder.path().join(name);
     let message = format!(
-        "the {what} {} belongs to {} and is not {how}, because its folder is shared (sticky and writable by others)",
+        "the {what} {} belongs to {} and is not {how}, because its directory is sticky and writable by others",
         path.display(),
-        process::described_user(owner)
+        process::display_user(owner)
     );
-    let remediation = format!("Remove the {what}, or name a path in a folder that only you may write to");
+    let remediation = format!("Remove the {what}, or use a path in a directory that only you can write to");
     io::Error::new(io::ErrorKind::PermissionDenied, RefusedAccess { message, remediation })
 }
 
@@ -218,7 +217,7 @@ fn walk(path: &Path, last: Last) -> io::Result<Located> {
                     folder = folder.child(next, &name);
                     continue;
                 }
-                // It may be a link.
+                // Possibly a link, see below.
                 Err(Errno::NOTDIR | Errno::LOOP) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -268,13 +267,13 @@ fn walk(path: &Path, last: Last) -> io::Result<Located> {
     Ok(Located { folder, name: None, is_magic: false })
 }
 
-/// Where the walk along a path begins.
+/// The directory where path resolution starts.
 fn start(path: &Path) -> io::Result<Folder> {
     let first = if path.is_absolute() { "/" } else { "." };
     Ok(Folder::from_fd(rustix::fs::openat(CWD, first, FOLDER, Mode::empty())?, PathBuf::from(first)))
 }
 
-/// The names in a path. A slash at its end counts as a last name `.`.
+/// The components of a path. A trailing slash adds the component `.`.
 fn components(path: &Path) -> VecDeque<OsString> {
     let bytes = path.as_os_str().as_bytes();
     let names = bytes.split(|byte| *byte == b'/').filter(|name| !name.is_empty());

@@ -1,4 +1,4 @@
-//! Tests of the walk along a path: the rule by made-up users, and the way beside that of the kernel.
+//! Tests of path resolution: the ownership rule with made-up users, and the results compared with the kernel's.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,7 +16,7 @@ const MALLORY: u32 = 1001;
 const STICKY: u32 = 0o1777;
 
 #[test]
-fn only_the_user_and_the_owner_of_a_shared_folder_are_trusted() {
+fn only_the_user_and_the_owner_of_a_sticky_directory_are_trusted() {
     for (user, owner, folder_owner, folder_mode, is_untrusted) in [
         (0, MALLORY, 0, STICKY, true),
         (ALICE, MALLORY, 0, STICKY, true),
@@ -24,7 +24,7 @@ fn only_the_user_and_the_owner_of_a_shared_folder_are_trusted() {
         (ALICE, ALICE, 0, STICKY, false),
         (ALICE, 0, 0, STICKY, false),
         (0, MALLORY, MALLORY, STICKY, false),
-        // Root has no right by being root: it owns neither the link nor the folder.
+        // Root is not trusted as such: it owns neither the link nor the directory.
         (ALICE, 0, MALLORY, STICKY, true),
         (0, MALLORY, 0, 0o777, false),
         (0, MALLORY, 0, 0o1755, false),
@@ -38,10 +38,13 @@ fn only_the_user_and_the_owner_of_a_shared_folder_are_trusted() {
         );
     }
     let of_a_group = Entry { owner: MALLORY, folder_owner: 0, folder_mode: 0o1775 };
-    assert!(of_a_group.is_untrusted(0, libc::S_IWOTH | libc::S_IWGRP), "files are protected there, too");
+    assert!(
+        of_a_group.is_untrusted(0, libc::S_IWOTH | libc::S_IWGRP),
+        "files in group-writable directories are protected"
+    );
 }
 
-/// `d/file`, `d/e`, and links of all kinds.
+/// `d/file`, `d/e`, and every kind of link.
 fn tree() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let at = |name: &str| root.path().join(name);
@@ -127,7 +130,7 @@ fn a_file_is_opened_through_links_and_made_where_it_is_missing() {
     let kept = open(&root.path().join("folder/up"), OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty());
     assert_eq!(kept.unwrap_err().raw_os_error(), Some(libc::ELOOP), "the last link is not followed");
     open(&root.path().join("folder/file"), OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty()).unwrap();
-    // A link of procfs has no name that could be followed.
+    // A magic link to a pipe has no path.
     let (reader, writer) = io::pipe().unwrap();
     let magic = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
     assert!(locate(Path::new(&magic)).unwrap().is_magic);
@@ -135,9 +138,9 @@ fn a_file_is_opened_through_links_and_made_where_it_is_missing() {
     drop(reader);
 }
 
-/// As root, who can give files away.
+/// Needs root to change owners.
 #[test]
-fn what_another_user_put_into_a_shared_folder_is_refused() {
+fn entries_of_another_user_in_a_sticky_directory_are_refused() {
     let root = tree();
     let shared = root.path().join("shared");
     fs::create_dir(&shared).unwrap();
@@ -148,7 +151,7 @@ fn what_another_user_put_into_a_shared_folder_is_refused() {
     rustix::fs::mknodat(CWD, shared.join("fifo"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NONBLOCK;
     let write = |name: &str| open(&shared.join(name), flags, Mode::RUSR).map(drop);
-    // Our own are used.
+    // Our own entries are used.
     for name in ["link", "folder/file", "file"] {
         write(name).unwrap();
         check_parents(&shared.join(name)).unwrap();
@@ -171,14 +174,14 @@ fn what_another_user_put_into_a_shared_folder_is_refused() {
     assert_eq!(fs::read(shared.join("file")).unwrap(), b"theirs");
     assert!(check_parents(&shared.join("folder/file")).is_err());
     check_parents(&shared.join("link")).unwrap();
-    // A link is never followed by what checks an entry; it may be replaced.
+    // `check_entry` does not follow links; a link may be replaced.
     let folder = Folder::open(&shared).unwrap();
     check_entry(&folder, OsStr::new("link")).unwrap();
     assert!(check_entry(&folder, OsStr::new("file")).is_err());
-    // Files can be read, wherever they are.
+    // Files may be read.
     assert_eq!(fs::read(shared.join("file")).unwrap(), b"theirs");
     open(&shared.join("file"), OFlags::RDONLY, Mode::empty()).unwrap();
-    // Of a folder that only its owner may write to, nothing is refused.
+    // Nothing is refused in a directory that only its owner can write to.
     rustix::fs::chmod(&shared, Mode::from_raw_mode(0o1755)).unwrap();
     write("link").unwrap();
 }

@@ -137,13 +137,15 @@ pub(super) struct Plan {
     pub(super) terminal: i32,
     /// The user's terminal, to put its modes back where runner cannot, or -1.
     pub(super) keyboard: i32,
+    /// A socket in the file system that goes with runner, or null.
+    pub(super) notify_path: *const c_char,
     /// A process group of its own.
     pub(super) own_group: bool,
-    /// That group is led by the guard, so that a command which makes a group for itself leaves it, as below timeout(1).
+    /// The guard leads that group, so that a command that creates its own group leaves it, as under timeout(1).
     pub(super) guard_leads_group: bool,
-    /// Sent to the leader, or to its group where that is its own, when runner dies; 0 stands for the kill of the tree.
+    /// Signal for the leader or its group when runner dies. 0: kill the tree at once.
     pub(super) orphan_signal: i32,
-    /// From then to the kill of the tree, in milliseconds.
+    /// Milliseconds from that signal until the tree is killed.
     pub(super) orphan_grace: u64,
     /// The limit on descriptors that the job has, soft and hard, where ours is another.
     pub(super) descriptor_limit: Option<[u64; 2]>,
@@ -165,7 +167,7 @@ pub(super) struct Plan {
     pub(super) input_may_wait: bool,
     /// What becomes descriptor 0, 1 and 2; -1 leaves it.
     pub(super) descriptors: [i32; 3],
-    /// Stays open across execve(2) in the leader alone, under the same number, or -1.
+    /// A descriptor that stays open across execve(2) in the leader only, under the same number, or -1.
     pub(super) passed: i32,
 }
 

@@ -174,11 +174,13 @@ pub(super) fn await_until(descriptor: BorrowedFd<'_>, until: Until) -> Result<bo
     }
 }
 
-fn monotonic() -> Duration {
+/// The monotonic clock, of which only differences mean something.
+pub(super) fn monotonic() -> Duration {
     Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::Monotonic)).unwrap_or_default()
 }
 
-fn timespec(duration: Duration) -> Timespec {
+/// A duration as system calls take it; what is too long for them is the longest that they take.
+pub(super) fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(duration.subsec_nanos()),

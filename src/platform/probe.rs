@@ -21,7 +21,7 @@ use super::signals::IGNORED;
 use crate::model::signal::Signal;
 
 /// What the variables of a job are called by which a process speaks to runner. A probe does not speak for the job.
-const JOB_VARIABLES: &str = "RUNNER_NOTIFY_SOCKET";
+const JOB_VARIABLES: [&str; 2] = ["RUNNER_NOTIFY_SOCKET", "RUNNER_NOTIFY_PATH"];
 
 /// How often a child is looked at where the system gives no handle on it.
 const LOOK_PERIOD: Duration = Duration::from_millis(10);
@@ -104,7 +104,8 @@ pub enum LineEnd {
 pub fn shell_line(line: &str, limit: Duration, stop: BorrowedFd<'_>) -> io::Result<LineEnd> {
     #[expect(clippy::disallowed_methods, reason = "this is the home of processes")]
     let mut command = Command::new("sh");
-    command.arg("-c").arg(line).env_remove(JOB_VARIABLES).process_group(0);
+    JOB_VARIABLES.iter().for_each(|name| _ = command.env_remove(name));
+    command.arg("-c").arg(line).process_group(0);
     // SAFETY: signal(2) is all that happens between fork and exec, with numbers only.
     unsafe {
         command.pre_exec(|| {
@@ -127,10 +128,7 @@ fn await_end(pid: Pid, limit: Duration, stop: BorrowedFd<'_>) -> Option<LineEnd>
     let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else {
         return watch_child(pid, limit, stop);
     };
-    let timeout = Timespec {
-        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(limit.subsec_nanos()),
-    };
+    let timeout = poller::timespec(limit);
     loop {
         let mut polled = [PollFd::new(&handle, PollFlags::IN), PollFd::from_borrowed_fd(stop, PollFlags::IN)];
         match rustix::event::poll(&mut polled, Some(&timeout)) {

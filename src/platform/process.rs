@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Access, AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use syscalls::{Errno, Sysno, syscall};
 
+use super::poller::{self, Until};
 use super::procfs::{self, Identity};
+use super::shortage::is_shortage;
 use crate::error::{Error, Result};
 use crate::model::signal::Signal;
 
@@ -95,11 +96,11 @@ pub fn own_umask() -> u32 {
 /// The name of the user that we are: of the list of users, or of the environment where that does not know it, or a number.
 pub fn user_name() -> String {
     let own = rustix::process::getuid().as_raw();
-    let told = || std::env::var("USER").ok().filter(|name| !name.is_empty());
-    name_of_user(own).or_else(told).unwrap_or_else(|| format!("uid {own}"))
+    let from_environment = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+    name_of_user(own).or_else(from_environment).unwrap_or_else(|| format!("uid {own}"))
 }
 
-/// The user for whom the kernel decides what we may do with files.
+/// The effective user, whose permissions apply to file access.
 pub fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
@@ -115,8 +116,8 @@ pub(super) fn may_access(folder: BorrowedFd<'_>, path: &Path, access: Access) ->
     }
 }
 
-/// A user as messages name one: `alice (uid 1000)`, or the number alone.
-pub fn described_user(uid: u32) -> String {
+/// A user for messages: `alice (uid 1000)`, or `uid 1000` without an entry in /etc/passwd.
+pub fn display_user(uid: u32) -> String {
     name_of_user(uid).map_or_else(|| format!("uid {uid}"), |name| format!("{name} (uid {uid})"))
 }
 
@@ -132,8 +133,7 @@ fn name_of_user(uid: u32) -> Option<String> {
 
 /// Pauses this thread. Only for short waits: of a repeated kill, for a locked file.
 pub fn nap(duration: Duration) {
-    let pause = Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) };
-    let _ = rustix::thread::nanosleep(&pause);
+    let _ = rustix::thread::nanosleep(&poller::timespec(duration));
 }
 
 /// What became of a signal.
@@ -197,7 +197,9 @@ pub fn send_to(handle: BorrowedFd<'_>, signal: Signal) -> Sent {
 /// True where the system gives handles on processes: pidfd_open(2). It is asked once.
 pub(super) fn has_handles() -> bool {
     static HAS_HANDLES: OnceLock<bool> = OnceLock::new();
-    *HAS_HANDLES.get_or_init(|| rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).is_ok())
+    let open = || rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty());
+    // What lacks only a free descriptor is there.
+    *HAS_HANDLES.get_or_init(|| open().map_or_else(|errno| is_shortage(errno.raw_os_error()), |_| true))
 }
 
 /// A handle on a child that was not waited for yet.
@@ -260,6 +262,6 @@ impl Child {
 
 /// Waits until the process of this pidfd has ended, or for so long.
 pub(super) fn await_end_of(handle: BorrowedFd<'_>, limit: Duration) {
-    let timeout = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
-    let _ = rustix::event::poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&timeout));
+    // A signal does not end the wait.
+    let _ = poller::await_until(handle, Until::after(Some(limit)));
 }

@@ -254,6 +254,13 @@ pub fn lineage(pid: i32) -> Option<Lineage> {
     (pid > 0).then_some(Lineage { pid, lives, above })
 }
 
+/// The real, effective, saved and file system user of a process: whichever it speaks as.
+pub fn users(pid: i32) -> Option<Vec<u32>> {
+    let status = String::from_utf8_lossy(&read(&format!("/proc/{pid}/status")).filter(|_| pid > 0)?).into_owned();
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    Some(line.split_whitespace().filter_map(|uid| uid.parse().ok()).collect())
+}
+
 /// The command lines, or names in brackets where there are none, in the same order.
 ///
 /// The kernel lets a reader of a command line wait for a process that is stuck in it; whoever holds a deadline must not.

@@ -5,9 +5,11 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::pty::OpenptFlags;
 use rustix::termios::{LocalModes, OptionalActions, OutputModes, QueueSelector, SpecialCodeIndex, Termios, Winsize};
 
+use super::shortage;
 use crate::error::{Error, Result};
 
 /// The size of a terminal that nobody looks at.
@@ -34,7 +36,10 @@ impl Pty {
     pub fn open(model: BorrowedFd<'_>) -> Result<Self> {
         let failed = || Error::system("make a pseudo-terminal");
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let master = rustix::pty::openpt(flags).map_err(failed())?;
+        let master = rustix::pty::openpt(flags).map_err(|errno| match errno {
+            Errno::NOSPC => shortage::of_terminals(errno.into()),
+            errno => failed()(errno),
+        })?;
         rustix::pty::grantpt(&master).map_err(failed())?;
         rustix::pty::unlockpt(&master).map_err(failed())?;
         let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags).map_err(failed())?;

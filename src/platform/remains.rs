@@ -173,6 +173,7 @@ mod tests {
     use std::process::{Child, Command, Stdio};
 
     use super::{Remains, end_heirs_of_lock, is_alive, is_lock_of};
+    use crate::model::unique_id::unique_id;
     use crate::platform::process;
     use crate::platform::procfs::{self, Identity};
 
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_bears_the_mark_is_ended_and_nothing_else() {
-        let unique = uuid::Uuid::now_v7().to_string();
+        let unique = unique_id().to_string();
         let [ours, other] = [format!("{unique}-a"), format!("{unique}-b")];
         let (marked, stranger) = (sleeper(&ours), sleeper(&other));
         let since = procfs::stat(process::own_pid()).unwrap().start_time;
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn what_is_older_than_the_killed_run_is_left_alone() {
-        let mark = uuid::Uuid::now_v7().to_string();
+        let mark = unique_id().to_string();
         let older = sleeper(&mark);
         let remains = Remains { since: identity(&older).start_time + 1, marks: marks(&[&mark]) };
         let (ended, left) = remains.end().unwrap();

@@ -102,6 +102,12 @@ pub fn set_own_dispositions() {
     }
 }
 
+/// A write beyond the limit on the size of files is an error and no death, see RLIMIT_FSIZE in getrlimit(2).
+pub fn ignore_file_size_signal() {
+    // SAFETY: no handler of ours is involved.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// A signal that reached us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
@@ -212,10 +218,9 @@ impl Arrivals {
         self.doorbell
     }
 
-    /// Waits until one is there, or for so long. One that was given to a thread that has not woken up yet is taken by this
-    /// thread: when its mask changes, the kernel looks again at what is pending for the process.
+    /// Waits until one is there, or for so long.
     pub fn await_next(&self, limit: Duration) {
-        with_all_blocked(|| ());
+        take_pending();
         self.doorbell.await_ring(limit);
     }
 
@@ -249,6 +254,12 @@ pub fn take_interrupts() -> Result<()> {
         Ok(()) | Err(ctrlc::Error::System(_)) => Ok(()),
         Err(error) => Err(Error::Internal(format!("failed to catch SIGINT: {error}"))),
     }
+}
+
+/// Runs the handlers of what is pending for the process in this thread, also where another one was chosen that has not
+/// woken up yet: when the mask of a thread changes, the kernel looks again.
+pub fn take_pending() {
+    with_all_blocked(|| ());
 }
 
 /// Runs `action` with every signal blocked in this thread.

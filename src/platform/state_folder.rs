@@ -1,30 +1,34 @@
-//! The state folder: directories and files that belong to one user, and are used only while that is so.
+//! The state directory: directories and files that are used only while they belong to the user.
 //!
-//! Everything is created with mode 0700 or 0600. What is there already is used only if it belongs to our effective user,
-//! if no other user may write to it, and if it is not a symbolic link. The folder itself may be reached through links; a
-//! link at its very end must belong to us or to root, because its owner can point it elsewhere at any time. SQLite opens
-//! its files by path: that is safe after this check, since only we (and root) can rename anything in such a folder.
+//! Everything is created with mode 0700 or 0600. Existing entries are used only if they belong to the effective user,
+//! no other user can write to them, and they are not symbolic links. The path to the directory may contain links; if
+//! its last component is one, it must belong to the user or root, because its owner can change it at any time. SQLite
+//! opens its files by path, which is safe after this check: only the user and root can rename entries of such a
+//! directory.
 
-use std::fs::{DirBuilder, File, Metadata};
+use std::fs::{DirBuilder, File, Metadata, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
 
+use super::path_walk;
 use super::process;
 use crate::error::{Error, Result};
 
 const HELP: &str = "Check that its folder may be written, or name another one by RUNNER_STATE_DIR";
-/// Write permission for the group or for others. With an ACL the group's bits are its mask, so they cover it too.
+/// Write permission for group or others. With an ACL the group bits are its mask, so they cover it too.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
-/// Names in the folder that are ours begin so. Others are left alone: the folder may hold more than a queue.
+/// Prefixes of our own entries. Other entries are not checked: the directory may contain other things.
 const OWN_NAMES: [&str; 4] = ["queue.", "worker.", "logs", "notices"];
 
-/// Checks the state folder and every entry of ours in it. A folder that does not exist yet is fine.
+/// Checks the state directory and our entries in it. It need not exist yet.
 pub fn check(folder: &Path) -> Result<()> {
+    // Links above it are followed by the rule for shared directories: not where another user put them into one.
+    path_walk::check_parents(folder).map_err(Error::path("use", folder, HELP))?;
     match std::fs::symlink_metadata(folder) {
-        Ok(found) if found.file_type().is_symlink() && ![own_user(), 0].contains(&found.uid()) => {
+        Ok(found) if found.file_type().is_symlink() && ![process::effective_user(), 0].contains(&found.uid()) => {
             return Err(foreign(folder, found.uid()));
         }
         Ok(_) => {}
@@ -48,7 +52,7 @@ pub fn check(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Checks what is at this path inside of the folder, if anything.
+/// Checks an entry of the directory, if it exists.
 pub fn check_entry(path: &Path) -> Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_symlink() => Err(linked(path)),
@@ -58,15 +62,15 @@ pub fn check_entry(path: &Path) -> Result<()> {
     }
 }
 
-/// Checks a file that was opened at this path.
+/// Checks owner and mode of a file opened at this path.
 pub(super) fn check_owner(path: &Path, metadata: &Metadata) -> Result<()> {
-    if metadata.uid() != own_user() {
+    if metadata.uid() != process::effective_user() {
         return Err(foreign(path, metadata.uid()));
     }
     if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
-        let reason = format!("other users may write to it (mode {:04o})", metadata.mode() & 0o7777);
+        let reason = format!("other users can write to it (mode {:04o})", metadata.mode() & 0o7777);
         let help = format!(
-            "Check what is in it, then run 'chmod go-w {}'; or name another folder by RUNNER_STATE_DIR",
+            "Check its content, then run 'chmod go-w {}'; or set RUNNER_STATE_DIR to another directory",
             path.display()
         );
         return Err(refused(path, reason, help));
@@ -74,22 +78,33 @@ pub(super) fn check_owner(path: &Path, metadata: &Metadata) -> Result<()> {
     Ok(())
 }
 
-/// Makes a folder, and those above it. One that exists must be ours.
+/// Creates a directory and its parents. An existing one must be ours.
 pub fn make(path: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::path("make the folder", path, HELP))?;
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
+        make(parent)?;
+    }
+    // A link to a directory may stand here, and is checked.
+    if !path.is_dir() {
+        make_one(path)?;
+    }
     check(path)
 }
 
-/// Makes a folder inside of the state folder, where that is there.
+/// Creates a subdirectory of an existing state directory.
 pub fn make_one(path: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => Ok(()),
+        // Whatever the umask takes away: we must be able to use it.
+        Ok(()) => std::fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(Error::path(
+            "set the mode of",
+            path,
+            HELP,
+        )),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => check_entry(path),
         Err(error) => Err(Error::path("make the folder", path, HELP)(error)),
     }
 }
 
-/// Makes an empty file. One that exists must be ours, and keeps what it holds.
+/// Creates an empty file. An existing one must be ours and keeps its content.
 pub fn make_file(path: &Path) -> Result<()> {
     open(path, OFlags::WRONLY | OFlags::CREATE).map(drop)
 }
@@ -104,7 +119,7 @@ pub fn write(path: &Path) -> Result<File> {
     open(path, OFlags::WRONLY | OFlags::CREATE)
 }
 
-/// Opens a file to read it. None: there is none.
+/// Opens a file to read it. None: it does not exist.
 pub fn read(path: &Path) -> Result<Option<File>> {
     match open(path, OFlags::RDONLY) {
         Ok(file) => Ok(Some(file)),
@@ -113,7 +128,7 @@ pub fn read(path: &Path) -> Result<Option<File>> {
     }
 }
 
-/// Never through a link, and never waiting for the other end of a FIFO that stands there in its place.
+/// Follows no link, and does not block on a FIFO.
 fn open(path: &Path, access: OFlags) -> Result<File> {
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = match rustix::fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR) {
@@ -123,30 +138,34 @@ fn open(path: &Path, access: OFlags) -> Result<File> {
     };
     let metadata = opened.metadata().map_err(Error::path("open", path, HELP))?;
     if !metadata.is_file() {
-        return Err(refused(path, "it is no regular file".to_owned(), "Remove it; it is made anew".to_owned()));
+        return Err(refused(
+            path,
+            "it is not a regular file".to_owned(),
+            "Remove it; runner creates it again".to_owned(),
+        ));
     }
     check_owner(path, &metadata)?;
+    if access.contains(OFlags::CREATE) && metadata.mode() & 0o600 != 0o600 {
+        // A umask took the owner's rights to a new file.
+        opened.set_permissions(Permissions::from_mode(0o600)).map_err(Error::path("set the mode of", path, HELP))?;
+    }
     Ok(opened)
 }
 
-fn own_user() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
-/// A folder that we may not even read: whose it is says more than that.
+/// The error for a directory that cannot be opened: a foreign owner is the more useful reason.
 fn refused_folder(folder: &Path, error: io::Error) -> Error {
     match std::fs::metadata(folder) {
-        Ok(found) if found.uid() != own_user() => foreign(folder, found.uid()),
+        Ok(found) if found.uid() != process::effective_user() => foreign(folder, found.uid()),
         _ => unreadable(folder, error),
     }
 }
 
 fn foreign(path: &Path, owner: u32) -> Error {
-    let (owner, own) = (process::described_user(owner), process::described_user(own_user()));
+    let (owner, own) = (process::display_user(owner), process::display_user(process::effective_user()));
     refused(
         path,
         format!("it belongs to {owner}, and runner runs as {own}"),
-        format!("Run it as {owner}, or name a folder of your own by RUNNER_STATE_DIR"),
+        format!("Run it as {owner}, or set RUNNER_STATE_DIR to a directory of your own"),
     )
 }
 
@@ -154,7 +173,7 @@ fn linked(path: &Path) -> Error {
     refused(
         path,
         "it is a symbolic link".to_owned(),
-        "Remove the link: none is followed inside of the state folder; RUNNER_STATE_DIR can name another folder"
+        "Remove the link: links in the state directory are not followed; or set RUNNER_STATE_DIR to another directory"
             .to_owned(),
     )
 }
@@ -164,7 +183,7 @@ fn refused(path: &Path, reason: String, remediation: String) -> Error {
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Error {
-    Error::path("read", path, "Check who may enter it, or name another folder by RUNNER_STATE_DIR")(error)
+    Error::path("read", path, "Check its permissions, or set RUNNER_STATE_DIR to another directory")(error)
 }
 
 #[cfg(test)]
@@ -189,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_others_may_write_is_refused() {
+    fn a_directory_that_others_can_write_to_is_refused() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("state");
         check(&folder).unwrap();
@@ -200,14 +219,14 @@ mod tests {
         }
         for mode in [0o770, 0o702, 0o1777] {
             set_mode(&folder, mode);
-            let reason = format!("other users may write to it (mode {mode:04o})");
+            let reason = format!("other users can write to it (mode {mode:04o})");
             assert_refused(check(&folder), &folder, &reason);
             assert_refused(make(&folder), &folder, &reason);
         }
     }
 
     #[test]
-    fn every_entry_of_ours_is_checked_and_no_other() {
+    fn only_our_own_entries_are_checked() {
         let folder = tempfile::tempdir().unwrap();
         symlink("/etc", folder.path().join("of another program")).unwrap();
         check(folder.path()).unwrap();
@@ -218,13 +237,13 @@ mod tests {
             fs::remove_file(&path).unwrap();
             fs::write(&path, "").unwrap();
             set_mode(&path, 0o666);
-            assert_refused(check(folder.path()), &path, "other users may write to it (mode 0666)");
+            assert_refused(check(folder.path()), &path, "other users can write to it (mode 0666)");
             fs::remove_file(&path).unwrap();
         }
     }
 
     #[test]
-    fn links_above_the_folder_and_one_at_its_end_are_followed() {
+    fn links_in_the_path_to_the_directory_are_followed() {
         let place = tempfile::tempdir().unwrap();
         let [real, link, above] = ["real", "link", "above"].map(|name| place.path().join(name));
         fs::create_dir(&real).unwrap();
@@ -233,7 +252,7 @@ mod tests {
         check(&link).unwrap();
         check(&above.join("real")).unwrap();
         set_mode(&real, 0o777);
-        assert_refused(check(&link), &link, "other users may write to it (mode 0777)");
+        assert_refused(check(&link), &link, "other users can write to it (mode 0777)");
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub struct TreeSpec {
     pub command: PreparedCommand,
     /// What becomes descriptor 0, 1 and 2; none leaves what we have.
     pub descriptors: [Option<OwnedFd>; 3],
-    /// A memory file that the leader's program reads from the descriptor of the same number.
+    /// A memory file that the leader inherits under the same descriptor number.
     pub passed: Option<OwnedFd>,
     /// Opened by the leader as its input: a FIFO whose writer may come late, which must keep nobody else waiting.
     pub late_input: Option<CString>,
@@ -54,13 +54,15 @@ pub struct TreeSpec {
     pub own_group: bool,
     /// The job gets a session of its own, with this as its controlling terminal.
     pub terminal: Option<OwnedFd>,
+    /// A socket that is removed by the guard where we cannot.
+    pub notify_path: Option<CString>,
     /// The user's terminal, whose modes the guard puts back where we cannot.
     pub keyboard: Option<OwnedFd>,
     /// What its files are made without, see umask(2); ours if none.
     pub umask: Option<u32>,
     /// An ignored SIGPIPE stays ignored, as timeout(1) leaves it.
     pub keep_ignored_pipe: bool,
-    /// Where runner dies, the command gets this signal, and the tree is killed so long after. None: killed at once.
+    /// If runner dies, the command gets this signal, and the tree is killed after this time. None: killed at once.
     pub orphan_signal: Option<(Signal, Duration)>,
     /// Its CPU time will be asked for: it gets a control group that nobody used before.
     pub is_measured: bool,
@@ -83,6 +85,7 @@ pub struct Tree {
     /// Read by the new processes until the leader executes its program.
     beginning: Option<Beginning>,
     keyboard: Option<OwnedFd>,
+    _notify_path: Option<CString>,
     _stack: Stack,
     guard_gone: bool,
     released: bool,
@@ -142,6 +145,7 @@ impl Tree {
             leader_stack: leader_stack.range(),
             terminal: raw(&spec.terminal),
             keyboard: raw(&spec.keyboard),
+            notify_path: spec.notify_path.as_ref().map_or(std::ptr::null(), |path| path.as_ptr()),
             own_group: spec.own_group,
             guard_leads_group: spec.own_group && spec.orphan_signal.is_some(),
             orphan_signal: spec.orphan_signal.map_or(0, |(signal, _)| signal.number()),
@@ -181,6 +185,7 @@ impl Tree {
                 _life: life,
             }),
             keyboard: spec.keyboard,
+            _notify_path: spec.notify_path,
             _stack: guard_stack,
             guard_gone: false,
             released: false,
@@ -237,19 +242,7 @@ impl Tree {
         news
     }
 
-    /// The signal that the leader died of, as soon as that is known and before it is news.
-    pub fn leader_signal(&self) -> Option<Signal> {
-        let shared = &self.plan.shared;
-        if shared.leader_ended.load(Ordering::Acquire) == 0 {
-            return None;
-        }
-        match end_of(shared.leader_status.load(Ordering::Acquire)) {
-            End::Signaled { signal, .. } => Some(signal),
-            _ => None,
-        }
-    }
-
-    /// The leader has exited, whether or not the guard has waited for it.
+    /// True if the leader has exited, even if the guard has not reaped it yet.
     pub fn leader_has_exited(&self) -> bool {
         self.leader.as_ref().is_some_and(|leader| poller::is_readable(leader.as_fd()))
     }
@@ -409,6 +402,21 @@ impl Tree {
             || process.above.contains(&self.guard.pid)
             // A pid that somebody has again is somebody else's.
             || (!process.lives && was_reaped())
+    }
+
+    /// True where this process lives below the guard.
+    pub fn holds(&self, process: &Lineage) -> bool {
+        process.above.contains(&self.guard.pid)
+    }
+
+    /// True where a process of this pid, which lives no more, was the leader or was waited for by the guard.
+    pub fn had(&self, pid: i32) -> bool {
+        self.contains(&Lineage { pid, lives: false, above: Vec::new() })
+    }
+
+    /// True where a living process of the tree is of this user.
+    pub fn has_user(&self, uid: u32) -> bool {
+        self.living().iter().any(|stat| procfs::users(stat.pid).is_some_and(|users| users.contains(&uid)))
     }
 
     fn living(&self) -> Vec<Stat> {

@@ -5,7 +5,32 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::termios::{InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 
+use super::descriptors;
 use super::pty::Modes;
+
+/// Leaves the alternate screen, shows the cursor, and switches off reports of the mouse and marked pastes, see xterm's
+/// ctlseqs. Not mode 1049: that would go back to a cursor that was saved long ago. Where none of it is on, nothing happens.
+const LEAVE_FULL_SCREEN: &[u8] = b"\x1b[?1047l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l";
+
+/// True where this is the controlling terminal of our session.
+pub fn is_controlling(descriptor: BorrowedFd<'_>) -> bool {
+    rustix::termios::tcgetpgrp(descriptor).is_ok()
+}
+
+/// True where our process group is the one that the controlling terminal listens to.
+pub fn is_in_foreground() -> bool {
+    open().is_some_and(|device| is_foreground(device.as_fd()))
+}
+
+fn is_foreground(device: BorrowedFd<'_>) -> bool {
+    rustix::termios::tcgetpgrp(device).is_ok_and(|group| group == rustix::process::getpgrp())
+}
+
+/// This open file is ours alone, so it may be one that never blocks.
+fn open() -> Option<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()
+}
 
 /// The controlling terminal of our session.
 #[derive(Debug)]
@@ -15,18 +40,17 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Opens it and notes its modes. None where there is none.
+    /// Opens it and notes its modes, where we are in the foreground: in the background they are another program's. None
+    /// where there is none.
     pub fn open() -> Option<Self> {
-        // This open file is ours alone, so it may be one that never blocks.
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let device = rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()?;
-        let modes = rustix::termios::tcgetattr(&device).ok();
+        let device = open()?;
+        let modes = rustix::termios::tcgetattr(&device).ok().filter(|_| is_foreground(device.as_fd()));
         Some(Self { device, modes })
     }
 
     /// True where our process group is the one that the terminal listens to.
     pub fn is_ours(&self) -> bool {
-        rustix::termios::tcgetpgrp(&self.device).is_ok_and(|group| group == rustix::process::getpgrp())
+        is_foreground(self.device.as_fd())
     }
 
     /// Notes the modes as they are now, and makes the keyboard a plain source of bytes: nothing is echoed, no key means
@@ -65,6 +89,20 @@ impl Terminal {
         {
             own.output_modes = modes.output_modes();
             let _ = rustix::termios::tcsetattr(&self.device, OptionalActions::Now, &own);
+        }
+    }
+
+    /// Leaves the full-screen mode of a program that was killed in it, where we are in the foreground and write to this
+    /// terminal, too. One that takes nothing now is not waited for.
+    pub fn leave_full_screen(&self) {
+        // A terminal that nobody named may be anything.
+        let able = |term: std::ffi::OsString| !term.is_empty() && term != "dumb";
+        if !std::env::var_os("TERM").is_some_and(able) {
+            return;
+        }
+        let ours = [descriptors::stdout(), descriptors::stderr()].into_iter().any(is_controlling);
+        if ours && self.is_ours() {
+            let _ = rustix::io::write(&self.device, LEAVE_FULL_SCREEN);
         }
     }
 

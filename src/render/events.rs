@@ -16,6 +16,7 @@ use crate::model::quantity::Seconds;
 pub fn record(event: &Event, timestamp: &str, job_id: &str, name: Option<&str>) -> Option<EventRecord> {
     let kind = match event {
         Event::JobStarted { pid } => EventKind::Started { pid: *pid },
+        Event::StartDelayed { reason } => EventKind::StartDelayed { reason: reason.clone() },
         Event::OutputGrew { stdout_bytes, stderr_bytes } => {
             EventKind::Output { stdout_bytes: *stdout_bytes, stderr_bytes: *stderr_bytes }
         }
@@ -44,7 +45,9 @@ pub fn record(event: &Event, timestamp: &str, job_id: &str, name: Option<&str>) 
         Event::JobFinished(outcome) => finished(outcome),
         Event::StoppingReported => EventKind::StopAnnounced,
         // How it stands is told by the other events, and signals lead to them.
-        Event::TimePassed(_) | Event::StatusRequested(_) | Event::SignalForwarded(_) => return None,
+        Event::TimePassed(_) | Event::StatusRequested(_) | Event::StopRequested(_) | Event::SignalForwarded(_) => {
+            return None;
+        }
     };
     Some(EventRecord {
         timestamp: timestamp.to_owned(),
@@ -66,9 +69,14 @@ pub fn of_notice(notice: &Notice) -> Option<EventKind> {
         Notice::RetryPlanned { attempt, of, .. } => {
             EventKind::Retrying { attempt: attempt.clone(), most_attempts: *of }
         }
+        Notice::StartDelayed { reason: Some(reason), .. } => EventKind::StartDelayed { reason: reason.clone() },
         Notice::Ended(ended) => of_ended(ended),
         // How it stands is told by the other events, and the rest is about no job.
-        Notice::Happened { .. } | Notice::Counted(_) | Notice::LeftOut { .. } | Notice::Held(_) => return None,
+        Notice::Happened { .. }
+        | Notice::Counted(_)
+        | Notice::LeftOut { .. }
+        | Notice::Held(_)
+        | Notice::StartDelayed { reason: None, .. } => return None,
     })
 }
 

@@ -1,4 +1,4 @@
-//! One hostile text in every field of everything that is shown to people, in every renderer.
+//! A hostile text in every field of everything that is printed, in every renderer.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::model::task::{TaskData, TaskStatus};
 
 const NOW: Duration = Duration::from_secs(1_774_555_200);
 
-/// Every copy of a document with one of its texts, or names of fields, replaced by the hostile text.
+/// Copies of a document, each with one string or field name replaced by the hostile text.
 fn poisoned(document: &Value) -> Vec<Value> {
     let poison = || Value::String(hostile::TEXT.to_owned());
     match document {
@@ -58,7 +58,7 @@ fn poisoned(document: &Value) -> Vec<Value> {
     }
 }
 
-/// Renders the data with the hostile text in each of its fields, as far as a field takes any text.
+/// Renders the data with the hostile text in each field that takes any text.
 #[track_caller]
 fn check<T: Serialize + DeserializeOwned>(what: &str, data: &T, render: impl Fn(&T) -> String) {
     let document = serde_json::to_value(data).expect("JSON");
@@ -89,7 +89,7 @@ fn leftover() -> Leftover {
     Leftover { pid: 7, command: "sleep 9".to_owned(), holds_output: false }
 }
 
-/// Answers of every kind of end, with all that one can hold.
+/// Answers for every kind of end, with all fields set.
 fn envelopes() -> Vec<Envelope> {
     let attempt = |number| Attempt::refused(number, ErrorCode::NotFound, "no such program");
     let info = RequestInfo {
@@ -129,7 +129,7 @@ fn envelopes() -> Vec<Envelope> {
 }
 
 #[test]
-fn an_answer_for_people_is_clean_and_its_json_on_a_terminal_too() {
+fn answers_are_clean_and_so_is_their_json_on_a_terminal() {
     for envelope in envelopes() {
         check("an answer", &envelope, |envelope| text::Text.render(envelope, Style::default()));
         let terminal = Style { colour: false, terminal: true };
@@ -138,7 +138,7 @@ fn an_answer_for_people_is_clean_and_its_json_on_a_terminal_too() {
 }
 
 #[test]
-fn colours_of_a_value_are_not_taken_for_our_own() {
+fn values_add_no_colour_sequences() {
     let escapes = |text: &str| text.matches('\x1b').count();
     let style = Style { colour: true, terminal: true };
     for envelope in envelopes() {
@@ -196,7 +196,7 @@ fn tasks() -> Vec<TaskData> {
 }
 
 #[test]
-fn all_about_the_queue_is_clean() {
+fn queue_output_is_clean() {
     for task in tasks() {
         check("a task", &task, |task| tasks::task(task, NOW, false));
         let list = TaskListData { tasks: vec![task.clone(), task] };
@@ -275,7 +275,7 @@ fn lines_and_bars_are_clean() {
     }
 }
 
-/// Jobs of a batch that hold the hostile text wherever a job can.
+/// Jobs of a batch with the hostile text in every field.
 fn stories() -> Vec<Story> {
     let text = || hostile::TEXT.to_owned();
     let attempt = |number| Attempt { message: Some(text()), ..failed_attempt(number, 1, 1.0) };
@@ -309,7 +309,7 @@ fn the_end_of_a_batch_is_clean() {
 }
 
 #[test]
-fn the_records_that_people_read_are_clean() {
+fn records_and_ci_logs_are_clean() {
     let setting = Setting { batch: hostile::TEXT.to_owned(), token: "T0".to_owned() };
     for name in ["joblog", "github-summary", "github-outputs"] {
         let mut record = (record_by_name(name).expect(name).make)(&setting);
@@ -320,7 +320,7 @@ fn the_records_that_people_read_are_clean() {
         }
         record.end(&summary(&stories()), &mut bytes);
         let text = String::from_utf8(bytes).expect("text");
-        // Columns of a job log are separated so.
+        // Tabs separate the columns of a job log.
         assert_clean(name, &text.replace('\t', " "));
     }
     for system in [CiSystem::Github, CiSystem::Gitlab, CiSystem::Teamcity] {
@@ -335,9 +335,9 @@ fn the_records_that_people_read_are_clean() {
             let mut bytes = Vec::new();
             log.end(&mut bytes);
             text += &String::from_utf8(bytes).expect("text");
-            // The marks of a section, which the log viewer takes out.
+            // Section markers, which the log viewer removes.
             let text = text.replace("\r\x1b[0K", "").replace("\x1b[0K", "").replace("\x1b[0m", "");
-            // TeamCity keeps it, and shows its messages on pages.
+            // TeamCity keeps tabs; its messages are displayed in a browser.
             assert_clean(&format!("{system:?}"), &text.replace('\t', " "));
         }
     }

@@ -10,10 +10,10 @@ use crate::model::signal::Signal;
 
 /// The line for an event, without its newline. None where nothing is to be said at this verbosity.
 pub fn line(event: &Event, verbose: u8) -> Option<String> {
-    told(event, verbose).map(|line| clean(&line))
+    format_line(event, verbose).map(|line| clean(&line))
 }
 
-fn told(event: &Event, verbose: u8) -> Option<String> {
+fn format_line(event: &Event, verbose: u8) -> Option<String> {
     match event {
         Event::WarningReached { elapsed, timeout } => {
             let elapsed = rounded(*elapsed);
@@ -35,6 +35,7 @@ fn told(event: &Event, verbose: u8) -> Option<String> {
             Some(format!("runner: left running: {}{more}", shown.join(", ")))
         }
         Event::RetryPlanned { attempt, of, delay } => Some(format!("runner: {}", retry(attempt, *of, *delay))),
+        Event::StartDelayed { reason } => Some(format!("runner: waiting to start: {reason}")),
         Event::JobStarted { pid } if verbose > 0 => Some(format!("runner: started process {pid}")),
         Event::StopBegun { signal, .. } if verbose > 0 => Some(format!("runner: stopping with SIG{signal}")),
         Event::DeadlineExtended { timeout, capped } if verbose > 0 => {
@@ -44,9 +45,7 @@ fn told(event: &Event, verbose: u8) -> Option<String> {
         Event::ExtensionRefused { reason } if verbose > 0 => {
             Some(format!("runner: the job asked for more time and was refused: {reason}"))
         }
-        Event::MessageRefused { reason } if verbose > 0 => {
-            Some(format!("runner: a message of the job was not understood: {reason}"))
-        }
+        Event::MessageRefused { reason } if verbose > 0 => Some(format!("runner: a message was refused: {reason}")),
         Event::StoppingReported if verbose > 0 => Some("runner: the job says that it is stopping".to_owned()),
         _ => None,
     }
@@ -127,10 +126,7 @@ mod tests {
                 Event::ExtensionRefused { reason: "it is being stopped" },
                 "runner: the job asked for more time and was refused: it is being stopped",
             ),
-            (
-                Event::MessageRefused { reason: "no such key".to_owned() },
-                "runner: a message of the job was not understood: no such key",
-            ),
+            (Event::MessageRefused { reason: "no such key".to_owned() }, "runner: a message was refused: no such key"),
             (Event::StoppingReported, "runner: the job says that it is stopping"),
             (Event::JobStarted { pid: 7 }, "runner: started process 7"),
         ] {

@@ -15,8 +15,8 @@ const ROW_LIMIT: usize = 10;
 /// The same of attempts.
 const ATTEMPT_LIMIT: usize = 10;
 
-/// Stands before each further line of a message, as wide as the name before the first.
-const UNDER_MESSAGE: &str = "        ";
+/// Indent of the further lines of a message, as wide as the prefix of the first.
+const MESSAGE_INDENT: &str = "        ";
 
 /// A reported value is shown up to so many bytes.
 const VALUE_LIMIT: usize = 300;
@@ -37,8 +37,8 @@ impl Format for Text {
             let _ = writeln!(text, "{}", paint.good("runner: the command succeeded"));
             return text;
         };
-        // A list with several faults has a message of several lines.
-        let headline = clean_lines(&format!("runner: {}", error.message), UNDER_MESSAGE);
+        // The message for a list with several faults has several lines.
+        let headline = clean_lines(&format!("runner: {}", error.message), MESSAGE_INDENT);
         let _ = writeln!(
             text,
             "{}",

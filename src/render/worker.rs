@@ -24,7 +24,7 @@ pub fn status(data: &WorkerData) -> String {
         }
         put("worker", &standing);
     } else {
-        put("worker", "none runs; the next submit, retry, resume or wait starts one");
+        put("worker", "not running; the next submit, retry, resume or wait starts it");
     }
     put("tasks", &format!("{} running", data.busy));
     put("slots", &data.slots.to_string());
@@ -33,7 +33,7 @@ pub fn status(data: &WorkerData) -> String {
     }
     if !data.restrictions.is_empty() {
         let list = Restriction::list(&data.restrictions);
-        put("restricted", &format!("{list}; a worker that is started without that takes over"));
+        put("restricted", &format!("{list}; a worker started without these takes over"));
     }
     text.push_str(&groups(&data.groups));
     text
@@ -95,7 +95,7 @@ mod tests {
 worker      running, process 1234, since 2026-03-26T19:55:00.000Z
 tasks       3 running
 slots       4
-restricted  nice 10 (usual: 0), open files 64 (usual: 4096); a worker that is started without that takes over
+restricted  nice 10 (default: 0), open files 64 (default: 4096); a worker started without these takes over
 GROUP     RUNNING   SLOTS
 net             1       2
 night ly        0  shared  paused
@@ -104,7 +104,7 @@ night ly        0  shared  paused
         let stopping = status(&WorkerData { stopping: true, ..running });
         assert!(stopping.starts_with("worker      stopping, process 1234"), "{stopping}");
         let expected = "\
-worker      none runs; the next submit, retry, resume or wait starts one
+worker      not running; the next submit, retry, resume or wait starts it
 tasks       0 running
 slots       4
 paused      no task begins until 'runner task resume'

@@ -84,7 +84,7 @@ impl Store {
 
 /// Claims what may run now, within a change.
 pub(super) fn claim(connection: &Connection, claim: &Claim) -> rusqlite::Result<Vec<Claimed>> {
-    // An order to end may have come since the worker last looked. What was stored after it is not for this worker.
+    // A stop request may have arrived since the last check. Tasks stored after it are left to the next worker.
     let mut ordered = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM settings WHERE name = 'stop')")?;
     if ordered.query_row([], |row| row.get(0))? {
         return Ok(Vec::new());

@@ -13,7 +13,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::error::{Error, Result};
-use crate::platform::{filesystem, process, state_folder};
+use crate::platform::{filesystem, process, signals, state_folder};
 use crate::time::clock::unix_time;
 
 mod claim;
@@ -82,6 +82,7 @@ impl Store {
     /// `network`: other machines may have the folder, too.
     fn open_on(network: bool, folder: &Path, wait: fn(i32) -> bool) -> Result<Self> {
         let path = folder.join(FILE);
+        signals::ignore_file_size_signal();
         state_folder::check(folder)?;
         // A file that was brought back alone has lost what stands beside it.
         let beside = [folder.join(LOGS), Self::news_file(folder)];

@@ -268,7 +268,7 @@ impl Store {
         })
     }
 
-    /// The worker is to end, and so is one that waits to follow it.
+    /// Requests that the worker stops, and its waiting successor too.
     pub fn order_stop(&mut self, order: StopOrder) -> Result<()> {
         let word = match order {
             StopOrder::Drain => "drain",
@@ -280,7 +280,7 @@ impl Store {
         })
     }
 
-    /// The worker is to end once its tasks are over, and this process follows it. One that was to follow before is not.
+    /// Drains the worker and makes this process its successor in place of any other.
     pub fn hand_over(&mut self, to: i32) -> Result<()> {
         self.change("replace the worker", |transaction| {
             put(transaction, "stop", "drain")?;
@@ -288,7 +288,7 @@ impl Store {
         })
     }
 
-    /// The process that follows the worker. It may be gone by now.
+    /// The process that takes over from the worker. It may have exited by now.
     pub fn successor(&self) -> Result<Option<i32>> {
         Ok(self.setting("successor")?.and_then(|pid| pid.parse().ok()))
     }

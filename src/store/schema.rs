@@ -15,7 +15,7 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!(
 pub(super) const CURRENT: u32 = MIGRATIONS.len() as u32;
 
 /// The version of this program.
-const OWN: &str = env!("CARGO_PKG_VERSION");
+const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Brings an older store to the present version, with all that it holds. A newer one is refused.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
@@ -32,7 +32,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     }
     transaction.pragma_update(None, "user_version", CURRENT).map_err(store("bring the store to this version"))?;
     transaction
-        .execute("INSERT OR REPLACE INTO settings (name, value) VALUES ('program', ?1)", [OWN])
+        .execute("INSERT OR REPLACE INTO settings (name, value) VALUES ('program', ?1)", [OWN_VERSION])
         .map_err(store("bring the store to this version"))?;
     transaction.commit().map_err(store("bring the store to this version"))
 }
@@ -50,18 +50,20 @@ fn version(connection: &Connection) -> Result<u32> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(store("read the store"))
 }
 
-/// The table of settings is in every version, so that an older program can tell which one wrote the store.
+/// Every version has the table of settings, so an older program can read which version wrote the store.
 fn newer(connection: &Connection, found: u32) -> Error {
     let query = "SELECT value FROM settings WHERE name = 'program'";
     let program: Option<String> = connection.query_row(query, [], |row| row.get(0)).ok();
-    let by = program.filter(|name| name != OWN).map_or("a newer runner".to_owned(), |name| format!("runner {name}"));
+    let by =
+        program.filter(|name| name != OWN_VERSION).map_or("a newer runner".to_owned(), |name| format!("runner {name}"));
     Error::Conflict {
         message: format!(
-            "the store is of version {found}, written by {by}; this is runner {OWN}, which reads versions up to {CURRENT}"
+            "the store has version {found}, written by {by}; this is runner {OWN_VERSION}, which supports up to \
+             version {CURRENT}"
         ),
         remediation: format!(
-            "Use {by} for this queue, or another folder with RUNNER_STATE_DIR. A worker of this version that still runs \
-             finishes its tasks and ends with 'runner worker stop', which works whatever the version"
+            "Use {by} for this queue, or set RUNNER_STATE_DIR to another directory. To stop a worker of this version \
+             that is still running, use 'runner worker stop', which works with any store version"
         ),
     }
 }

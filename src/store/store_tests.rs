@@ -6,6 +6,7 @@ use super::{Cancelled, Claim, End, Filter, NewTask, StopOrder, Store};
 use crate::model::batch::Priority;
 use crate::model::stored_job::{StoredCommand, StoredJob, Text};
 use crate::model::task::{Begin, Notices, OnCrash, TaskStatus};
+use crate::model::unique_id::unique_id;
 
 pub(super) fn task(id: &str) -> NewTask {
     NewTask {
@@ -37,7 +38,7 @@ fn end(id: &str, status: TaskStatus) -> End {
 }
 
 pub(super) fn claim() -> Claim {
-    Claim { boot: crate::platform::remains::boot_id(), new_run: || uuid::Uuid::now_v7().to_string() }
+    Claim { boot: crate::platform::remains::boot_id(), new_run: || unique_id().to_string() }
 }
 
 struct Scene {
@@ -105,13 +106,13 @@ fn pauses_hold_back_a_group_or_all() {
 }
 
 #[test]
-fn nothing_is_claimed_after_an_order_to_stop() {
+fn nothing_is_claimed_after_a_stop_request() {
     let Scene { mut store, _folder } = scene(&[task("a")]);
     store.hand_over(7).unwrap();
     assert_eq!(store.successor().unwrap(), Some(7));
     assert!(claimed(&mut store).is_empty());
     store.order_stop(StopOrder::Drain).unwrap();
-    assert_eq!(store.successor().unwrap(), None, "it is to stop, too");
+    assert_eq!(store.successor().unwrap(), None, "the successor is stopped, too");
     assert!(claimed(&mut store).is_empty());
     store.forget_stop_order().unwrap();
     assert_eq!(claimed(&mut store), ["a"]);

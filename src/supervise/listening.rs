@@ -2,13 +2,20 @@
 //!
 //! Only the job calls it; what an extension comes to is the machine's to decide.
 
+use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use crate::control::inlet::Inlet;
-use crate::control::message::{Message, Said};
+use crate::control::inlet::{Inlet, Received, ReplyChannel};
+use crate::control::message::{Message, Reply, Said};
 use crate::model::event::Event;
 use crate::model::outcome::{Extensions, Progress, Told};
+use crate::platform::datagrams::Peer;
+use crate::platform::procfs;
+use crate::platform::tree::Tree;
+
+/// How often a process is looked for below a job's guard.
+const LINEAGE_LOOKS: u32 = 3;
 
 /// Our end of the conversation with one job.
 #[derive(Debug)]
@@ -18,6 +25,10 @@ pub(super) struct Listening {
     operation: bool,
     pub(super) told: Told,
     pub(super) extensions: Extensions,
+    /// Why the last extension was refused, until the sender was told.
+    pub(super) refused_extension: Option<&'static str>,
+    /// Users, beside our own and root, of whom a process of the job has spoken.
+    users: BTreeSet<u32>,
 }
 
 /// What follows from one message.
@@ -31,11 +42,30 @@ pub(super) struct Heard {
     pub(super) understood: bool,
     /// Bytes that were read: what it cost.
     pub(super) size: usize,
+    /// What was refused of it, and where the sender waits to be told.
+    reply: Option<(ReplyChannel, Reply)>,
+}
+
+impl Heard {
+    /// Tells the sender what was refused, where it waits for that.
+    pub(super) fn reply(&mut self, refused_extension: Option<&'static str>) {
+        if let Some((channel, mut reply)) = self.reply.take() {
+            reply.refused.extend(refused_extension.map(|reason| format!("no more time is given: {reason}")));
+            channel.send(&reply);
+        }
+    }
 }
 
 impl Listening {
     pub(super) fn new(inlet: Option<Inlet>, operation: bool) -> Self {
-        Self { inlet, operation, told: Told::default(), extensions: Extensions::default() }
+        Self {
+            inlet,
+            operation,
+            told: Told::default(),
+            extensions: Extensions::default(),
+            refused_extension: None,
+            users: BTreeSet::new(),
+        }
     }
 
     /// Readable when the job said something.
@@ -44,20 +74,39 @@ impl Listening {
     }
 
     /// Takes the next message. None where there is none now.
-    pub(super) fn next(&mut self) -> Option<Heard> {
-        let message = self.inlet.as_ref()?.next()?;
-        Some(self.hear(message))
+    pub(super) fn next(&mut self, tree: &Tree) -> Option<Heard> {
+        let received = self.inlet.as_ref()?.next()?;
+        Some(self.take(received, tree))
     }
 
     /// Takes all that is left when the job is over.
-    pub(super) fn last(&mut self) -> Vec<Heard> {
-        let left = self.inlet.as_ref().map(Inlet::last).unwrap_or_default();
-        left.into_iter().map(|message| self.hear(message)).collect()
+    pub(super) fn last(&mut self, tree: &Tree) -> Vec<Heard> {
+        let Some(inlet) = &self.inlet else { return Vec::new() };
+        let users = &mut self.users;
+        let left = inlet.last(|peer| is_of_job(peer, tree, users));
+        left.into_iter().map(|received| self.hear(received)).collect()
     }
 
-    fn hear(&mut self, message: Message) -> Heard {
-        let Message { said, refused, size } = message;
+    /// Takes a message from whoever sent it: one of a stranger is refused unread.
+    pub(super) fn take(&mut self, received: Received, tree: &Tree) -> Heard {
+        if is_of_job(received.peer, tree, &mut self.users) {
+            return self.hear(received);
+        }
+        let mut heard = Heard::default();
+        let reason = match received.peer {
+            Some(Peer { pid, uid }) => format!("process {pid} of user {uid} is not of this job"),
+            None => "its sender is not known".to_owned(),
+        };
+        received.refuse(&reason);
+        self.refuse(reason, &mut heard);
+        heard
+    }
+
+    fn hear(&mut self, received: Received) -> Heard {
+        let (message, channel) = received.read();
+        let Message { said, refused, size, wants_reply: _ } = message;
         let mut heard = Heard { understood: !said.is_empty(), size, ..Heard::default() };
+        heard.reply = channel.map(|channel| (channel, Reply { refused: refused.clone() }));
         for said in said {
             self.note(said, &mut heard);
         }
@@ -99,4 +148,25 @@ impl Listening {
         self.told.refused_messages += 1;
         heard.events.push(Event::MessageRefused { reason });
     }
+}
+
+/// Whether a message of this sender is one of the job.
+///
+/// Root and our own user are always heard. Of other users the processes of the job's tree are, as far as they live: the
+/// uid guards against a pid that is somebody else's by now. One that has exited is heard where its user is that of a
+/// process of the tree that lives or has spoken before, who could make that one speak anyway.
+fn is_of_job(peer: Option<Peer>, tree: &Tree, users: &mut BTreeSet<u32>) -> bool {
+    let Some(peer) = peer else { return false };
+    if peer.is_trusted() {
+        return true;
+    }
+    let lives = || procfs::users(peer.pid).is_some_and(|owners| owners.contains(&peer.uid));
+    // A chain of parents may break while it is read: they exit, and it exits.
+    let is_below = || procfs::lineage(peer.pid).is_some_and(|found| tree.holds(&found));
+    let is_heard = (lives() && (0..LINEAGE_LOOKS).any(|_| is_below()))
+        || (!lives() && (users.contains(&peer.uid) || tree.had(peer.pid) || tree.has_user(peer.uid)));
+    if is_heard {
+        users.insert(peer.uid);
+    }
+    is_heard
 }

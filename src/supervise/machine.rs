@@ -9,10 +9,12 @@ use crate::model::job::{Leftovers, Scope};
 use crate::model::outcome::{Cause, TimeoutReason};
 use crate::model::signal::Signal;
 use crate::supervise::policy::{
-    DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, LATE_GRACE, Policy, REAP_LIMIT, REST_GRACE, START_LIMIT,
+    DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, LATE_GRACE, OWN_END_LIMIT, Policy, REAP_LIMIT, REST_GRACE, START_LIMIT,
 };
 pub use crate::supervise::step::{Effect, Input, Rung, State, TIMERS, Timer};
 use crate::time::clock::Moment;
+
+mod limits;
 
 /// Why a job is stopped whose time nobody limited.
 const NO_TIME: Cause = Cause::Timeout { reason: TimeoutReason::Total, limit: Duration::ZERO };
@@ -32,10 +34,14 @@ pub struct Machine {
     eof: bool,
     leftovers_found: bool,
     forwarded: bool,
-    /// The last signal to end that was passed on.
-    passed_on: Option<Signal>,
+    /// The last forwarded termination signal.
+    forwarded_end: Option<Signal>,
     /// The rest of the tree got the stop signal, too.
     rest_signaled: bool,
+    /// The job has this signal from its terminal, and may do with it what it wants.
+    interrupted: Option<Signal>,
+    /// An end before this is the job's own, though the stop has begun.
+    own_end_until: Option<Moment>,
     /// A stop that waits for the command to be there.
     stop_when_started: Option<(Cause, bool)>,
     /// Signals to pass on once there is a command.
@@ -63,8 +69,10 @@ impl Machine {
             eof: false,
             leftovers_found: false,
             forwarded: false,
-            passed_on: None,
+            forwarded_end: None,
             rest_signaled: policy.scope == Scope::Tree,
+            interrupted: None,
+            own_end_until: None,
             stop_when_started: None,
             held_back: Vec::new(),
             abandoned: false,
@@ -91,6 +99,11 @@ impl Machine {
     /// Why we acted, where we did.
     pub fn cause(&self) -> Option<Cause> {
         self.cause
+    }
+
+    /// The job has a signal from its terminal that it may handle itself.
+    pub fn interrupted(&self) -> Option<Signal> {
+        self.interrupted
     }
 
     /// It ended before the effect of its kill was seen.
@@ -138,6 +151,13 @@ impl Machine {
                 }
                 self.leader_exited(now);
             }
+            Input::LeaderInterrupted(signal) => {
+                self.own_end_until = None;
+                if self.cause.is_none() {
+                    self.begin_stop(Cause::Cancelled { signal }, Rung::Signal, true, now);
+                }
+                self.leader_exited(now);
+            }
             Input::TreeEmpty => {
                 self.leader_ended = true;
                 self.tree_gone(now);
@@ -153,6 +173,7 @@ impl Machine {
             Input::Due(timer) => self.due(timer, now),
             Input::TimeUp => self.time_up(now),
             Input::Stop { cause, rung, heard } => self.stop(cause, rung, heard, now),
+            Input::Interrupt(signal) => self.interrupted = Some(signal),
             Input::Forward { signal, heard } => self.forward(signal, heard, now),
         }
     }
@@ -162,6 +183,11 @@ impl Machine {
             return;
         }
         self.leader_ended = true;
+        if self.state == State::Stopping && self.own_end_until.is_some_and(|until| now <= until) {
+            self.cause = None;
+            self.state = State::Running;
+            self.disarm(Timer::Grace);
+        }
         match self.state {
             State::Starting | State::Running => match self.policy.leftovers {
                 Leftovers::Wait => {}
@@ -170,7 +196,7 @@ impl Machine {
                     self.kill(now);
                 }
                 Leftovers::Report | Leftovers::KillAfterFailure | Leftovers::Ignore => {
-                    if let (Some(signal), false, false) = (self.passed_on, self.rest_signaled, self.spares_rest()) {
+                    if let (Some(signal), false, false) = (self.forwarded_end, self.rest_signaled, self.spares_rest()) {
                         self.effects.push(Effect::SignalRest(signal, self.policy.scope));
                     }
                     self.drain(now);
@@ -179,7 +205,7 @@ impl Machine {
             State::Stopping | State::Sweeping if self.spares_rest() => self.drain(now),
             State::Stopping => {
                 self.signal_rest();
-                // A command without a grace may end in its own time; the rest of its tree may not.
+                // Without a grace period only the command has unlimited time, not the rest of its tree.
                 if self.policy.grace.is_none() {
                     self.arm(Timer::Grace, now + REST_GRACE);
                 }
@@ -188,12 +214,12 @@ impl Machine {
         }
     }
 
-    /// `timeout --foreground` acts on its command alone.
+    /// `timeout --foreground` signals its command only.
     fn spares_rest(&self) -> bool {
         self.policy.scope == Scope::Command && self.policy.leftovers == Leftovers::Ignore
     }
 
-    /// The stop signal for those of the tree that did not get it yet.
+    /// Sends the stop signal to the part of the tree that has not got it yet.
     fn signal_rest(&mut self) {
         if !self.rest_signaled {
             self.rest_signaled = true;
@@ -298,76 +324,6 @@ impl Machine {
         }
     }
 
-    /// An extension never shortens, and never goes past the longest wall time.
-    fn extend(&mut self, from_now: Duration, now: Moment) {
-        if !matches!(self.state, State::Starting | State::Running) || self.stop_when_started.is_some() {
-            return self.refuse_extension("it came after the job had ended or was told to stop", false);
-        }
-        let (Some((longest, at_longest)), Some((wall, _))) = (self.policy.longest, self.wall) else {
-            return self.refuse_extension("only --max-timeout allows more time", false);
-        };
-        let wanted = (now - self.started_at).saturating_add(from_now);
-        let capped = wanted > longest;
-        let granted = wanted.min(longest);
-        if granted > wall {
-            self.wall = Some((granted, if capped { at_longest } else { TimeoutReason::Total }));
-            self.arm(Timer::Wall, self.started_at + granted);
-            self.effects.push(Effect::TellExtended { wall: granted, capped });
-        } else if capped {
-            self.refuse_extension("the time has reached its maximum", true);
-        }
-    }
-
-    /// A deadline is moved for whoever gave the job, and never past what bounds it.
-    fn lengthen(&mut self, by: Duration) {
-        let may_move = matches!(self.state, State::Starting | State::Running) && self.stop_when_started.is_none();
-        let (true, Some((wall, _))) = (may_move, self.wall) else { return };
-        let wanted = wall.saturating_add(by);
-        let bound = self.policy.bound.filter(|(bound, _)| wanted > *bound);
-        let (granted, reason) = bound.unwrap_or((wanted, TimeoutReason::Total));
-        if granted > wall {
-            self.wall = Some((granted, reason));
-            self.arm(Timer::Wall, self.started_at + granted);
-            self.effects.push(Effect::TellExtended { wall: granted, capped: bound.is_some() });
-        }
-    }
-
-    /// The wall time is over. A job without one has no end of that kind.
-    fn time_up(&mut self, now: Moment) {
-        if let (State::Starting | State::Running, Some(cause)) = (self.state, self.end_of_time()) {
-            self.begin_stop(cause, Rung::Signal, false, now);
-        }
-    }
-
-    /// Why the job is stopped when its wall time is over. The time for all attempts is named as it was given, and not by
-    /// what was left of it.
-    fn end_of_time(&self) -> Option<Cause> {
-        let (wall, reason) = self.wall?;
-        let limit = if reason == TimeoutReason::TotalBudget { self.policy.budget.unwrap_or(wall) } else { wall };
-        Some(Cause::Timeout { reason, limit })
-    }
-
-    fn refuse_extension(&mut self, reason: &'static str, at_maximum: bool) {
-        self.effects.push(Effect::TellExtensionRefused { reason, at_maximum });
-    }
-
-    /// Silence is at least one window without a byte and without CPU time that counts, measured from the later of both.
-    fn cpu_measured(&mut self, cpu: Duration, held_up: bool, now: Moment) {
-        let (State::Starting | State::Running, Some(window)) = (self.state, self.policy.idle) else { return };
-        // It can shrink: what an ended child used may be nobody's.
-        if held_up || cpu < self.cpu || cpu.saturating_sub(self.cpu) >= window / 100 {
-            self.cpu = cpu;
-            self.cpu_quiet_since = now;
-        }
-        let silent_since = self.last_byte.max(self.cpu_quiet_since);
-        if now - silent_since >= window {
-            let cause = Cause::Timeout { reason: TimeoutReason::Idle, limit: window };
-            self.begin_stop(cause, Rung::Signal, false, now);
-        } else {
-            self.arm(Timer::Idle, silent_since + window);
-        }
-    }
-
     fn stop(&mut self, cause: Cause, rung: Rung, heard: bool, now: Moment) {
         if rung == Rung::Abandon {
             self.cause.get_or_insert(cause);
@@ -375,6 +331,14 @@ impl Machine {
             self.send(Signal::KILL);
             self.finish();
             return;
+        }
+        if heard
+            && self.state == State::Running
+            && Some(cause) == self.interrupted.map(|signal| Cause::Cancelled { signal })
+        {
+            // Where the rest of the tree is waited for, it has to be stopped in any case.
+            let is_whole = self.policy.leftovers != Leftovers::Wait;
+            self.own_end_until = Some(now + OWN_END_LIMIT).filter(|_| is_whole);
         }
         match self.state {
             State::Starting if self.stop_when_started.is_some() && rung == Rung::Signal => {}
@@ -455,7 +419,7 @@ impl Machine {
         }
         self.effects.push(Effect::TellForwarded(signal));
         if [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].contains(&signal) {
-            self.passed_on = Some(signal);
+            self.forwarded_end = Some(signal);
         }
         if !heard {
             self.send(signal);
@@ -485,12 +449,6 @@ impl Machine {
 
     fn disarm(&mut self, timer: Timer) {
         self.effects.push(Effect::Disarm(timer));
-    }
-
-    fn disarm_limits(&mut self) {
-        for timer in [Timer::Wall, Timer::Idle, Timer::Warn] {
-            self.disarm(timer);
-        }
     }
 }
 

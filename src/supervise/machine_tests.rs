@@ -10,7 +10,7 @@ use crate::model::job::{Leftovers, Scope};
 use crate::model::outcome::{Cause, TimeoutReason};
 use crate::model::signal::Signal;
 use crate::supervise::policy::{
-    DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, LATE_GRACE, Policy, REAP_LIMIT, REST_GRACE, START_LIMIT,
+    DELIVERY_LIMIT, DRAIN_LIMIT, KILL_PERIOD, LATE_GRACE, OWN_END_LIMIT, Policy, REAP_LIMIT, REST_GRACE, START_LIMIT,
 };
 use crate::time::clock::{Clock, ManualClock, Moment};
 use crate::time::deadlines::Deadlines;
@@ -397,7 +397,7 @@ fn a_signal_that_is_passed_on_starts_the_grace_once() {
 }
 
 #[test]
-fn a_command_that_is_signaled_alone_does_not_leave_the_rest_behind() {
+fn the_rest_of_the_tree_is_stopped_after_a_command_that_was_signaled_first() {
     for scope in [Scope::Group, Scope::Command] {
         let mut rig = Rig::running(Policy { scope, grace: None, ..policy() });
         rig.pass(TIMEOUT);
@@ -421,7 +421,7 @@ fn the_rest_is_signaled_at_the_end_of_the_grace_of_the_command() {
 }
 
 #[test]
-fn in_the_foreground_the_rest_is_let_be() {
+fn in_the_foreground_the_rest_of_the_tree_is_not_signaled() {
     let foreground = Policy { scope: Scope::Command, leftovers: Leftovers::Ignore, ..policy() };
     let mut rig = Rig::running(foreground);
     rig.feed(Input::Eof);
@@ -434,7 +434,7 @@ fn in_the_foreground_the_rest_is_let_be() {
 }
 
 #[test]
-fn a_signal_to_end_that_was_passed_on_reaches_the_rest_after_the_command() {
+fn a_forwarded_termination_signal_reaches_the_rest_after_the_command() {
     let mut rig = Rig::running(Policy { scope: Scope::Group, leftovers: Leftovers::Ignore, ..policy() });
     rig.feed(Input::Forward { signal: Signal::TERM, heard: false });
     assert!(rig.did(Effect::Signal(Signal::TERM, Scope::Group)));
@@ -648,6 +648,65 @@ fn one_that_waits_for_its_leftovers_may_be_extended() {
     assert_eq!(stopped_at(&mut rig), (LONGEST.0, total(LONGEST.0)));
 }
 
+/// A running job that has had two interrupts from its terminal, the second one now.
+fn interrupted_twice() -> Rig {
+    let mut rig = Rig::running(policy());
+    rig.feed(Input::Interrupt(Signal::INT));
+    rig.pass(Duration::from_millis(500));
+    assert_eq!((rig.state(), rig.machine.cause()), (State::Running, None));
+    rig.feed(Input::Stop { cause: INTERRUPTED, rung: Rung::Signal, heard: true });
+    assert_eq!((rig.state(), rig.machine.cause()), (State::Stopping, Some(INTERRUPTED)));
+    rig
+}
+
+#[test]
+fn an_interrupt_that_is_the_jobs_stops_nothing_and_its_end_is_its_own() {
+    let mut rig = Rig::running(policy());
+    rig.feed(Input::Interrupt(Signal::INT));
+    rig.pass(GRACE * 2);
+    assert_eq!(rig.state(), State::Running);
+    rig.feed(Input::LeaderFailed);
+    rig.feed(Input::TreeEmpty);
+    rig.feed(Input::Eof);
+    assert_eq!((rig.state(), rig.machine.cause()), (State::Done, None));
+    assert!(rig.machine.signals().is_empty());
+}
+
+#[test]
+fn a_job_that_dies_of_its_interrupt_is_cancelled_and_the_rest_of_it_has_its_grace() {
+    let mut rig = Rig::running(policy());
+    rig.feed(Input::Interrupt(Signal::INT));
+    rig.feed(Input::LeaderInterrupted(Signal::INT));
+    assert_eq!((rig.state(), rig.machine.cause()), (State::Stopping, Some(INTERRUPTED)));
+    assert!(!rig.did(Effect::Kill));
+    rig.pass(GRACE);
+    assert!(rig.did(Effect::Kill));
+}
+
+#[test]
+fn an_end_just_after_the_second_interrupt_is_the_jobs_own_and_a_later_one_is_not() {
+    for (after, cause) in [(OWN_END_LIMIT, None), (OWN_END_LIMIT + Duration::from_millis(1), Some(INTERRUPTED))] {
+        let mut rig = interrupted_twice();
+        rig.pass(after);
+        rig.feed(Input::LeaderExited);
+        rig.feed(Input::TreeEmpty);
+        rig.feed(Input::Eof);
+        assert_eq!((rig.state(), rig.machine.cause()), (State::Done, cause), "after {after:?}");
+        assert_eq!(rig.deadlines.next(), None);
+    }
+    let mut rig = interrupted_twice();
+    rig.feed(Input::LeaderInterrupted(Signal::INT));
+    assert_eq!(rig.machine.cause(), Some(INTERRUPTED));
+}
+
+#[test]
+fn a_job_that_minds_no_interrupt_is_killed_after_the_grace_that_the_second_one_started() {
+    let mut rig = interrupted_twice();
+    rig.pass(GRACE);
+    assert!(rig.did(Effect::Kill));
+    assert_eq!(rig.machine.cause(), Some(INTERRUPTED));
+}
+
 /// A machine brought into a state, the usual way.
 fn rig_in(state: State) -> Rig {
     let mut rig = Rig::new(Policy { idle: Some(IDLE), warn: Some(TIMEOUT / 2), ..policy() });
@@ -688,6 +747,9 @@ fn all_inputs() -> Vec<Input> {
         Input::CpuMeasured { cpu: Duration::ZERO, held_up: true },
         Input::Forward { signal: Signal::USR1, heard: false },
         Input::Forward { signal: Signal::INT, heard: true },
+        Input::Interrupt(Signal::INT),
+        Input::LeaderInterrupted(Signal::INT),
+        Input::Stop { cause: INTERRUPTED, rung: Rung::Signal, heard: true },
     ];
     inputs.extend(TIMERS.map(Input::Due));
     for rung in [Rung::Signal, Rung::Kill, Rung::Abandon] {

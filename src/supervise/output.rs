@@ -278,8 +278,17 @@ impl Output {
 
     /// What was kept: stdout, stderr. Asked once, at the end.
     pub(super) fn take_records(&mut self) -> (StreamRecord, StreamRecord) {
-        let [mut stdout, mut stderr] =
-            self.pumps.each_mut().map(|pump| pump.as_mut().map(Pump::take_record).unwrap_or_default());
+        let records = self.pumps.each_mut().map(|pump| pump.as_mut().map(Pump::take_record).unwrap_or_default());
+        self.completed(records)
+    }
+
+    /// What is kept so far: stdout, stderr.
+    pub(super) fn records_so_far(&self) -> (StreamRecord, StreamRecord) {
+        let records = self.pumps.each_ref().map(|pump| pump.as_ref().map(Pump::record_so_far).unwrap_or_default());
+        self.completed(records)
+    }
+
+    fn completed(&self, [mut stdout, mut stderr]: [StreamRecord; 2]) -> (StreamRecord, StreamRecord) {
         if self.merged {
             stderr = StreamRecord { captured: stdout.captured, ..StreamRecord::default() };
         }

@@ -18,10 +18,14 @@ pub const KILL_PERIOD: Duration = Duration::from_millis(50);
 pub const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
 /// How long a stop waits for a command that is still being executed.
 pub const START_LIMIT: Duration = Duration::from_secs(1);
-/// Grace of the rest of a tree after the leader's end where no grace was set: the default of `exec`.
+/// Grace period of the rest of a tree after the leader's exit if none was set: the default of `exec`.
 pub const REST_GRACE: Duration = Duration::from_secs(5);
-/// Grace of processes that get the stop signal only at the end of the command's grace.
+/// Grace period of processes that get the stop signal only at the end of the command's grace period.
 pub const LATE_GRACE: Duration = Duration::from_millis(250);
+/// A job that ends within this after an interrupt from its terminal has ended by itself.
+pub const OWN_END_LIMIT: Duration = Duration::from_millis(250);
+/// A second interrupt from the terminal within this stops an interactive job.
+pub const SECOND_INTERRUPT_LIMIT: Duration = Duration::from_secs(1);
 
 /// The limits that the machine holds a job to.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +42,7 @@ pub struct Policy {
     pub warn_signal: Option<Signal>,
     pub stop_signal: Signal,
     pub grace: Option<Duration>,
-    /// When the runner above must have the answer, from the start on: no grace lasts longer.
+    /// The time from the start within which the outer runner must have the answer; it bounds every grace period.
     pub answer_by: Option<Duration>,
     pub scope: Scope,
     pub leftovers: Leftovers,

@@ -26,6 +26,9 @@ pub enum Timer {
     Pulse,
     /// The job looks after its keyboard; never the machine's.
     Keys,
+    /// The end of a leader that died of a signal of its terminal is taken, also if that signal has not come to us. Never
+    /// the machine's.
+    End,
 }
 
 /// Every deadline of the machine.
@@ -54,6 +57,8 @@ pub enum Input {
     LeaderExited,
     /// The leader ended, and not with the code 0.
     LeaderFailed,
+    /// The leader died of this signal, which it had from its terminal.
+    LeaderInterrupted(Signal),
     /// No process of the tree is left.
     TreeEmpty,
     /// The job wrote, or told us something.
@@ -72,6 +77,8 @@ pub enum Input {
     TimeUp,
     /// We were told to stop. `heard`: the terminal has told the job already.
     Stop { cause: Cause, rung: Rung, heard: bool },
+    /// The terminal sent this signal to an interactive job and to us: it is the job's.
+    Interrupt(Signal),
     /// A signal to pass on, as timeout(1) does.
     Forward { signal: Signal, heard: bool },
 }
@@ -81,7 +88,7 @@ pub enum Input {
 pub enum Effect {
     /// Send a signal to the leader, its group or the whole tree, then CONT.
     Signal(Signal, Scope),
-    /// Send a signal to those of the tree that this scope leaves out, then CONT.
+    /// Send a signal to the processes that this scope leaves out, then CONT.
     SignalRest(Signal, Scope),
     /// End the whole tree.
     Kill,

@@ -4,13 +4,18 @@
 //! backend makes it; nothing else waits, kills or reads output.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{CString, OsStr};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::stage::Stage;
+use crate::control::inlet::Inlet;
 use crate::error::Result;
 use crate::model::event::Event;
+use crate::model::outcome::Cause;
 use crate::model::signal::Signal;
 use crate::platform::board::Board;
 use crate::platform::cgroup::{Home, Patience};
@@ -22,7 +27,7 @@ use crate::platform::signals::{self, Arrival, Arrivals, Inherited};
 use crate::supervise::feed::{Feed, Submission, Supply};
 use crate::supervise::job::{Job, KEYS};
 use crate::supervise::machine::{Input, Rung, Timer};
-use crate::supervise::orders::{Order, Orders};
+use crate::supervise::orders::{Order, Orders, Origin};
 use crate::supervise::surface::{JobId, Surface};
 use crate::time::clock::{Clock, JobClock, Moment, SystemClock};
 use crate::time::deadlines::Deadlines;
@@ -32,14 +37,17 @@ const SIGNALS: usize = usize::MAX - 2;
 const THREADS: usize = usize::MAX - 3;
 const FEED: usize = usize::MAX - 4;
 const BOARD: usize = usize::MAX - 5;
+const NOTIFY: usize = usize::MAX - 6;
 
 /// So many jobs are started before the events and deadlines of others are looked at.
 const STARTS_AT_ONCE: u32 = 4;
 
 /// So many signals are looked at before the deadlines are.
 const ARRIVALS_AT_ONCE: u32 = 64;
-/// The terminal signals job and runner in one go; the job may be seen dead before our handler has run.
-const TERMINAL_LIMIT: Duration = Duration::from_millis(50);
+/// Messages by the socket of all jobs that are taken before the deadlines are looked at.
+const MESSAGES_AT_ONCE: usize = 64;
+/// A socket in the file system is made for jobs that run for longer than this, and so costs short ones nothing.
+const NOTIFY_DELAY: Duration = Duration::from_millis(50);
 /// A job that has not tidied up and stopped by itself within this is stopped.
 const SUSPEND_LIMIT: Duration = Duration::from_millis(200);
 const SUSPEND_PERIOD: Duration = Duration::from_millis(2);
@@ -68,6 +76,28 @@ enum Demand {
     Over,
 }
 
+/// The socket in the file system, for processes of jobs in another network namespace.
+#[derive(Debug)]
+enum NotifyPath {
+    None,
+    /// To be made then.
+    Due {
+        at: Moment,
+        path: CString,
+    },
+    Open(Inlet),
+    Failed,
+}
+
+impl NotifyPath {
+    fn due(&self) -> Option<Moment> {
+        match self {
+            Self::Due { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
+}
+
 /// Owns jobs until they are done.
 pub struct Watchdog {
     poller: Poller,
@@ -90,6 +120,7 @@ pub struct Watchdog {
     inherited: Inherited,
     /// The terminal with a bar on it.
     stage: Option<Arc<Stage>>,
+    notify_path: NotifyPath,
     /// What happened and was not told on yet.
     told: Vec<(u64, Event)>,
 }
@@ -119,6 +150,7 @@ impl Watchdog {
             home,
             inherited,
             stage: None,
+            notify_path: NotifyPath::None,
             told: Vec::new(),
         })
     }
@@ -139,17 +171,16 @@ impl Watchdog {
                 Demand::Until(until) => until,
                 Demand::Over => None,
             };
-            let earliest = self.deadlines.next().into_iter().chain(until).min();
+            let earliest = self.deadlines.next().into_iter().chain(until).chain(self.notify_path.due()).min();
             self.poller.wait(earliest.map(Moment::since_start), now.since_start(), &mut ready)?;
             let news = if ready.contains(&BOARD) { self.board.take() } else { Vec::new() };
-            self.await_orders(&news, &ready, feed);
             for id in news {
                 self.with_job(id, |job, surface| job.look(surface));
             }
             let mut moved_output = false;
             for key in &ready {
-                // The output of one job goes before a deadline that is due, and not that of all: it is ready again next
-                // time, and behind others then.
+                // At most one output is handled before a deadline that is due; the others stay ready and are handled in
+                // the next round.
                 let is_output = Job::is_output(*key);
                 if is_output && moved_output && self.deadlines.next().is_some_and(|next| next <= self.clock.now()) {
                     continue;
@@ -158,9 +189,9 @@ impl Watchdog {
                 self.dispatch(*key, feed);
             }
             self.obey_keys(feed);
+            self.open_notify_path();
             // What happened comes before what came due: a job that ended in time has ended in time.
             while let Some((id, timer)) = self.deadlines.take_due(self.clock.now()) {
-                self.await_orders(&[id], &[], feed);
                 self.with_job(id, |job, surface| job.due(timer, surface));
             }
             self.tell_on(feed, supply != Demand::Over);
@@ -170,15 +201,6 @@ impl Watchdog {
             home.sweep(Patience::Wait);
         }
         Ok(())
-    }
-
-    /// Lets the terminal's signal come first, where one of these jobs may have died of it.
-    fn await_orders(&mut self, news: &[JobId], ready: &[usize], feed: &mut dyn Feed) {
-        let mut ids = news.iter().copied().chain(ready.iter().map(|key| key / KEYS));
-        if ids.any(|id| self.jobs.get(&id).is_some_and(|job| job.may_be_interrupted())) {
-            self.arrivals.await_next(TERMINAL_LIMIT);
-            self.obey(feed);
-        }
     }
 
     /// Starts what there is to start, a few jobs at a time.
@@ -213,6 +235,10 @@ impl Watchdog {
     fn submit(&mut self, submission: Submission) -> Result<()> {
         let id = self.next_id;
         self.next_id += 1;
+        if let (NotifyPath::None, Some(path)) = (&self.notify_path, &submission.tree.notify_path) {
+            let at = self.clock.now() + NOTIFY_DELAY;
+            self.notify_path = NotifyPath::Due { at, path: path.clone() };
+        }
         if submission.stage.is_some() {
             self.stage.clone_from(&submission.stage);
         }
@@ -254,7 +280,38 @@ impl Watchdog {
             }
             // Taken already.
             BOARD => {}
+            NOTIFY => self.listen(),
             _ => self.with_job(key / KEYS, |job, surface| job.ready(key, surface)),
+        }
+    }
+
+    /// Makes the socket in the file system, once there is a job that may need it.
+    fn open_notify_path(&mut self) {
+        if self.notify_path.due().is_none_or(|at| self.clock.now() < at) {
+            return;
+        }
+        let NotifyPath::Due { path, .. } = std::mem::replace(&mut self.notify_path, NotifyPath::Failed) else { return };
+        // Jobs go without where none can be made.
+        if let Ok(inlet) = Inlet::open_at(Path::new(OsStr::from_bytes(path.as_bytes())))
+            && self.poller.add(inlet.descriptor(), NOTIFY, Interest::Readable).is_ok()
+        {
+            self.notify_path = NotifyPath::Open(inlet);
+        }
+    }
+
+    /// Takes messages by the socket of all jobs, and gives each to the job of whose tree its sender is.
+    fn listen(&mut self) {
+        for _ in 0..MESSAGES_AT_ONCE {
+            let NotifyPath::Open(inlet) = &self.notify_path else { return };
+            let Some(received) = inlet.next() else { return };
+            let sender = received.peer.and_then(|peer| procfs::lineage(peer.pid));
+            let of_tree = sender.and_then(|sender| self.jobs.values().find(|job| job.holds(&sender)));
+            // Where there is one job, it refuses those who are not of its tree, and counts them.
+            let only = self.jobs.values().next().filter(|_| self.jobs.len() == 1);
+            match of_tree.or(only).map(|job| job.id()) {
+                Some(id) => self.with_job(id, |job, surface| job.hear(received, surface)),
+                None => received.refuse("it came from no process of a job"),
+            }
         }
     }
 
@@ -289,17 +346,27 @@ impl Watchdog {
                 sender.pid == process::own_pid() || self.jobs.values().any(|job| job.contains(&sender))
             });
             let shares_group = self.jobs.values().all(|job| job.shares_group());
-            self.carry_out(arrival, from_inside, shares_group, feed);
+            let origin = Origin { from_inside, shares_group, interactive: self.is_interactive() };
+            self.carry_out(arrival, origin, feed);
         }
         // A flood of signals must not keep the deadlines waiting.
         self.arrivals.doorbell().ring();
     }
 
-    fn carry_out(&mut self, arrival: Arrival, from_inside: bool, shares_group: bool, feed: &mut dyn Feed) {
-        match self.orders.read(arrival, from_inside, shares_group) {
+    /// What is typed is meant for the one job that runs.
+    fn is_interactive(&self) -> bool {
+        let now = self.clock.now();
+        self.jobs.len() == 1 && self.jobs.values().all(|job| job.is_interactive(now))
+    }
+
+    fn carry_out(&mut self, arrival: Arrival, origin: Origin, feed: &mut dyn Feed) {
+        match self.orders.read(arrival, origin, self.clock.now()) {
             Order::ToJobs(input) => {
-                if let Input::Stop { cause, .. } = input {
-                    feed.stop(cause);
+                match input {
+                    Input::Stop { cause, .. } => feed.stop(cause),
+                    // Whatever it does with that, it is not tried again.
+                    Input::Interrupt(signal) => feed.stop(Cause::Cancelled { signal }),
+                    _ => {}
                 }
                 self.with_each(|job, surface| job.step(input, surface));
             }
@@ -327,7 +394,8 @@ impl Watchdog {
             for signal in signals {
                 // Scripts around us and the other members of our pipeline expect it as well.
                 signals::tell_own_group(signal);
-                self.carry_out(Arrival { signal, sender: None }, false, heard, feed);
+                let origin = Origin { from_inside: false, shares_group: heard, interactive: self.is_interactive() };
+                self.carry_out(Arrival { signal, sender: None }, origin, feed);
             }
         }
     }

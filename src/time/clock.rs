@@ -8,6 +8,9 @@ use std::ops::{Add, Sub};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
+/// 9999-12-31T23:59:59.999Z: humantime panics at what is later.
+const LAST_INSTANT: Duration = Duration::from_millis(253_402_300_799_999);
+
 /// An instant on some clock: the time since that clock began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(Duration);
@@ -134,9 +137,10 @@ pub fn since_boot() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// Wall-clock time as RFC 3339 in UTC, with milliseconds.
+/// Wall-clock time as RFC 3339 in UTC, with milliseconds. What is later than the last instant that four digits of a year
+/// can say, such as a deadline that was moved again and again, is that instant.
 pub fn rfc3339(since_epoch: Duration) -> String {
-    humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + since_epoch).to_string()
+    humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + since_epoch.min(LAST_INSTANT)).to_string()
 }
 
 #[cfg(test)]
@@ -163,5 +167,6 @@ mod tests {
     #[test]
     fn time_stamps_are_utc_with_milliseconds() {
         assert_eq!(rfc3339(Duration::from_millis(1_705_314_600_005)), "2024-01-15T10:30:00.005Z");
+        assert_eq!(rfc3339(Duration::MAX), "9999-12-31T23:59:59.999Z");
     }
 }

@@ -50,6 +50,8 @@ pub(super) struct Work {
     pub(super) first_begun: Option<Moment>,
     /// When its present attempt began, since the Unix epoch.
     pub(super) begun_at: Duration,
+    /// The command of its present attempt runs.
+    pub(super) started: bool,
     /// What the attempt before came to, while another one is due.
     pub(super) last: Option<Box<Outcome>>,
     /// Why it could not be begun, likewise.
@@ -69,6 +71,7 @@ impl Work {
             attempts_before,
             first_begun: None,
             begun_at: Duration::ZERO,
+            started: false,
             last: None,
             refusal: None,
         }

@@ -13,7 +13,7 @@ use crate::model::outcome::Cause;
 use crate::model::sample::Subject;
 use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
-use crate::platform::bell::Ring;
+use crate::platform::bell::WakeReason;
 use crate::platform::process;
 use crate::platform::remains::boot_id;
 use crate::store::{Claim, Claimed, End, ExtensionOrder, Live, Lost, StopOrder, Store, WorkerRecord};
@@ -24,6 +24,8 @@ use crate::worker::listener::Listener;
 use crate::worker::notices::{self, Notices};
 use crate::worker::post::{ClerkPost, Ended, Order, Report};
 use crate::worker::{TASK_ID, bell_file, log_files, recovery};
+
+mod waiting;
 
 /// What jobs tell is stored at most so often.
 const TOLD_PERIOD: Duration = Duration::from_millis(200);
@@ -170,7 +172,8 @@ impl Clerk {
     /// Waits for the next thing that happens, and takes all that has. True where the store has to be looked at.
     fn listen(&mut self) -> bool {
         let now = self.clock.now();
-        let mut news = match self.post.next(self.patience(now)) {
+        let patience = self.patience(now);
+        let mut news = match self.post.next(patience) {
             Ok(report) => self.heed(report),
             Err(RecvTimeoutError::Timeout) => true,
             Err(RecvTimeoutError::Disconnected) => {
@@ -188,31 +191,21 @@ impl Clerk {
         news
     }
 
-    /// How long nothing has to be done if nothing happens. None: for ever.
-    fn patience(&self, now: Moment) -> Option<Duration> {
-        if self.left {
-            return None;
-        }
-        if let Some(at) = self.retry_at {
-            return Some(at - now);
-        }
-        let told = (!self.told.is_empty()).then(|| self.told_at + TOLD_PERIOD - now);
-        let idle = self.idle_since.zip(self.settings.idle_exit).map(|(since, limit)| since + limit - now);
-        let due =
-            if self.stop.is_some() { None } else { self.store.next_due(self.claim.boot.as_deref()).ok().flatten() };
-        let old = self.settings.max_task_age.and_then(|age| self.store.next_of_age(age).ok().flatten());
-        let old = old.map(|old| old.max(self.clean_at - now) + CLEANING_SLACK);
-        // A moment later is due for sure, and not due by half a tick.
-        let due = due.map(|due| due + Duration::from_millis(1));
-        [told, idle, due, old].into_iter().flatten().min()
-    }
-
     /// Takes a report. True where the store has to be looked at for it.
     fn heed(&mut self, report: Report) -> bool {
         match report {
-            Report::Rung(ring) => {
-                if ring == Ring::Drain {
+            Report::Rung(reason) => {
+                if reason == WakeReason::Drain {
                     self.stop.get_or_insert(StopOrder::Drain);
+                }
+                true
+            }
+            Report::ListenerFailed(error) => {
+                (self.settings.say)(&error.to_string());
+                // Closed, so that no submitter takes this worker for one that it has woken. The next look at the store
+                // opens another one.
+                if let Some(listener) = self.listener.take() {
+                    listener.close();
                 }
                 true
             }
@@ -223,6 +216,10 @@ impl Clerk {
                         self.told.insert(number(tag), live);
                     }
                 }
+                false
+            }
+            Report::StartsDelayed(reason) => {
+                (self.settings.say)(&format!("tasks wait to be started: {reason}"));
                 false
             }
             Report::Ended(ended) if notices::is_notice(ended.tag) => {
@@ -410,36 +407,6 @@ impl Clerk {
 
     fn has_jobs(&self) -> bool {
         !self.running.is_empty() || !self.lost.is_empty() || self.notices.are_under_way()
-    }
-
-    fn note_idle(&mut self, now: Moment) {
-        let busy = self.has_jobs() || self.retry_at.is_some() || self.store.has_work().unwrap_or(true);
-        self.idle_since = if busy { None } else { Some(self.idle_since.unwrap_or(now)) };
-    }
-
-    /// A worker that was told to stop goes once nothing runs; one that has nothing to do, after a while.
-    fn look_whether_to_go(&mut self, now: Moment) -> Result<()> {
-        if self.left || self.has_jobs() {
-            return Ok(());
-        }
-        let idle = self.idle_since.zip(self.settings.idle_exit).is_some_and(|(since, limit)| now >= since + limit);
-        if self.stop.is_some() {
-            self.leave();
-        } else if idle {
-            // Whoever rings from now on is told that nobody listens, and starts another worker; who rang before has left
-            // something in the store.
-            if let Some(listener) = self.listener.take() {
-                listener.close();
-            }
-            if self.store.has_work().unwrap_or(true) {
-                self.idle_since = None;
-                // Their ring was heard by the listener that is closed. The next look opens another one.
-                self.post.remind();
-            } else {
-                self.leave();
-            }
-        }
-        Ok(())
     }
 
     fn leave(&mut self) {

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::backend::{Foreman, Next, Waker};
+use crate::batch::start_backoff::{AfterShortage, StartBackoff};
 use crate::batch::tries::After;
 use crate::error::Error;
 use crate::model::envelope::ErrorBody;
 use crate::model::event::Event;
 use crate::model::outcome::{Cause, End, Outcome};
 use crate::model::signal::Signal;
+use crate::platform::shortage;
 use crate::store::Live;
 use crate::time::clock::{Moment, unix_time};
 use crate::worker::assignment::{Attempt, Preparer, Work};
@@ -19,6 +21,10 @@ use crate::worker::post::{Ended, ForemanPost, Order, Report};
 
 /// The least pause between two attempts.
 const LEAST_PAUSE: Duration = Duration::from_micros(1);
+/// Where no task runs, a start for which something is short is tried again for so long: a queue is there to wait.
+const START_PATIENCE: Duration = Duration::from_secs(600);
+/// Begins what a task that is not started for a shortage shows as its message.
+const WAITING: &str = "waiting to start";
 /// What a task is cancelled by.
 const CANCELLED: Cause = Cause::Cancelled { signal: Signal::TERM };
 
@@ -33,6 +39,7 @@ pub struct WorkerForeman {
     waiting: BTreeMap<u64, Box<Work>>,
     /// When that is.
     pauses: BTreeSet<(Moment, u64)>,
+    backoff: StartBackoff,
     leaving: bool,
     /// Nothing begins any more, for this cause.
     stopped: Option<Cause>,
@@ -47,6 +54,7 @@ impl WorkerForeman {
             running: BTreeMap::new(),
             waiting: BTreeMap::new(),
             pauses: BTreeSet::new(),
+            backoff: StartBackoff::new(START_PATIENCE),
             leaving: false,
             stopped: None,
         }
@@ -111,8 +119,7 @@ impl WorkerForeman {
         let wall = limits.wall().map(|(wall, _)| wall);
         work.first_begun.get_or_insert(now);
         work.begun_at = unix_time();
-        work.last = None;
-        work.refusal = None;
+        work.started = false;
         let attempt = Attempt {
             tag: work.tag,
             number: work.tries.number_begun(),
@@ -124,7 +131,7 @@ impl WorkerForeman {
         match (self.prepare)(&work.job, &attempt) {
             Ok(assignment) => {
                 let attempts = work.attempts_before + work.tries.number();
-                let deadline_at = wall.map(|wall| work.begun_at + wall);
+                let deadline_at = wall.map(|wall| work.begun_at.saturating_add(wall));
                 // The claim has counted the first one; without a deadline there is nothing else to know of it.
                 let is_news = work.tries.number() > 1 || deadline_at.is_some();
                 work.live = Live { attempts, deadline_at, ..work.live.clone() };
@@ -135,7 +142,10 @@ impl WorkerForeman {
                 Some(Next::Start(Box::new(assignment)))
             }
             Err(error) => {
-                self.not_begun(work, &error, now);
+                match shortage::named(error) {
+                    error @ Error::Shortage { .. } => self.put_back(work, &error, now),
+                    error => self.not_begun(work, &error, now),
+                }
                 None
             }
         }
@@ -150,6 +160,40 @@ impl WorkerForeman {
             }
             _ => self.end(work, None, Some(body), now),
         }
+    }
+
+    /// A job could not be started for a shortage: it waits behind the others that are ready.
+    fn put_back(&mut self, mut work: Box<Work>, error: &Error, now: Moment) {
+        let after = self.backoff.on_shortage(error, self.running.values().filter(|work| work.started).count(), now);
+        let (AfterShortage::Wait { first }, Error::Shortage { limit, .. }) = (after, error) else {
+            return self.not_begun(work, error, now);
+        };
+        if first {
+            self.post.report(Report::StartsDelayed(limit.clone()));
+        }
+        work.tries.put_back(true);
+        work.first_begun = work.first_begun.filter(|_| work.tries.number() > 0);
+        work.live.message = Some(format!("{WAITING}: {limit}"));
+        work.live.deadline_at = None;
+        self.post.tell(work.tag, &work.live);
+        self.ready.push_back(work);
+    }
+
+    /// The command of a job runs.
+    fn on_started(&mut self, tag: u64) {
+        self.backoff.on_started();
+        let Some(work) = self.running.get_mut(&tag) else { return };
+        work.started = true;
+        work.last = None;
+        work.refusal = None;
+        if work.live.message.take_if(|message| message.starts_with(WAITING)).is_some() {
+            self.post.tell(tag, &work.live);
+        }
+    }
+
+    /// When a start may be tried after one that lacked something. None: now.
+    fn start_at(&self, now: Moment) -> Option<Moment> {
+        self.backoff.until(now, || self.running.values().any(|work| !work.started))
     }
 
     fn try_again(&mut self, work: Box<Work>, delay: Duration, now: Moment) {
@@ -182,7 +226,9 @@ impl WorkerForeman {
             Event::ProgressReported(progress) => work.live.progress = Some(progress),
             Event::StatusReported(message) => work.live.message = Some(message),
             Event::PartialReported(value) => work.live.reported = Some(value),
-            Event::DeadlineExtended { timeout, .. } => work.live.deadline_at = Some(work.begun_at + timeout),
+            Event::DeadlineExtended { timeout, .. } => {
+                work.live.deadline_at = Some(work.begun_at.saturating_add(timeout))
+            }
             _ => return,
         }
         self.post.tell(tag, &work.live);
@@ -203,23 +249,30 @@ impl Foreman for WorkerForeman {
             self.pauses.pop_first();
             self.ready.extend(self.waiting.remove(&tag));
         }
-        while let Some(work) = self.ready.pop_front() {
+        while self.start_at(now).is_none()
+            && let Some(work) = self.ready.pop_front()
+        {
             if let Some(next) = self.begin(work, now) {
                 return next;
             }
         }
-        if self.leaving && self.waiting.is_empty() {
+        if self.leaving && self.waiting.is_empty() && self.ready.is_empty() {
             return Next::Over;
         }
-        Next::Wait { until: self.pauses.first().map(|(at, _)| *at) }
+        let start = self.start_at(now).filter(|_| !self.ready.is_empty());
+        Next::Wait { until: self.pauses.first().map(|(at, _)| *at).into_iter().chain(start).min() }
     }
 
     fn hear(&mut self, tag: u64, event: Event, now: Moment) {
         match event {
-            Event::JobFinished(outcome) => self.over(tag, *outcome, now),
+            Event::JobFinished(outcome) => {
+                self.backoff.on_ended();
+                self.over(tag, *outcome, now);
+            }
+            Event::JobStarted { .. } => self.on_started(tag),
             Event::DeadlineMoved { order, wall } => {
                 let begun_at = self.running.get(&tag).map(|work| work.begun_at);
-                let deadline_at = begun_at.zip(wall).map(|(begun, wall)| begun + wall);
+                let deadline_at = begun_at.zip(wall).map(|(begun, wall)| begun.saturating_add(wall));
                 self.post.report(Report::Moved { order, deadline_at });
             }
             event => self.note(tag, event),
@@ -229,6 +282,12 @@ impl Foreman for WorkerForeman {
     fn refused(&mut self, tag: u64, error: Error, now: Moment) {
         if let Some(work) = self.running.remove(&tag) {
             self.not_begun(work, &error, now);
+        }
+    }
+
+    fn on_shortage(&mut self, tag: u64, error: Error, now: Moment) {
+        if let Some(work) = self.running.remove(&tag) {
+            self.put_back(work, &error, now);
         }
     }
 

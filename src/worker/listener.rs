@@ -25,10 +25,14 @@ impl Listener {
         let closing = Arc::new(AtomicBool::new(false));
         let (ears, ends) = (Arc::clone(&bell), Arc::clone(&closing));
         let listen = move || {
-            while let Ok(ring) = ears.listen()
-                && !ends.load(Ordering::SeqCst)
-            {
-                if reports.send(Report::Rung(ring)).is_err() {
+            loop {
+                let report = match ears.listen() {
+                    _ if ends.load(Ordering::SeqCst) => return,
+                    Ok(reason) => Report::Rung(reason),
+                    Err(error) => Report::ListenerFailed(error),
+                };
+                let failed = matches!(report, Report::ListenerFailed(_));
+                if reports.send(report).is_err() || failed {
                     return;
                 }
             }

@@ -9,20 +9,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::backend::Waker;
+use crate::error::Error;
 use crate::model::attempt::Attempt;
 use crate::model::envelope::ErrorBody;
 use crate::model::outcome::{Cause, Outcome};
-use crate::platform::bell::Ring;
+use crate::platform::bell::WakeReason;
 use crate::store::Live;
 use crate::worker::assignment::Work;
 
 /// What the clerk hears.
 #[derive(Debug)]
 pub(super) enum Report {
-    /// Something in the store may be new, or the worker is to end.
-    Rung(Ring),
+    /// The store may have changed, or the worker is to stop.
+    Rung(WakeReason),
+    /// The thread that waits for the bell has ended.
+    ListenerFailed(Error),
     /// A job told something, or its deadline moved.
     Told,
+    /// A job could not be started because this is short, for the first time.
+    StartsDelayed(String),
     /// A job is over.
     Ended(Box<Ended>),
     /// A deadline was to be moved; the task's is then now. None: it was not moved.
@@ -121,7 +126,7 @@ impl ClerkPost {
 
     /// Makes the store be looked at again, after what has happened meanwhile.
     pub(super) fn remind(&self) {
-        let _ = self.sender.send(Report::Rung(Ring::News));
+        let _ = self.sender.send(Report::Rung(WakeReason::Update));
     }
 
     /// What jobs told since the last time, by their tags.

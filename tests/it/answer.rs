@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{Rung, exec, redact, strings};
+use crate::support::{Rung, SOON, exec, folder, parse, redact, strings, wait_until};
 
 fn keys(value: &Value) -> BTreeSet<&str> {
     value.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect()
@@ -347,4 +347,44 @@ fn the_schema_knows_each_code_and_reason() {
     let refused =
         std::panic::catch_unwind(|| crate::support::assert_valid(&json!({"status": "maybe", "metadata": {}})));
     assert!(refused.is_err(), "the schema refuses something");
+}
+
+#[test]
+fn a_signal_to_stop_puts_what_is_known_into_the_report_before_the_job_has_ended() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        let folder = folder();
+        let report = folder.path().join("report.json");
+        let read = || std::fs::read_to_string(&report).unwrap_or_default();
+        let line = "trap '' TERM INT HUP; echo working; echo ready >&2; while [ ! -e go ]; do sleep 0.02; done";
+        let run = exec("--grace 60").arg("--report").arg(&report).with(|command| _ = command.current_dir(&folder));
+        let mut run = run.sh(line).start();
+        run.wait_for_stderr("ready");
+        assert_eq!(read(), "", "nothing is known before");
+        run.signal(signal);
+        wait_until(SOON, "the interim report", || !read().is_empty());
+        let interim = parse(&read());
+        assert_eq!(interim["status"], "error");
+        assert_eq!(interim["error"]["code"], "CANCELLED", "{interim:#}");
+        assert_eq!(interim["error"]["details"]["partial_result"]["stdout"], "working\n", "{interim:#}");
+        assert_eq!(interim["metadata"]["interim"], true);
+        assert!(interim["error"]["details"].get("termination").is_none(), "how it ends is not known: {interim:#}");
+        assert!(!run.has_ended());
+        std::fs::write(folder.path().join("go"), "").expect("a file");
+        run.finish();
+        let whole = parse(&read());
+        assert_eq!(whole["error"]["details"]["termination"]["exit_code"], 0, "{whole:#}");
+        assert!(whole["metadata"].get("interim").is_none(), "{whole:#}");
+        assert_eq!(whole["metadata"]["request_id"], interim["metadata"]["request_id"]);
+    }
+}
+
+#[test]
+fn a_report_that_is_read_as_it_is_written_gets_one_answer() {
+    let line = "trap '' TERM; echo ready >&2; while :; do sleep 0.02; done";
+    let mut run = exec("--grace 200ms --report /dev/stdout --quiet").sh(line).start();
+    run.wait_for_stderr("ready");
+    run.signal(libc::SIGTERM);
+    let done = run.finish();
+    let answer = parse(&done.stdout_text());
+    assert_eq!(answer["error"]["code"], "CANCELLED", "{answer:#}");
 }

@@ -1,4 +1,4 @@
-//! Configuration that the user did not name costs no job anything where it cannot be read, and `-v` names it.
+//! Unreadable and foreign configuration files are ignored and named by `-v`; they never keep a job from running.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::support::{
     verb_with,
 };
 
-/// A home that cannot be entered, and a program that may be run beside it.
+/// A home directory without search permission, and a program that can be executed.
 struct ForeignHome {
     place: tempfile::TempDir,
 }
@@ -30,7 +30,7 @@ impl ForeignHome {
         self.place.path().join(name)
     }
 
-    /// `runner` as a user who may not enter the home: root may enter all.
+    /// `runner` as a user without access to the home directory, since root can access any.
     fn runner(&self) -> Command {
         let mut command = runner_at(&self.path("runner"));
         command.current_dir("/").env("HOME", self.path("home"));
@@ -58,7 +58,7 @@ fn assert_names(done: &Finished, part: &str) {
 }
 
 #[test]
-fn a_home_that_cannot_be_entered_is_no_configuration() {
+fn configuration_in_an_inaccessible_home_is_ignored() {
     let home = ForeignHome::new();
     exec_with(home.runner(), "").job(["true"]).run().assert_code(0).assert_silent();
     let done = exec_with(home.runner(), "-v").job(["true"]).run();
@@ -70,7 +70,7 @@ fn a_home_that_cannot_be_entered_is_no_configuration() {
     assert_names(&done, "config.toml");
 }
 
-/// Neither the history nor temporary files are needed by a job like this.
+/// Such a job needs neither the history nor temporary files.
 #[test]
 fn a_job_needs_neither_a_home_nor_a_folder_for_temporary_files() {
     let home = ForeignHome::new();
@@ -86,7 +86,7 @@ fn a_job_needs_neither_a_home_nor_a_folder_for_temporary_files() {
 }
 
 #[test]
-fn a_home_that_is_relative_empty_or_missing_is_none() {
+fn a_relative_empty_or_missing_home_is_ignored() {
     let place = folder();
     fs::create_dir_all(place.path().join(".config/runner")).expect("a folder");
     fs::create_dir_all(place.path().join("home/.config/runner")).expect("a folder");
@@ -99,14 +99,14 @@ fn a_home_that_is_relative_empty_or_missing_is_none() {
         let done = exec_with(command, "").job(["true"]).run();
         assert_eq!((done.status.code(), done.stderr_text().as_str()), (Some(0), ""), "HOME={value}");
     }
-    // By its specification, a relative value of this variable is ignored.
+    // The XDG specification says that relative values are ignored.
     let mut command = crate::support::runner();
     command.current_dir(place.path()).env("HOME", "/nonexistent").env("XDG_CONFIG_HOME", ".config");
     exec_with(command, "").job(["true"]).run().assert_code(0).assert_silent();
 }
 
 #[test]
-fn a_file_of_the_project_that_may_not_be_read_is_ignored() {
+fn an_unreadable_project_file_is_ignored() {
     let home = ForeignHome::new();
     let project = home.path("project");
     fs::create_dir(&project).expect("a folder");
@@ -120,7 +120,7 @@ fn a_file_of_the_project_that_may_not_be_read_is_ignored() {
     run("", &project).assert_code(0).assert_silent();
     assert_names(&run("-v", &project), "project/runner.toml: Permission denied");
     if is_root() && has_program("setpriv") {
-        // A working directory that only our caller could enter.
+        // A working directory that only the parent process had access to.
         let mut command = runner_at(Path::new("setpriv"));
         command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(home.path("runner"));
         command.current_dir(home.path("home/project")).env("HOME", "/nonexistent");
@@ -152,7 +152,7 @@ fn a_file_of_another_user_is_ignored_even_if_it_can_be_read() {
 }
 
 #[test]
-fn a_working_directory_that_was_removed_keeps_no_job_from_running() {
+fn a_job_runs_in_a_removed_working_directory() {
     let place = folder();
     let line = "mkdir gone && cd gone && rmdir ../gone && exec \"$RUN\" exec -- echo ran";
     let done = crate::support::exec("")

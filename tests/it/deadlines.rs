@@ -6,7 +6,7 @@ fn times(text: &str, part: &str) -> usize {
     text.matches(part).count()
 }
 
-/// Cancels a job that ignores SIGTERM shortly before its deadline. False where the deadline was first.
+/// Cancels a job that ignores SIGTERM shortly before its deadline. False if the deadline came first.
 fn cancel_outlives_the_deadline(rung: Rung, limit: f64) -> bool {
     let options = format!("--timeout {limit} --grace {}", limit + 0.4);
     let mut run = exec(&options).rung(rung).victim("count 15").start();
@@ -32,7 +32,7 @@ on_both_rungs! {
         assert_eq!((times(&text, "leader told"), times(&text, "child told")), (1, 1), "{text}");
     }
 
-    /// The rest of the tree gets the signal at the end of the grace, when the command is killed.
+    /// The rest of the tree gets the signal at the end of the grace period, when the command is killed.
     fn the_command_alone_is_signaled_first_where_that_is_asked_for(rung) {
         let done = exec("--timeout 1 --grace 0.4 --signal-to command").rung(rung).victim("count 15").run();
         done.assert_code(124).assert_tree_dead();
@@ -79,7 +79,7 @@ on_both_rungs! {
 
     /// What comes first is the cause; a deadline within the grace changes nothing.
     fn a_deadline_during_a_cancel_changes_nothing(rung) {
-        // On a slow machine the deadline may come before the signal: a longer one lets the signal be first.
+        // On a slow machine the deadline may come first; retry with a longer one.
         let in_time = [0.6, 2.0, 6.0].into_iter().any(|limit| cancel_outlives_the_deadline(rung, limit));
         assert!(in_time, "no signal could be sent within 6 s");
     }
@@ -211,7 +211,7 @@ fn the_job_s_own_code_does_not_hide_a_timeout() {
 }
 
 on_both_rungs! {
-    /// The deadline passes while runner is stopped; the job has ended before it.
+    /// The deadline passes while runner is stopped; the job ended before.
     fn an_end_before_the_deadline_counts_where_runner_was_stopped(rung) {
         let place = crate::support::folder();
         let go = place.path().join("go");

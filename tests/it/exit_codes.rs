@@ -104,9 +104,9 @@ fn the_path_is_searched_as_by_a_shell() {
     done.assert_code(0);
 }
 
-/// As under a HOME of another user whose programs stand in PATH.
+/// As with a PATH into the home directory of another user.
 #[test]
-fn a_directory_of_the_path_that_may_not_be_searched_hides_nothing() {
+fn an_unsearchable_directory_in_path_does_not_hide_a_missing_command() {
     let closed = folder();
     set_mode(closed.path(), 0o000);
     let path = format!("{}:/usr/bin:/bin", closed.path().display());

@@ -1,4 +1,4 @@
-//! What others wrote, such as names, arguments, messages and values of files, reaches a terminal cleaned.
+//! Untrusted text (names, arguments, messages, values in files) reaches a terminal without control characters.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -12,11 +12,11 @@ use crate::support::{
 };
 use serde_json::{Value, json};
 
-/// Commands to a terminal, a line of runner's own, and characters that turn the direction of reading.
+/// Terminal escape sequences, a forged line of runner, and bidirectional controls.
 const TEXT: &str = "a\x1b[2J\x1b]0;title\x07\x1b[31m\u{9b}31m\u{9d}8;;\u{7f}\nrunner: forged\r\tb\u{61c}\u{200f}\u{2028}\
                     \u{202e}\u{2066}\u{feff}z";
 
-/// The same with bytes that are no text.
+/// The same with bytes that are not UTF-8.
 fn bytes() -> OsString {
     OsStr::from_bytes(&[TEXT.as_bytes(), b"\xff\x9b31m"].concat()).to_owned()
 }
@@ -31,12 +31,12 @@ fn is_harmful(letter: char) -> bool {
 #[track_caller]
 fn assert_clean(what: &str, bytes: &[u8]) {
     let text = std::str::from_utf8(bytes)
-        .unwrap_or_else(|_| panic!("{what} is no text: {:?}", String::from_utf8_lossy(bytes)));
+        .unwrap_or_else(|_| panic!("{what} is not UTF-8: {:?}", String::from_utf8_lossy(bytes)));
     assert_eq!(text.chars().find(|letter| is_harmful(*letter)), None, "{what}: {text:?}");
     assert!(!text.lines().any(|line| line.starts_with("runner: forged")), "{what}: {text:?}");
 }
 
-/// Both streams of what ended are clean, and something of the text is there.
+/// Runs it; both streams are clean and contain part of the text.
 #[track_caller]
 fn clean(what: &str, run: Exec) -> Finished {
     let done = run.env("RUNNER_ERROR_FORMAT", "text").run();
@@ -61,13 +61,13 @@ fn errors_show_words_of_the_command_line_cleaned() {
         ("a signal", vec![OsStr::new("--signal"), OsStr::new(TEXT), OsStr::new("true")]),
         ("a size", vec![OsStr::new("--capture-limit"), OsStr::new(TEXT), OsStr::new("true")]),
         ("a condition", vec![OsStr::new("--retry-on"), OsStr::new(TEXT), OsStr::new("true")]),
-        ("a word that is no leftovers", vec![OsStr::new("--leftovers"), OsStr::new(TEXT), OsStr::new("true")]),
+        ("an invalid value of --leftovers", vec![OsStr::new("--leftovers"), OsStr::new(TEXT), OsStr::new("true")]),
     ] {
         clean(what, exec("").args(words));
     }
     let option = format!("--{TEXT}");
     clean("an option", exec("").arg(&option));
-    clean("an option with bytes that are no text", exec("").arg(OsStr::from_bytes(&[b"--", text.as_bytes()].concat())));
+    clean("an option that is not UTF-8", exec("").arg(OsStr::from_bytes(&[b"--", text.as_bytes()].concat())));
     clean("a verb", exec_of("", TEXT));
     clean("a verb of the queue", exec_of("task", TEXT));
     clean("an operation", op("").arg(TEXT));
@@ -122,10 +122,10 @@ fn arguments_of_leftovers_and_of_stopped_processes_are_cleaned() {
 }
 
 #[test]
-fn what_a_job_says_is_cleaned_in_every_form() {
+fn messages_of_a_job_are_cleaned_in_every_form() {
     let line = format!("\"$VICTIM\" tell \"$RUNNER_NOTIFY_SOCKET\" '{}'", TEXT.replace('\n', " runner: forged "));
     let refused = clean("a message that was refused", exec("-v").sh(&line));
-    assert!(refused.stderr_text().contains("was not understood"), "{}", refused.stderr_text());
+    assert!(refused.stderr_text().contains("a message was refused"), "{}", refused.stderr_text());
     let status = format!("STATUS={}", TEXT.replace('\n', " "));
     let line = format!("\"$VICTIM\" tell \"$RUNNER_NOTIFY_SOCKET\" '{status}' X_RUNNER_PROGRESS=0.5; sleep 0.6");
     clean("a message", exec("--progress lines --name").arg(TEXT).sh(&line));
@@ -157,7 +157,7 @@ fn names_and_items_of_a_batch_are_cleaned() {
         json!({"op": "hash", "params": {TEXT: 1}}),
         json!({"cmd": ["true"], "needs": TEXT.replace(|letter: char| letter.is_control(), " ")}),
     ] {
-        // Two of them, so that several faults make one message.
+        // Two of them, so that one message lists several faults.
         fs::write(
             &list,
             format!("{job}\n{job}\n").replace("\"id\":\"a", "\"id\":\"b").replacen("\"id\":\"b", "\"id\":\"a", 1),
@@ -198,7 +198,7 @@ fn names_in_an_archive_are_cleaned() {
 }
 
 #[test]
-fn what_is_shown_of_tasks_is_cleaned() {
+fn output_about_tasks_is_cleaned() {
     let queue = Queue::new();
     queue.task("pause", &[]).run().assert_code(0);
     let name = TEXT.replace(|letter: char| letter.is_control(), " ");
@@ -221,7 +221,7 @@ fn what_is_shown_of_tasks_is_cleaned() {
 }
 
 #[test]
-fn json_and_a_dry_run_are_exact_off_a_terminal_and_cleaned_on_it() {
+fn json_and_a_dry_run_are_exact_except_on_a_terminal() {
     let scratch = Scratch::new();
     let name = TEXT;
     let off = exec("--json --name").arg(name).args(["--", "true"]).run();
@@ -257,7 +257,7 @@ fn json_and_a_dry_run_are_exact_off_a_terminal_and_cleaned_on_it() {
 }
 
 #[test]
-fn what_the_job_writes_passes_unchanged() {
+fn the_output_of_a_job_passes_unchanged() {
     let mut command = runner_at(crate::support::terminal::runner_path());
     command.env("HOSTILE", bytes());
     let done = batch_with(command, "--progress none --each").args(["printenv", ":::", "HOSTILE"]).run();

@@ -21,6 +21,7 @@ mod queue;
 mod retries;
 mod secrets;
 mod shared_folders;
+mod shortage;
 mod signals;
 mod structure;
 mod terminal;

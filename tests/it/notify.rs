@@ -8,12 +8,11 @@ use std::process::{Child, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Exec, Finished, LIMIT, Running, SOON, exec, exec_with, folder, seconds, wait_until};
+use crate::support::{Exec, Finished, LIMIT, NOBODY, Running, SOON, exec, exec_with, folder, seconds, wait_until};
 
 use crate::support::datagram;
 
 const RUNNER: &str = env!("CARGO_BIN_EXE_runner");
-const NOBODY: u32 = 65534;
 const MIB: usize = 1 << 20;
 
 /// The job is a line for sh; `$NOTIFY` in it is `runner notify`.
@@ -516,15 +515,15 @@ fn an_extension_holds() {
     );
 }
 
-/// The message is in the queue before the deadline, behind long ones; runner reads it after the deadline.
+/// The message is queued before the deadline behind long ones; runner reads it after the deadline.
 #[test]
 fn an_extension_that_was_sent_just_before_the_deadline_holds() {
-    // On a slow machine the messages may be sent too late: a longer limit gives them the time.
+    // On a slow machine the messages may be sent too late; retry with a longer limit.
     let in_time = [1.5, 3.0, 6.0, 12.0].into_iter().any(extension_before_the_deadline_holds);
     assert!(in_time, "the messages could not be sent within 12 s");
 }
 
-/// False where the messages were sent too late to tell.
+/// False if the messages were sent too late for a conclusion.
 fn extension_before_the_deadline_holds(limit: f64) -> bool {
     let mut talk = Conversation::begin(&format!("--timeout {limit} --max-timeout 60"));
     talk.run.signal(libc::SIGSTOP);
@@ -685,6 +684,165 @@ fn other_users_are_not_heard() {
     assert_eq!(partial(&report)["reported"], "own");
     assert_eq!(partial(&report).get("progress"), None);
     assert_eq!(report["error"]["details"].get("extensions"), None);
+}
+
+/// `setpriv` that makes a command of the job one of nobody's.
+const AS_NOBODY: &str = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+
+/// A job of ours whose line may start processes of another user, which find runner and the victim in `place`.
+fn job_of_two_users(place: &Path, options: &str, line: &str) -> Exec {
+    let line = format!("cd /; {line}").replace("as_nobody", AS_NOBODY);
+    exec(options).env("RUN", place.join("runner")).env("TELL", place.join("victim")).sh(&line)
+}
+
+fn can_act_as_nobody() -> bool {
+    if !crate::support::is_root() {
+        crate::support::skip("root", "only root can act as another user");
+        return false;
+    }
+    crate::support::has_program("setpriv")
+}
+
+#[test]
+fn a_process_of_the_job_is_heard_whatever_its_user() {
+    if !can_act_as_nobody() {
+        return;
+    }
+    let place = public_place();
+    let line = "as_nobody \"$RUN\" notify --extend 40s --partial '\"theirs\"' || exit 9; exit 3";
+    let done = job_of_two_users(place.path(), "--json --timeout 30 --max-timeout 60", line).run();
+    done.assert_code(3);
+    let answer = done.json();
+    assert_eq!(partial(&answer)["reported"], "theirs");
+    assert_eq!(answer["error"]["details"]["extensions"]["granted"], 1, "{answer:#}");
+    // The command itself, which is gone once its message is read.
+    let line = "exec as_nobody \"$TELL\" tell \"$RUNNER_NOTIFY_SOCKET\" 'X_RUNNER_PARTIAL=1'";
+    let done = job_of_two_users(place.path(), "--json --timeout 30", line).run();
+    done.assert_code(0);
+    assert_eq!(done.json()["data"]["reported"], 1);
+}
+
+#[test]
+fn a_process_that_has_exited_is_heard_while_the_job_has_another_one_of_its_user() {
+    if !can_act_as_nobody() {
+        return;
+    }
+    let place = public_place();
+    let line = "as_nobody sleep 1000 & until [ \"$(stat -c %u /proc/$!)\" = 65534 ]; do sleep 0.01; done; \
+                as_nobody \"$TELL\" tell \"$RUNNER_NOTIFY_SOCKET\" 'X_RUNNER_PARTIAL=1'; exit 3";
+    for _ in 0..10 {
+        let done = job_of_two_users(place.path(), "--json --timeout 30 --leftovers kill", line).run();
+        done.assert_code(3);
+        assert_eq!(partial(&done.json())["reported"], 1);
+    }
+}
+
+#[test]
+fn a_stranger_is_refused_counted_and_told() {
+    if !can_act_as_nobody() {
+        return;
+    }
+    use std::os::unix::process::CommandExt;
+    let place = public_place();
+    let talk = Conversation::begin("-v --timeout 30 --max-timeout 60");
+    let mut stranger = crate::support::runner_at(&place.path().join("runner"));
+    stranger.current_dir("/").uid(NOBODY).gid(NOBODY).env("RUNNER_NOTIFY_SOCKET", &talk.address);
+    let refused = stranger.args(["notify", "--partial", "\"forged\""]).output().expect("runner runs");
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(why.contains("of user 65534 is not of this job"), "{why}");
+    drop(talk.hold);
+    let done = talk.run.finish();
+    assert!(done.stderr_text().contains("a message was refused: process"), "{}", done.stderr_text());
+    let left = partial(&read_report(talk.report.path())).clone();
+    assert_eq!((left.get("reported"), &left["refused_messages"]), (None, &json!(1)), "{left:#}");
+}
+
+#[test]
+fn more_time_that_is_refused_is_an_error_and_the_rest_of_the_message_holds() {
+    for (options, reason) in [
+        ("--json --timeout 30", "only --max-timeout allows more time"),
+        ("--json --timeout 30 --max-timeout 30", "the time has reached its maximum"),
+    ] {
+        let done = script(options, "notify --extend 1h --partial 7; exit $?").run();
+        done.assert_code(1);
+        let why = done.json()["error"]["details"]["partial_result"].clone();
+        assert!(why["stderr"].as_str().unwrap_or_default().contains(reason), "{why:#}");
+        assert_eq!(why["reported"], 7);
+    }
+    // Less than there is, or more than the maximum: both are given as far as they can be.
+    script("--timeout 30 --max-timeout 60", "notify --extend 1s && notify --extend 1h")
+        .run()
+        .assert_code(0)
+        .assert_silent();
+}
+
+#[test]
+fn a_script_that_also_runs_without_runner_says_if_any() {
+    assert_sent(&notify(None, &["--if-any", "--progress", "1/2"]));
+    assert_sent(&notify(Some(""), &["--progress", "1/2", "--if-any"]));
+    assert_failed(&notify(None, &["--progress", "1/2"]), &["RUNNER_NOTIFY_SOCKET is not set", "--if-any"]);
+    assert_failed(&notify(None, &["--if-any"]), &["nothing to tell"]);
+    assert_failed(&notify(Some("@runner/none"), &["--if-any", "--watchdog"]), &["reach the runner of this job"]);
+}
+
+/// A command that runs another one in a network namespace of its own.
+fn other_network() -> Option<&'static str> {
+    if !crate::support::has_program("unshare") {
+        return None;
+    }
+    let works = |command: &str| exec("").sh(&format!("{command} true")).run().status.success();
+    let found = ["unshare -n", "unshare -rn"].into_iter().find(|command| works(command));
+    if found.is_none() {
+        crate::support::skip("netns", "no network namespace can be made");
+    }
+    found
+}
+
+#[test]
+fn a_process_in_another_network_namespace_is_heard() {
+    let Some(unshare) = other_network() else { return };
+    let line = format!("{unshare} \"$RUN\" notify --extend 40s --partial '\"from afar\"' || exit 9; exit 3");
+    let done = script("--json --timeout 30 --max-timeout 60", &line).run();
+    done.assert_code(3);
+    let answer = done.json();
+    assert_eq!(partial(&answer)["reported"], "from afar", "{answer:#}");
+    assert_eq!(answer["error"]["details"]["extensions"]["granted"], 1);
+}
+
+#[test]
+fn each_job_of_a_batch_is_heard_from_another_network_namespace() {
+    let Some(unshare) = other_network() else { return };
+    let line = format!("{unshare} \"$RUN\" notify --partial {{}} || exit 9; sleep 0.1");
+    let batch = crate::support::batch("--json -j 4 --timeout 30 -c").env("RUN", RUNNER).arg(line);
+    let done = batch.args([":::", "1", "2", "3", "4", "5", "6"]).run();
+    done.assert_code(0);
+    let text = done.stdout_text();
+    let mut reported: Vec<i64> =
+        text.lines().filter_map(|line| crate::support::parse(line)["data"]["reported"].as_i64()).collect();
+    reported.sort_unstable();
+    assert_eq!(reported, [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn the_socket_in_the_file_system_goes_with_the_job_and_with_a_runner_that_is_killed() {
+    let line = "echo \"$RUNNER_NOTIFY_PATH\"; until [ -S \"$RUNNER_NOTIFY_PATH\" ]; do sleep 0.01; done; echo there; \
+                read -r line";
+    for kill in [false, true] {
+        let (read, hold) = crate::support::pipe();
+        let run = exec("").with(|command| _ = command.stdin(read)).sh(line);
+        let mut run = run.start();
+        run.wait_for_stdout("there\n");
+        let said = String::from_utf8_lossy(run.stdout()).into_owned();
+        let path = Path::new(said.lines().next().expect("a path")).to_owned();
+        if kill {
+            run.signal(libc::SIGKILL);
+        } else {
+            drop(hold);
+        }
+        run.finish();
+        wait_until(SOON, "the socket is gone", || !path.exists());
+    }
 }
 
 #[test]

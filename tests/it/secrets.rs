@@ -346,7 +346,7 @@ fn what_is_wrong_with_a_secret_is_said_without_it() {
         (json!({"cmd": ["true"], "secret_env": ["UNSET_VARIABLE"]}), "UNSET_VARIABLE is not set"),
         (json!({"cmd": ["true"], "secret_env": ["A=hunter2-XYZZY"]}), "cannot be the name"),
         (json!({"cmd": ["true"], "secret_env": 7}), "name of a variable"),
-        (json!({"cmd": ["true"], "id": "x-hunter2-XYZZY", "secret_env": {"A": SECRET}}), "the id holds"),
+        (json!({"cmd": ["true"], "id": "x-hunter2-XYZZY", "secret_env": {"A": SECRET}}), "the id contains"),
     ] {
         fs::write(&list, job.to_string()).expect("a list");
         let done = batch("--json").arg(&list).run();
@@ -361,13 +361,13 @@ fn an_empty_secret_is_set_and_masks_nothing() {
     assert_eq!(done.json()["data"]["stdout"], ".\n");
 }
 
-/// A server that nobody reaches, with what may be secret in its URL.
+/// The URL of an unreachable server, with credentials and a signature.
 #[cfg(feature = "fetch")]
 const SIGNED: &str = "http://user:hidden@127.0.0.1:1/file?X-Amz-Signature=hidden";
 
 #[cfg(feature = "fetch")]
 #[test]
-fn the_records_of_a_batch_show_an_operation_s_parameters_as_its_answer_does() {
+fn records_of_a_batch_omit_secrets_in_parameters_of_operations() {
     let place = folder();
     let at = |name: &str| place.path().join(name);
     let header = "Authorization: hidden";
@@ -399,9 +399,9 @@ fn the_records_of_a_batch_show_an_operation_s_parameters_as_its_answer_does() {
 }
 
 #[test]
-fn the_parameters_of_an_operation_reach_it_through_a_descriptor_that_no_other_job_has() {
+fn no_other_job_inherits_the_descriptor_with_the_parameters_of_an_operation() {
     let place = folder();
-    // More than one argument of a process may hold.
+    // Larger than the kernel's limit on one argument.
     let files: Vec<String> = (0..4_000).map(|number| format!("{}/{number:0>60}", place.path().display())).collect();
     let hash = json!({"op": "hash", "params": {"files": files}, "timeout": "30s"}).to_string();
     let sleep = json!({"op": "sleep", "params": {"duration": "0.2s"}}).to_string();
@@ -418,7 +418,7 @@ fn the_parameters_of_an_operation_reach_it_through_a_descriptor_that_no_other_jo
 }
 
 #[test]
-fn an_operation_without_its_parameters_fails_and_says_so() {
+fn an_operation_without_its_parameters_fails() {
     for words in [&["__operation", "sleep"][..], &["__operation", "sleep", "0"], &["__operation", "sleep", "77"]] {
         let mut command = crate::support::runner();
         let output = command.args(words).output().expect("it runs");
@@ -428,7 +428,7 @@ fn an_operation_without_its_parameters_fails_and_says_so() {
 
 #[cfg(feature = "fetch")]
 #[test]
-fn a_task_shows_an_operation_s_parameters_as_its_answer_does() {
+fn a_task_omits_secrets_in_parameters_of_operations() {
     let queue = crate::support::queue::Queue::new();
     queue.task("pause", &[]).run().assert_code(0);
     let words = ["op", "fetch", SIGNED, "-o", "f", "--header", "Authorization: hidden"];
@@ -446,7 +446,7 @@ fn a_task_shows_an_operation_s_parameters_as_its_answer_does() {
 }
 
 #[test]
-fn a_secret_in_the_place_of_a_task_is_masked_wherever_it_is_named() {
+fn a_secret_in_the_directory_or_group_of_a_task_is_masked() {
     let queue = crate::support::queue::Queue::new();
     fs::create_dir(queue.path(SECRET)).expect("a folder");
     queue.task("pause", &[]).run().assert_code(0);
@@ -494,7 +494,7 @@ fn errors_before_a_job_starts_are_masked() {
 }
 
 #[test]
-fn what_is_wrong_with_a_list_is_said_without_the_secrets_of_its_jobs() {
+fn errors_about_a_list_mask_the_secrets_of_its_jobs() {
     let place = folder();
     let list = place.path().join("jobs.jsonl");
     let lock =
@@ -502,7 +502,7 @@ fn what_is_wrong_with_a_list_is_said_without_the_secrets_of_its_jobs() {
     for (jobs, message) in [
         (vec![json!({"cmd": ["true"], "timeout": SECRET, "secret_env": {"A": SECRET}})], STARS),
         (vec![json!({"secret-env": {"A": SECRET}, "cmd": ["true"], "priority": SECRET})], STARS),
-        (vec![json!({"cmd": ["true"], "needs": SECRET, "secret_env": {"A": SECRET}})], "the id holds"),
+        (vec![json!({"cmd": ["true"], "needs": SECRET, "secret_env": {"A": SECRET}})], "the id contains"),
         (vec![lock(1), lock(2)], STARS),
     ] {
         let text: Vec<String> = jobs.iter().map(Value::to_string).collect();

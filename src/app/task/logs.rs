@@ -12,7 +12,7 @@ use crate::worker::log_files;
 
 impl Call {
     pub(super) fn logs(&self, id: &str, follow: bool, stderr_only: bool) -> Result<Exit> {
-        // To follow a task is to wait for its end.
+        // Following a task waits for its end, which needs a worker.
         let store = if follow { open_to_run(id)? } else { open_for(id)? };
         let id = store.whole_id(id)?;
         let files = log_files(store.folder(), &id);

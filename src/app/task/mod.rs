@@ -51,7 +51,7 @@ impl Call {
     }
 }
 
-/// The store with the tasks that there are. None: nothing was stored yet. To read them starts no worker.
+/// The store for a verb that only reads, which starts no worker. None: nothing was stored yet.
 fn open() -> Result<Option<Store>> {
     Store::open_existing(&state::folder()?)
 }
@@ -64,7 +64,7 @@ fn open_for(id: &str) -> Result<Store> {
     })
 }
 
-/// The same for a verb that needs the tasks to run: starts a worker where tasks wait and none runs.
+/// The same for a verb that needs the tasks to run: starts a worker if tasks wait and none runs.
 fn open_to_run(id: &str) -> Result<Store> {
     let store = open_for(id)?;
     presence::summon_if_needed(&store)?;

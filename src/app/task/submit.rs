@@ -24,6 +24,7 @@ use crate::model::secrets::Secrets;
 use crate::model::stored_job::StoredJob;
 use crate::model::task::TaskStatus;
 use crate::model::task_request::{PassedEnvironment, SubmitRequest, TaskOptions, TaskSource};
+use crate::model::unique_id::unique_id;
 use crate::platform::process;
 use crate::store::{NewTask, Store, Submitted};
 
@@ -65,9 +66,9 @@ impl Call {
                 place.tasks(&list, &defaults, &options, resolve)?
             }
         };
-        // The tasks are to be stored, whatever becomes of the worker.
+        // The tasks must be stored even if the worker cannot be replaced.
         if let Err(error) = presence::replace_restricted(&store) {
-            answer::say(&format!("runner: the restricted worker stays: {error}"));
+            answer::say(&format!("runner: cannot replace the restricted worker: {error}"));
         }
         let listed: Vec<String> = tasks.iter().map(|task| task.id.clone()).collect();
         let submitted = as_listed(store.submit(&in_order_of_needs(tasks))?, &listed);
@@ -127,7 +128,8 @@ struct Place {
 
 impl Place {
     fn here(folder: &Path, passed: PassedEnvironment) -> Result<Self> {
-        let directory = std::env::current_dir().map_err(Error::system("find the working directory"))?;
+        // One that was removed cannot be named; a task with a --cwd of its own needs none.
+        let directory = std::env::current_dir().unwrap_or_default();
         let goes_along = |name: &OsStr| match (passed, name.to_str()) {
             // The submitter may be a job itself.
             (_, Some(name)) if presence::OF_JOBS.contains(&name) => false,
@@ -146,6 +148,13 @@ impl Place {
             Some(cwd) => self.directory.join(cwd),
             None => self.directory.clone(),
         };
+        if !cwd.is_absolute() {
+            return Err(Error::Invalid {
+                argument: Some("--cwd".to_owned()),
+                message: "the current directory has been removed".to_owned(),
+                remediation: "Change to a directory that exists, or name one, as in: --cwd /".to_owned(),
+            });
+        }
         let secrets = Secrets::new(surroundings.secrets.iter().map(|(_, value)| value));
         check_directory(&cwd).map_err(|error| error.masked(&secrets))?;
         surroundings.cwd = Some(cwd);
@@ -163,7 +172,7 @@ impl Place {
         job.log = job.log.map(|log| self.directory.join(log));
         job.name = job.name.map(|name| secrets.mask_text(&name).into_owned());
         Ok(NewTask {
-            id: uuid::Uuid::now_v7().to_string(),
+            id: unique_id().to_string(),
             command: called(&job, &secrets),
             job: StoredJob::of(&job),
             priority: options.priority,

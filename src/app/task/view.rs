@@ -26,7 +26,7 @@ pub(super) fn whole(store: &Store, row: &Row) -> Result<TaskData> {
     let secrets = Secrets::new(store.secrets(row.seq)?.into_iter().map(|(_, value)| value));
     if let StoredCommand::Operation { name, parameters } = &job.command {
         data.operation = Some(name.clone());
-        data.parameters = ops::shown_parameters(name, parameters);
+        data.parameters = ops::redacted_parameters(name, parameters);
         data.parameters.iter_mut().for_each(|parameters| secrets.mask_value(parameters));
     }
     data.cwd = job.cwd.clone().map(|cwd| std::ffi::OsString::from(cwd).to_string_lossy().into_owned());

@@ -5,28 +5,38 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::app::answer;
-use crate::app::environment::{ATTEMPT, DEADLINE, DEADLINE_OWNER};
+use crate::app::environment::{ATTEMPT, DEADLINE, DEADLINE_BOOT_ID, DEADLINE_BOOTTIME, DEADLINE_OWNER};
 use crate::app::exec::CONTAINMENT;
 use crate::app::state::STATE_DIR;
 use crate::backend::local::JOB_ID;
-use crate::control::sender::NOTIFY_SOCKET;
+use crate::control::sender::{NOTIFY_PATH, NOTIFY_SOCKET};
 use crate::error::{Error, Result};
 use crate::model::queue_data::Restriction;
 use crate::model::signal::Signal;
-use crate::platform::bell::{self, Ring};
+use crate::platform::bell::{self, WakeReason};
 use crate::platform::{detach, inheritance, lock, process, procfs};
 use crate::store::{StopOrder, Store};
 use crate::worker::{TASK_ID, bell_file, lock_file};
 
 /// A worker that has not come up within this is left to itself.
 const START_LIMIT: Duration = Duration::from_secs(5);
-/// Tells the program that it is a worker which was started by a verb.
+/// Marks a worker that another verb started in the background.
 const DETACHED: &str = "--detached";
-/// All that a worker gets of the environment: who the user is, where the configuration is, and what contains its jobs. A
-/// task has its own from whoever submitted it.
+/// The variables that a background worker keeps: the user, the configuration, and the containment of its jobs. Each
+/// task has the environment of its submitter.
 const ENVIRONMENT: [&str; 5] = ["HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", CONTAINMENT];
 /// What neither a worker nor a task takes over from the job that its starter may be.
-pub(in crate::app) const OF_JOBS: [&str; 6] = [JOB_ID, ATTEMPT, DEADLINE, DEADLINE_OWNER, NOTIFY_SOCKET, TASK_ID];
+pub(in crate::app) const OF_JOBS: [&str; 9] = [
+    JOB_ID,
+    ATTEMPT,
+    DEADLINE,
+    DEADLINE_BOOTTIME,
+    DEADLINE_BOOT_ID,
+    DEADLINE_OWNER,
+    NOTIFY_SOCKET,
+    NOTIFY_PATH,
+    TASK_ID,
+];
 
 /// The worker's process, where there is one.
 pub(in crate::app) fn pid(folder: &Path) -> Result<Option<i32>> {
@@ -35,14 +45,15 @@ pub(in crate::app) fn pid(folder: &Path) -> Result<Option<i32>> {
 
 /// Tells the worker that the store has something new. False: none listens.
 pub(in crate::app) fn ring(folder: &Path) -> Result<bool> {
-    bell::ring(&bell_file(folder), Ring::News)
+    bell::ring(&bell_file(folder), WakeReason::Update)
 }
 
-/// Tells the worker to end once its tasks are over, or at once, without the store. False: none listens.
+/// Requests a stop without the store: through the bell for a drain, by SIGTERM to stop at once. False: no worker
+/// listens.
 pub(in crate::app) fn order_stop(folder: &Path, pid: i32, order: StopOrder) -> Result<bool> {
     match order {
-        StopOrder::Drain => bell::ring(&bell_file(folder), Ring::Drain),
-        // A worker takes this for the order of its store to end now.
+        StopOrder::Drain => bell::ring(&bell_file(folder), WakeReason::Drain),
+        // The worker treats SIGTERM as `worker stop --now`.
         StopOrder::Now => Ok(procfs::stat(pid)
             .is_some_and(|found| process::send(found.identity(), Signal::TERM) == process::Sent::Delivered)),
     }
@@ -106,36 +117,37 @@ pub(in crate::app) fn summon_if_needed(store: &Store) -> Result<()> {
     if pid(store.folder())?.is_none() && store.has_work()? { summon(store) } else { Ok(()) }
 }
 
-/// True where this process is a worker that a verb started, and may be replaced: one in the foreground, or of a unit, is
-/// as somebody wanted it.
+/// True for a worker that a verb started in the background, which may be replaced. One in the foreground, or in a
+/// systemd unit, has its limits on purpose.
 pub(super) fn is_detached(pid: i32) -> bool {
     let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     words.split(|byte| *byte == 0).any(|word| word == DETACHED.as_bytes())
 }
 
-/// Replaces a worker that is restricted by what it inherited, where one that is started here would be less so: that compares
-/// itself with the first, has it finish its tasks, and follows it. To be called before there is more to do, so that this
-/// does not begin in the restricted one.
+/// Replaces a worker that inherited restrictions, if one started here would be less restricted: the new worker compares
+/// itself with the old one, lets it finish its tasks and takes over. Call this before storing new tasks, so that they
+/// do not start in the restricted worker.
 pub(in crate::app) fn replace_restricted(store: &Store) -> Result<()> {
     let Some(pid) = pid(store.folder())?.filter(|pid| is_detached(*pid)) else { return Ok(()) };
     let theirs = inheritance::restrictions(pid);
     if theirs.is_empty() || procfs::is_inside_job(process::own_pid()) {
         return Ok(());
     }
-    // What we have ourselves a worker of ours cannot do without, unless we may restore it.
+    // A worker started here inherits our own restrictions, unless we may restore the defaults.
     let ours = || inheritance::restrictions(process::own_pid());
-    if !inheritance::is_privileged() && !inheritance::is_better(&ours(), &theirs) {
+    if !inheritance::is_privileged() && !inheritance::is_less_restricted(&ours(), &theirs) {
         return Ok(());
     }
-    let follows = || Ok(store.successor()?.is_some_and(is_detached));
-    if follows()? {
+    let has_successor = || Ok(store.successor()?.is_some_and(is_detached));
+    if has_successor()? {
         return Ok(());
     }
     launch(store.folder())?;
-    // It may have followed already, and be the worker now.
-    if follows()? || self::pid(store.folder())?.is_some_and(|now| now != pid) {
+    // It may have taken over already.
+    if has_successor()? || self::pid(store.folder())?.is_some_and(|now| now != pid) {
         answer::say(&format!(
-            "runner: the worker, process {pid}, is restricted: {}; it finishes its tasks, and another one takes over",
+            "runner: the worker (process {pid}) is restricted: {}; a new worker takes over when its running tasks \
+             have finished",
             Restriction::list(&theirs)
         ));
     }
@@ -147,8 +159,8 @@ fn start(folder: &Path) -> Result<()> {
     let restrictions = pid(folder)?.map(inheritance::restrictions).unwrap_or_default();
     if !restrictions.is_empty() {
         answer::say(&format!(
-            "runner: the worker keeps what it inherited here and may not restore, and its tasks with it: {}; one that is \
-             started without that takes over",
+            "runner: the worker and its tasks inherit restrictions that it may not lift: {}; a worker started without \
+             them takes over",
             Restriction::list(&restrictions)
         ));
     }

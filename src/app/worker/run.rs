@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::model::exit_code::Exit;
 use crate::model::job::{Command, JobSpec, Route, Streams};
 use crate::model::printable::clean;
+use crate::model::unique_id::unique_id;
 use crate::ops::{self, child};
 use crate::platform::lock::{self, ProcessLock};
 use crate::platform::signals::{self, Inherited};
@@ -33,10 +34,10 @@ const LOG_LIMIT: u64 = 1 << 20;
 /// Another worker that is about to go is waited for.
 const TAKE_OVER_LIMIT: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(2);
-/// Between two looks whether a restricted worker has finished its tasks.
-const LOOK_FOR_END: Duration = Duration::from_millis(50);
-/// Smaller than this, in bytes, the store and its side files may become too large for the limit on file sizes.
-const LEAST_FILE_SIZE: u64 = 64 << 20;
+/// Polling interval while a restricted worker finishes its tasks.
+const HANDOVER_POLL: Duration = Duration::from_millis(50);
+/// Smallest file size limit, in bytes, that the store and its side files fit into.
+const MIN_FILE_SIZE_LIMIT: u64 = 64 << 20;
 
 /// Tells whoever looks after the worker a line.
 type Teller = Box<dyn Fn(&str)>;
@@ -69,7 +70,7 @@ fn work(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: b
     limits::raise_descriptors();
     store.keep_little()?;
     let (foremans, clerks) = office(Waker::new()?);
-    let new_run = || uuid::Uuid::now_v7().to_string();
+    let new_run = || unique_id().to_string();
     let say: Teller = if detached { log(&folder)? } else { Box::new(|line| answer::say(&format!("runner: {line}"))) };
     let lock = Rc::new(lock);
     let held = Rc::clone(&lock);
@@ -94,14 +95,14 @@ fn work(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: b
     if failed { Err(Error::Internal("the clerk of the queue failed".to_owned())) } else { Ok(Exit::Code(0)) }
 }
 
-/// A worker that cannot write its store would hold the queue up. An ordinary user cannot restore a lowered hard limit.
+/// Refuses to start a worker that could not write its store. An ordinary user cannot raise a lowered hard limit.
 fn check_file_size() -> Result<()> {
     match inheritance::file_size_limit() {
-        Some(limit) if limit < LEAST_FILE_SIZE => Err(Error::Unavailable {
+        Some(limit) if limit < MIN_FILE_SIZE_LIMIT => Err(Error::Unavailable {
             message: format!(
-                "files may not grow beyond {limit} bytes here (ulimit -f), which is too little for the store and the logs"
+                "the file size limit of {limit} bytes (ulimit -f) is too small for the store and the logs"
             ),
-            remediation: "Call 'runner task wait', or submit another task, where the limit is not set".to_owned(),
+            remediation: "Run 'runner task wait', or submit another task, from a shell without this limit".to_owned(),
         }),
         _ => Ok(()),
     }
@@ -119,7 +120,7 @@ fn check_proc() -> Result<()> {
     })
 }
 
-/// The lock of the store. None: another worker has it and listens, and is no more restricted than we are.
+/// The lock of the store. None: another worker holds it and listens, and is not more restricted than this one.
 fn take_over(store: &mut Store, detached: bool) -> Result<Option<ProcessLock>> {
     let folder = &store.folder().to_owned();
     let path = lock_file(folder);
@@ -133,7 +134,7 @@ fn take_over(store: &mut Store, detached: bool) -> Result<Option<ProcessLock>> {
                 _ if !detached => Err(taken(&path)),
                 Some(pid) if is_restricted(pid) => follow(store, &path),
                 Some(_) => Ok(None),
-                // It has just ended.
+                // It has just exited.
                 None => continue,
             };
         }
@@ -146,19 +147,20 @@ fn take_over(store: &mut Store, detached: bool) -> Result<Option<ProcessLock>> {
     }
 }
 
-/// True where we are less restricted than the worker that there is, which nobody wanted as it is.
+/// True where the running worker was started in the background and is more restricted than this process.
 fn is_restricted(pid: i32) -> bool {
     let [theirs, ours] = [pid, process::own_pid()].map(inheritance::restrictions);
-    super::presence::is_detached(pid) && inheritance::is_better(&ours, &theirs)
+    super::presence::is_detached(pid) && inheritance::is_less_restricted(&ours, &theirs)
 }
 
-/// Has the worker finish its tasks, and takes its place then. None: it was told to stop, or another one is to follow it.
+/// Drains the running worker and waits for its lock. None: it was stopped meanwhile, or another successor replaced this
+/// one.
 fn follow(store: &mut Store, path: &Path) -> Result<Option<ProcessLock>> {
     store.hand_over(process::own_pid())?;
     super::presence::ring(store.folder())?;
     detach::tell_ready();
     loop {
-        process::nap(LOOK_FOR_END);
+        process::nap(HANDOVER_POLL);
         if store.successor()? != Some(process::own_pid()) {
             return Ok(None);
         }

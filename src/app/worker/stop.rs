@@ -1,8 +1,8 @@
 //! `runner worker stop`: the worker is told to go, and waited for.
 //!
 //! A worker that drains is waited for as long as its tasks run. One that does nothing at all is told of, and so is one
-//! that was to stop its tasks and has not done so in time. Where the store cannot be opened, as one of a newer version,
-//! the worker is told through its bell and by a signal.
+//! that was to stop its tasks and has not done so in time. Where the store cannot be opened, for example
+//! because a newer version wrote it, the request goes through the bell and by a signal.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,8 +23,8 @@ use crate::time::clock::{Clock, SystemClock};
 const LOOK: Duration = Duration::from_millis(10);
 /// Tasks have their grace to end in, and the worker this much to see to it and to write it down.
 const MARGIN: Duration = Duration::from_secs(30);
-/// An order that nobody can see arrive is given again after this.
-const TOLD_AGAIN: Duration = Duration::from_secs(1);
+/// Interval for sending a request again that the store cannot confirm.
+const RESEND_INTERVAL: Duration = Duration::from_secs(1);
 /// A worker that did nothing for so long, since a signal stopped it, is not waited for.
 const STILL: Duration = Duration::from_secs(2);
 
@@ -33,38 +33,38 @@ pub(super) fn stop(now: bool, options: &AnswerOptions, begun: &Request) -> Resul
     let mut data = StopData { pid: presence::pid(&folder)?, now, gone: true };
     if let Some(pid) = data.pid {
         let order = if now { StopOrder::Now } else { StopOrder::Drain };
-        let mut stopping = Stopping { store: open(&folder), folder, pid, order };
-        stopping.give_order()?;
+        let mut request = StopRequest { store: open(&folder), folder, pid, order };
+        request.send()?;
         // A task of that worker, or a notice, is what it waits for itself.
         data.gone = !procfs::is_below(process::own_pid(), pid);
         if data.gone {
-            stopping.await_end()?;
+            request.await_end()?;
         }
     }
     queue_answer::succeed(&data, &shown::stopped(&data), options, begun)
 }
 
-/// None: the order goes to the worker itself.
+/// None: the request goes to the worker directly.
 fn open(folder: &Path) -> Option<Store> {
     match Store::open_existing(folder) {
         Ok(store) => store,
         Err(error) => {
-            answer::say(&format!("runner: {error}; the worker is told without its store"));
+            answer::say(&format!("runner: {error}; stopping the worker without the store"));
             None
         }
     }
 }
 
-/// A worker that is to end.
-struct Stopping {
+/// A request to stop the worker, and how it is delivered.
+struct StopRequest {
     folder: PathBuf,
     store: Option<Store>,
     pid: i32,
     order: StopOrder,
 }
 
-impl Stopping {
-    fn give_order(&mut self) -> Result<()> {
+impl StopRequest {
+    fn send(&mut self) -> Result<()> {
         let stored = self.store.as_mut().map(|store| store.order_stop(self.order));
         match stored {
             Some(Ok(())) => presence::ring(&self.folder).map(drop),
@@ -80,7 +80,7 @@ impl Stopping {
         let limit = if hurries { Some(self.longest_grace()? + MARGIN) } else { None };
         let clock = SystemClock::start();
         let begun = clock.now();
-        let (mut seen_awake, mut told_at) = (begun, begun);
+        let (mut seen_awake, mut sent_at) = (begun, begun);
         while presence::pid(&self.folder)? == Some(self.pid) {
             process::nap(LOOK);
             let now = clock.now();
@@ -88,42 +88,42 @@ impl Stopping {
                 seen_awake = now;
             }
             if now - seen_awake >= STILL || limit.is_some_and(|limit| now - begun >= limit) {
-                return Err(self.stays()?);
+                return Err(self.not_stopped()?);
             }
             let again = match &self.store {
-                // One that has only just come takes what it finds for an order to the worker before it. And another call
-                // may have given a weaker one.
+                // A worker that is just starting discards a request that it finds, as one for its predecessor. And
+                // another call may have stored a weaker one.
                 Some(store) => store.stop_order()?.is_none_or(|found| hurries && found != self.order),
-                // Nothing tells whether the order arrived.
-                None => !hurries && now - told_at >= TOLD_AGAIN,
+                // Without the store there is no confirmation.
+                None => !hurries && now - sent_at >= RESEND_INTERVAL,
             };
             if again {
-                told_at = now;
-                self.give_order()?;
+                sent_at = now;
+                self.send()?;
             }
         }
         Ok(())
     }
 
-    /// Of the tasks that run.
+    /// The longest grace period of the running tasks.
     fn longest_grace(&self) -> Result<Duration> {
         let Some(store) = &self.store else { return Ok(Duration::ZERO) };
         let mut longest = Duration::ZERO;
         for row in store.running()? {
-            // One that cannot be read has none that we could wait for.
+            // A job that cannot be read has no known grace period.
             let job = store.job(row.seq).unwrap_or_default();
             longest = longest.max(job.limits.grace_us.map(Duration::from_micros).unwrap_or_default());
         }
         Ok(longest)
     }
 
-    fn stays(&self) -> Result<Error> {
+    fn not_stopped(&self) -> Result<Error> {
         let known = presence::trouble(&self.folder)?;
         let pid = self.pid;
         Ok(Error::Unavailable {
-            message: format!("the worker, process {pid}, was told to go and has not gone"),
+            message: format!("the worker (process {pid}) was asked to stop and has not exited"),
             remediation: known.unwrap_or_else(|| {
-                format!("'kill -KILL {pid}' ends it with its tasks; the next worker says of each that it was lost")
+                format!("'kill -KILL {pid}' ends it with its tasks; the next worker reports them as lost")
             }),
         })
     }

@@ -44,7 +44,7 @@ impl Place {
 
 fn open(path: &Path, resume: Option<ResumeRule>) -> Result<(Journal, Earlier)> {
     let path = path.to_owned();
-    Journal::open(&JournalRequest { path, sync_each: false, resume, may_create: true, has_lines: false })
+    Journal::open(&JournalRequest { path, sync_each: false, resume, may_create: true, has_shell_line: false })
 }
 
 fn message(result: Result<(Journal, Earlier)>) -> String {
@@ -203,7 +203,7 @@ fn a_whole_last_record_without_its_newline_counts() {
 fn each_record_can_be_synced_by_itself() {
     let place = Place::new();
     let path = place.path.clone();
-    let request = JournalRequest { path, sync_each: true, resume: None, may_create: true, has_lines: false };
+    let request = JournalRequest { path, sync_each: true, resume: None, may_create: true, has_shell_line: false };
     let (mut journal, _) = Journal::open(&request).unwrap();
     run(&mut journal, &[(1, Some(Verdict::Succeeded))]);
     journal.close().unwrap();

@@ -19,6 +19,7 @@ use crate::batch::resume::{Earlier, NoJournal, Reading};
 use crate::error::{Error, Result};
 use crate::model::batch::{Ended, Entry, Verdict};
 use crate::model::request::JournalRequest;
+use crate::model::unique_id::unique_id;
 use crate::platform::doorbell::Doorbell;
 use crate::platform::files;
 use crate::platform::procfs::Identity;
@@ -66,14 +67,16 @@ impl Journal {
                 remediation: format!("Go on with it: --resume {}; or remove it, to begin anew", path.display()),
             });
         }
-        if request.has_lines && reading.memory.has_former_jobs() {
+        if request.has_shell_line && reading.memory.has_legacy_jobs() {
             return Err(Error::Invalid {
                 argument: Some("--resume".to_owned()),
                 message: format!(
-                    "the journal {} is of an earlier version of runner, which identifies jobs of a line with items otherwise",
+                    "the journal {} was written by an earlier version of runner, which identifies jobs of a -c line \
+                     differently",
                     path.display()
                 ),
-                remediation: "Resume with the version that wrote it, or run all jobs with a new --journal".to_owned(),
+                remediation: "Resume it with the version that wrote it, or run all jobs with a new --journal"
+                    .to_owned(),
             });
         }
         let mut ended_processes = 0;
@@ -85,11 +88,11 @@ impl Journal {
         let mut appender = Appender::new(storage, reading.length, reading.torn);
         let own = Identity { pid: process::own_pid(), start_time: 0 };
         let author = Author {
-            run: uuid::Uuid::now_v7().to_string(),
+            run: unique_id().to_string(),
             process: process::own_identity().unwrap_or(own),
             boot_id: remains::boot_id(),
             rule: request.resume.unwrap_or_default(),
-            is_former: false,
+            is_legacy: false,
         };
         begin_run(&mut appender, reading.lacks_newline, &author)
             .and_then(|()| file.sync_data())
@@ -255,9 +258,9 @@ fn open_locked(request: &JournalRequest) -> Result<File> {
             let shown = path.display();
             return Err(Error::Invalid {
                 argument: Some("--resume".to_owned()),
-                message: format!("there is no journal {shown} to resume"),
+                message: format!("the journal {shown} does not exist"),
                 remediation: format!(
-                    "Check the name; to begin a journal where there is none, give both: --journal {shown} --resume {shown}"
+                    "Check the name; to start a new journal if it is missing, use --journal {shown} --resume {shown}"
                 ),
             });
         }

@@ -18,7 +18,7 @@ use crate::time::clock::rfc3339;
 /// How every journal begins, and so what tells one from any other file.
 pub(in crate::batch) const BEGINNING: &[u8] = br#"{"journal":"runner","#;
 const FORMAT: &str = "runner";
-/// Version 1 had other fingerprints.
+/// Version 1 has different fingerprints.
 const VERSION: u32 = 2;
 /// A finished record without its id is never longer.
 const FINISHED_LENGTH: usize = 512;
@@ -32,8 +32,8 @@ pub(in crate::batch) struct Author {
     pub(in crate::batch) boot_id: Option<String>,
     /// What it took from the runs before.
     pub(in crate::batch) rule: ResumeRule,
-    /// It was of an earlier version, with other fingerprints.
-    pub(in crate::batch) is_former: bool,
+    /// The run was of journal version 1, which has different fingerprints.
+    pub(in crate::batch) is_legacy: bool,
 }
 
 /// A record as it is read.
@@ -231,13 +231,13 @@ pub(in crate::batch) fn parse(line: &[u8]) -> Result<Record, Unreadable> {
     }
 }
 
-fn author(line: &AnyLine<'_>, is_former: bool) -> Option<Author> {
+fn author(line: &AnyLine<'_>, is_legacy: bool) -> Option<Author> {
     Some(Author {
         run: line.run.as_deref()?.to_owned(),
         process: Identity { pid: line.pid?, start_time: line.start_time? },
         boot_id: line.boot_id.as_deref().map(str::to_owned),
         rule: RULES.iter().find(|(_, name)| Some(*name) == line.rule.as_deref())?.0,
-        is_former,
+        is_legacy,
     })
 }
 

@@ -18,7 +18,7 @@ pub(in crate::batch) const EPOCH: Duration = Duration::from_secs(1_705_314_600);
 /// A run of a process that lives no more.
 pub(in crate::batch) fn author(rule: ResumeRule) -> Author {
     let process = Identity { pid: 7, start_time: 99 };
-    Author { run: "r1".to_owned(), process, boot_id: Some("b".to_owned()), rule, is_former: false }
+    Author { run: "r1".to_owned(), process, boot_id: Some("b".to_owned()), rule, is_legacy: false }
 }
 
 pub(in crate::batch) fn entry(seq: u64, id: Option<&str>, fingerprint: u128) -> Entry {
@@ -57,7 +57,8 @@ pub(in crate::batch) fn entry(seq: u64, id: Option<&str>, fingerprint: u128) -> 
         subject: None,
         label: String::new(),
         fingerprint: Fingerprint(fingerprint),
-        former_fingerprint: None,
+        legacy_fingerprint: None,
+        line: None,
     }
 }
 

@@ -1,19 +1,19 @@
-//! Which arguments of a command are code, and the refusal of an item in them.
+//! Finds the arguments of a command that are code, and refuses items in them.
 //!
 //! Called for the words of a template and for the commands of a line, before the first job. The list of programs is
-//! closed and in the manual page; what another program takes for code cannot be recognised.
+//! closed and documented in the man page; code arguments of other programs are not recognised.
 
 use std::ops::Range;
 
 use crate::batch::source::placeholder::{Notation, Part, Placeholder};
 use crate::batch::source::programs::{self, Language, OptionOrder, Takes};
-use crate::batch::source::shell_scanner::{Piece, SimpleCommand, Word, scan};
+use crate::batch::source::shell_scanner::{Piece, ShellWord, SimpleCommand, scan};
 use crate::error::{Error, Result};
 
-/// Commands within commands, such as `sudo env nice`, are followed no deeper.
+/// Maximum nesting of commands within commands, such as `sudo env nice`.
 const DEPTH_LIMIT: usize = 16;
 
-/// An argument, or several, that a command takes for code.
+/// Arguments that a command runs as code.
 struct Code<'a> {
     command: &'a str,
     language: Language,
@@ -21,7 +21,7 @@ struct Code<'a> {
     placeholders: Vec<Placeholder>,
 }
 
-/// Refuses items in the code of any of these commands. `quotes`: an item that is quoted for one more shell may be there.
+/// Refuses items in the code of any of these commands. `quotes`: a quoted item (`{q}`) is allowed in shell code.
 pub(super) fn check(commands: &[SimpleCommand], notation: &Notation, quotes: bool) -> Result<()> {
     for command in commands {
         check_command(command, notation, quotes)?;
@@ -51,8 +51,8 @@ fn check_command(command: &SimpleCommand, notation: &Notation, quotes: bool) -> 
         if inner.pieces.iter().any(is_open) {
             return Err(Error::Invalid {
                 argument: Some("COMMAND".to_owned()),
-                message: format!("{{q}} stands inside of quotes in the code that {} runs", code.command),
-                remediation: "Leave these quotes out: {q} brings its own, as in: sh -c 'cat {q}'".to_owned(),
+                message: format!("{{q}} is inside of quotes in the code that {} runs", code.command),
+                remediation: "Remove these quotes: {q} adds its own, as in: sh -c 'cat {q}'".to_owned(),
             });
         }
         check(&inner.commands, notation, false)?;
@@ -60,7 +60,7 @@ fn check_command(command: &SimpleCommand, notation: &Notation, quotes: bool) -> 
     Ok(())
 }
 
-/// An item, or a part of one. The number of the job is harmless everywhere.
+/// An item or a part of one, as opposed to the number of the job, which is safe everywhere.
 fn is_item(placeholder: &Placeholder) -> bool {
     *placeholder != Placeholder::Number
 }
@@ -70,22 +70,25 @@ impl Code<'_> {
         let placeholder = String::from_utf8_lossy(notation.whole()).into_owned();
         let remediation = match self.language {
             Language::Shell if quotes && self.text == notation.whole() => {
-                "Write {q} for a word of the code: the item quoted for one more shell; to run items that are lines for a shell, \
-                 make a job list of them: {\"shell\": \"LINE\"} on a line for each"
+                "Write {q} for a word of the code: the item quoted for another shell; to run items that are shell \
+                 lines, use a job list with a line {\"shell\": \"LINE\"} for each"
                     .to_owned()
             }
             Language::Shell if quotes => format!(
-                "Write {{q}} in place of {placeholder}, outside of quotes: the item quoted for one more shell; or pass the item on \
-                 as an argument, as in: sh -c 'cat \"$1\"' sh {placeholder}"
+                "Write {{q}} in place of {placeholder}, outside of quotes: the item quoted for another shell; or pass \
+                 the item as an argument, as in: sh -c 'cat \"$1\"' sh {placeholder}"
             ),
             Language::Shell => {
-                "Quoting for one more shell does not suffice here: put the inner code into a script of its own, and pass the item \
-                 on as an argument"
+                "One level of quoting is not enough here: put the inner code into a script and pass the item as an \
+                 argument"
                     .to_owned()
             }
-            Language::Expression => "Check the item before, as in: case $n in ''|*[!0-9]*) exit 1;; esac".to_owned(),
+            Language::Expression => "Validate the item first, as in: case $n in ''|*[!0-9]*) exit 1;; esac".to_owned(),
             Language::Other(remedy) => {
-                format!("Pass the item on beside the code, as in: {}; {{q}} quotes for shells alone", remedy.replace("{}", &placeholder))
+                format!(
+                    "Pass the item separately from the code, as in: {}; {{q}} is for shells only",
+                    remedy.replace("{}", &placeholder)
+                )
             }
         };
         Error::Invalid {
@@ -96,38 +99,38 @@ impl Code<'_> {
     }
 }
 
-/// What is found while the words of a command are read.
+/// Collects the code arguments of a command.
 struct CodeFinder<'a> {
     found: Vec<Code<'a>>,
-    /// What the command reads, where that stands in the line.
-    document: Option<&'a Word>,
+    /// The here-document or here-string that the command reads.
+    document: Option<&'a ShellWord>,
 }
 
 impl<'a> CodeFinder<'a> {
-    fn add(&mut self, command: &'a str, language: Language, words: &[Word]) {
+    fn add(&mut self, command: &'a str, language: Language, words: &[ShellWord]) {
         let texts: Vec<&[u8]> = words.iter().map(|word| &word.text[..]).collect();
         let placeholders = words.iter().flat_map(|word| &word.placeholders).copied().collect();
         self.found.push(Code { command, language, text: texts.join(&b' '), placeholders });
     }
 
-    /// What the command reads is code.
+    /// Adds the here-document as code.
     fn add_document(&mut self, command: &'a str, language: Language) {
         if let Some(document) = self.document {
             self.add(command, language, std::slice::from_ref(document));
         }
     }
 
-    /// The values of these options, from a byte of a word on.
-    fn add_values(&mut self, command: &'a str, language: Language, words: &[Word], values: &[(usize, usize)]) {
+    /// Adds option values, given as word index and byte offset.
+    fn add_values(&mut self, command: &'a str, language: Language, words: &[ShellWord], values: &[(usize, usize)]) {
         for (at, from) in values {
             let Some(word) = words.get(*at) else { continue };
-            let word = Word { text: word.text[*from..].to_vec(), ..word.clone() };
+            let word = ShellWord { text: word.text[*from..].to_vec(), ..word.clone() };
             self.add(command, language, &[word]);
         }
     }
 
-    /// Finds the code among the words of a command, and in what it reads.
-    fn command(&mut self, words: &'a [Word], depth: usize) {
+    /// Finds code among the words of a command and in its here-document.
+    fn command(&mut self, words: &'a [ShellWord], depth: usize) {
         let assignments = words.iter().take_while(|word| is_assignment(word)).count();
         for word in &words[..assignments] {
             // `name[item]=` is an expression.
@@ -141,9 +144,9 @@ impl<'a> CodeFinder<'a> {
         if depth > DEPTH_LIMIT || first.placeholders.iter().any(is_item) {
             return;
         }
-        let Some((name, takes)) = known(first) else {
-            return if !PRINTING.contains(&programs::base(&first.text)) {
-                self.later(words)
+        let Some((name, takes)) = listed(first) else {
+            return if !PRINT_COMMANDS.contains(&programs::base(&first.text)) {
+                self.unknown_command(words)
             };
         };
         let rest = &words[1..];
@@ -151,15 +154,15 @@ impl<'a> CodeFinder<'a> {
             Takes::Everything(language) => self.add(name, language, rest),
             Takes::FirstOperand(language) => self.add(name, language, &rest[operand(rest, options(rest, "", &[]))]),
             Takes::Shell => self.shell(name, rest),
-            Takes::OperandsBehind { values, operands } => {
+            Takes::OperandsAfter { values, operands } => {
                 let at = (options(rest, values, &[]) + operands).min(rest.len());
                 self.add(name, Language::Shell, &rest[at..]);
                 if at == rest.len() {
                     self.add_document(name, Language::Shell);
                 }
             }
-            Takes::Option { order: OptionOrder::Behind, language, values, .. } => {
-                // The verb `task` of runner has another one behind it.
+            Takes::Option { order: OptionOrder::AfterOperand, language, values, .. } => {
+                // The verb `task` of runner is followed by another verb.
                 let verbs = usize::from(rest.first().is_some_and(|word| word.text == b"task"));
                 let behind = (options(rest, values, &[]) + 1 + verbs).min(rest.len());
                 let rest = &rest[behind..];
@@ -173,7 +176,7 @@ impl<'a> CodeFinder<'a> {
                 let found = values_of(rest, &takes);
                 self.add_values(name, language, rest, &found);
                 if found.is_empty() && order == OptionOrder::Anywhere {
-                    self.later(words);
+                    self.unknown_command(words);
                 } else if found.is_empty() && rest.iter().all(|word| word.text.starts_with(b"-")) {
                     self.add_document(name, language);
                 }
@@ -182,10 +185,10 @@ impl<'a> CodeFinder<'a> {
                 for word in rest.iter().filter(|word| !word.text.starts_with(b"-") && !is_assignment(word)) {
                     self.add(name, Language::Expression, std::slice::from_ref(word));
                 }
-                // Values of integers and arrays are evaluated, and so are subscripts.
+                // Values of integers and arrays are evaluated as expressions, and so are subscripts.
                 let is_typed = rest.iter().any(|word| matches!(&word.text[..], [b'-', flags @ ..] if flags.iter().any(|flag| b"iaA".contains(flag))));
                 let has_subscript =
-                    |word: &Word| word.text.iter().take_while(|byte| **byte != b'=').any(|byte| *byte == b'[');
+                    |word: &ShellWord| word.text.iter().take_while(|byte| **byte != b'=').any(|byte| *byte == b'[');
                 for word in rest.iter().filter(|word| is_assignment(word) && (is_typed || has_subscript(word))) {
                     self.add(name, Language::Expression, std::slice::from_ref(word));
                 }
@@ -222,11 +225,11 @@ impl<'a> CodeFinder<'a> {
         }
     }
 
-    /// Of a command that is not in the list, such as `docker exec`: an interpreter with code may follow.
-    fn later(&mut self, words: &'a [Word]) {
+    /// A command that is not on the list, such as `docker exec`: an interpreter with code may follow.
+    fn unknown_command(&mut self, words: &'a [ShellWord]) {
         for (at, word) in words.iter().enumerate().skip(1) {
             let rest = &words[at + 1..];
-            match known(word) {
+            match listed(word) {
                 Some((name, Takes::Shell)) => return self.shell(name, rest),
                 Some((name, takes @ Takes::Option { order: OptionOrder::First, language, .. })) => {
                     return self.add_values(name, language, rest, &values_of(rest, &takes));
@@ -236,8 +239,8 @@ impl<'a> CodeFinder<'a> {
         }
     }
 
-    /// `sh [OPTION...] -c CODE`: the code is the first operand behind all options.
-    fn shell(&mut self, name: &'a str, words: &[Word]) {
+    /// `sh [OPTION...] -c CODE`: the code is the first operand after all options.
+    fn shell(&mut self, name: &'a str, words: &[ShellWord]) {
         let (mut at, mut has_code, mut reads_input) = (0, false, false);
         while let Some(word) = words.get(at) {
             let text = &word.text[..];
@@ -265,21 +268,21 @@ impl<'a> CodeFinder<'a> {
     }
 }
 
-/// Commands whose arguments are text, whatever they look like.
-const PRINTING: [&str; 3] = ["echo", "printf", ":"];
+/// Commands whose arguments are never code.
+const PRINT_COMMANDS: [&str; 3] = ["echo", "printf", ":"];
 
-/// A program of the list, as the word names it.
-fn known(word: &Word) -> Option<(&str, Takes)> {
+/// Looks up a word in the list of programs.
+fn listed(word: &ShellWord) -> Option<(&str, Takes)> {
     programs::takes(&word.text).map(|takes| (programs::base(&word.text), takes))
 }
 
-/// The word at this place, if there is one.
-fn operand(words: &[Word], at: usize) -> Range<usize> {
+/// The range of the word at this index, empty if there is none.
+fn operand(words: &[ShellWord], at: usize) -> Range<usize> {
     at.min(words.len())..words.len().min(at + 1)
 }
 
 /// `NAME=`, `NAME+=` or `NAME[...]=` at the start of a command.
-fn is_assignment(word: &Word) -> bool {
+fn is_assignment(word: &ShellWord) -> bool {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let name = word.text.iter().take_while(|byte| is_name(byte)).count();
     let starts_well = word.text.first().is_some_and(|byte| !byte.is_ascii_digit());
@@ -294,8 +297,9 @@ fn is_assignment(word: &Word) -> bool {
         }
 }
 
-/// How many words are options and their values. `values` are the letters of options with a value, `longs` their long names.
-fn options(words: &[Word], values: &str, longs: &[&str]) -> usize {
+/// Number of leading words that are options or their values. `values` are the letters of options with a value, `longs`
+/// their long names.
+fn options(words: &[ShellWord], values: &str, longs: &[&str]) -> usize {
     let mut at = 0;
     while let Some(word) = words.get(at) {
         let text = &word.text[..];
@@ -318,8 +322,8 @@ fn options(words: &[Word], values: &str, longs: &[&str]) -> usize {
     at
 }
 
-/// Where the values of the options with code are: the word, and the byte of it.
-fn values_of(words: &[Word], takes: &Takes) -> Vec<(usize, usize)> {
+/// Positions of option values that are code, as word index and byte offset.
+fn values_of(words: &[ShellWord], takes: &Takes) -> Vec<(usize, usize)> {
     let Takes::Option { letters, longs, values, order, .. } = takes else { return Vec::new() };
     let (mut found, mut at) = (Vec::new(), 0);
     while let Some(word) = words.get(at) {
@@ -346,14 +350,14 @@ fn values_of(words: &[Word], takes: &Takes) -> Vec<(usize, usize)> {
         }
         for (place, letter) in text.iter().enumerate().skip(1) {
             let is_last = place + 1 == text.len();
-            // The p of `node -pe` has no code of its own.
+            // In `node -pe` the p takes no value.
             if letters.as_bytes().contains(letter) && (is_last || *letter != b'p') {
                 found.push(if is_last { (at, 0) } else { (at - 1, place + 1) });
                 at += usize::from(is_last);
                 break;
             }
             if *letter == b'm' && *order == OptionOrder::First && letters == &"c" {
-                // `python -m MODULE`: what follows is the module's.
+                // `python -m MODULE`: the rest are arguments of the module.
                 return found;
             }
             if values.as_bytes().contains(letter) {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use crate::batch::source::fingerprint::{JobContent, JobIdentity};
 use crate::batch::source::items::Items;
@@ -12,7 +13,6 @@ use crate::batch::source::{EntryDefaults, log_name};
 use crate::error::{Error, Result};
 use crate::model::batch::{Entry, Priority};
 use crate::model::job::{JobSpec, Stdin};
-use crate::model::printable::push_escaped;
 use crate::model::request::{ItemInput, Template, TemplateCommand};
 
 /// A label is cut to so many characters; it stands before every line of a job.
@@ -22,9 +22,11 @@ const LABEL_LENGTH: usize = 100;
 #[derive(Debug)]
 pub(super) struct Each {
     expander: Expander,
-    /// What the command was made of.
+    /// The template as given, for fingerprints.
     template: Template,
     items: Items,
+    /// See `Entry::line`.
+    line: Option<Arc<str>>,
     job: JobSpec,
     identity: JobIdentity,
     timeout_share: Option<f64>,
@@ -52,11 +54,16 @@ impl Each {
         let notation = Notation::new(most, template.replacement.as_ref().map(|text| text.as_bytes()));
         let expander = Expander::new(&template.command, &notation)?;
         let items = Items::open(template)?;
+        let line = match &template.command {
+            TemplateCommand::Argv(_) => None,
+            TemplateCommand::Shell { line, .. } => Some(line.to_string_lossy().into()),
+        };
         let Settings { job, timeout_share, auto_factor, identity, .. } = settings;
         Ok(Self {
             expander,
             template: template.clone(),
             items,
+            line,
             job,
             identity,
             timeout_share,
@@ -81,9 +88,9 @@ impl Each {
             let name = log_name::expanded(log, self.seq, None);
             job.log = Some(name.map_err(|wrong| wrong.at(self.seq).into_error("the items"))?);
         }
-        let (fingerprint, former) = match &self.template.command {
+        let (fingerprint, legacy) = match &self.template.command {
             TemplateCommand::Argv(_) => {
-                (self.identity.of(&job, None, JobContent::Command), Some(JobIdentity::former(&job, None)))
+                (self.identity.of(&job, None, JobContent::Command), Some(JobIdentity::legacy(&job, None)))
             }
             TemplateCommand::Shell { shell, line } => {
                 let replacement = self.template.replacement.as_deref().unwrap_or_default();
@@ -101,9 +108,10 @@ impl Each {
             timeout_share: self.timeout_share,
             auto_factor: self.auto_factor,
             subject: None,
+            line: self.line.clone(),
             label: label(&self.current),
             fingerprint,
-            former_fingerprint: former,
+            legacy_fingerprint: legacy,
             job,
         }))
     }
@@ -139,7 +147,7 @@ fn label(items: &[OsString]) -> String {
                 return label;
             }
             length += 1;
-            push_escaped(&mut label, letter.encode_utf8(&mut [0; 4]));
+            label.push(letter);
         }
     }
     label

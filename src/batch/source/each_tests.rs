@@ -149,11 +149,11 @@ fn items_of_a_file_are_its_lines() {
 }
 
 #[test]
-fn a_label_is_the_item_on_one_line() {
+fn a_label_is_the_item_cut_to_what_can_be_shown() {
     let labels = |items: &[&str]| -> Vec<String> {
         all(opened(template(&["e"], items)).expect("a template")).into_iter().map(|entry| entry.label).collect()
     };
-    assert_eq!(labels(&["a b", "x\ny\t", "ü"]), ["a b", "x\\ny\\t", "ü"]);
+    assert_eq!(labels(&["a b", "x\ny\t", "ü"]), ["a b", "x\ny\t", "ü"]);
     assert_eq!(labels(&[&"x".repeat(5000)]), [format!("{}...", "x".repeat(100))]);
 }
 
@@ -188,7 +188,7 @@ fn equal_items_have_equal_fingerprints_and_others_other_ones() {
     assert_ne!(entries[0].fingerprint, entries[1].fingerprint);
 }
 
-/// The line that a shell gets, and its parameters behind `$0`.
+/// The line that a shell gets, and its parameters after `$0`.
 fn rewritten(line: &str, items_per_job: usize, items: &[&str]) -> (String, Vec<String>) {
     let entry = all(opened(Template { items_per_job, ..shell(line, items) }).expect(line)).remove(0);
     assert!(matches!(entry.job.command, Command::Argv(_)));
@@ -226,13 +226,13 @@ fn items_are_readonly_variables_of_a_line_for_a_shell() {
         let found = rewritten(line, 1, &["a/b.c"]);
         assert_eq!(found, (prologue + expected, parameters.iter().map(|word| (*word).to_owned()).collect()), "{line}");
     }
-    // A name that the line uses itself is not taken.
+    // Names that the line uses itself are avoided.
     let (line, _) = rewritten("_r1=x; echo {} $_r1", 1, &["a"]);
     assert_eq!(line, "unset _rr1; readonly _rr1=\"${1}\"; set --; _r1=x; echo \"${_rr1}\" $_r1");
 }
 
 #[test]
-fn a_line_that_uses_the_parameters_itself_finds_the_items_there() {
+fn a_line_that_uses_positional_parameters_gets_the_items() {
     let alone = [
         "echo \\{} $1",
         "for f in \"$@\"; do x; done",
@@ -279,7 +279,7 @@ fn thousands_of_items_fit_into_a_line() {
 #[test]
 fn a_placeholder_is_refused_where_it_might_not_stay_one_argument() {
     let error = |line: &str| opened(shell(line, &["a"])).expect_err(line).to_string();
-    let expression = "where the shell evaluates it as an expression";
+    let expression = "is inside of an arithmetic expression";
     for (line, place) in [
         ("echo $(( {} + 1 ))", expression),
         ("(( x = {} ))", expression),
@@ -287,17 +287,17 @@ fn a_placeholder_is_refused_where_it_might_not_stay_one_argument() {
         ("echo ${a[{}]}", expression),
         ("echo ${HOME:{}}", expression),
         ("echo $'{}'", "inside of $'...'"),
-        ("cat <<'EOF'\n{}\nEOF", "in a here-document in which nothing is expanded"),
-        ("cat <<\\EOF\n{}\nEOF", "in a here-document in which nothing is expanded"),
-        ("cat <<{}\nx\n", "names the end of a here-document"),
-        ("cat <<E\n${x#{}}\nE", "in the pattern of ${...} in a here-document"),
-        ("echo \"${x:-\"{}\"}\"", "inside of quotes of ${...} in quotes"),
+        ("cat <<'EOF'\n{}\nEOF", "is in a here-document with a quoted delimiter"),
+        ("cat <<\\EOF\n{}\nEOF", "is in a here-document with a quoted delimiter"),
+        ("cat <<{}\nx\n", "is in the delimiter of a here-document"),
+        ("cat <<E\n${x#{}}\nE", "is in the pattern of ${...} in a here-document"),
+        ("echo \"${x:-\"{}\"}\"", "is inside of quotes of ${...} in quotes"),
     ] {
         assert!(error(line).starts_with("the placeholder {} "), "{line}: {}", error(line));
         assert!(error(line).ends_with(place), "{line}: {}", error(line));
     }
     for line in ["cd x;", "true &&", "echo x # why", "cat <<EOF\nx\nEOF", "echo 'x", ""] {
-        assert_eq!(error(line), "no placeholder says where in the line for the shell the items go", "{line}");
+        assert_eq!(error(line), "the line for the shell has no placeholder for the items", "{line}");
     }
 }
 
@@ -335,7 +335,7 @@ fn a_shell_sees_the_very_bytes_of_a_hostile_item() {
     }
 }
 
-/// Bytes that mean something to a shell, and some that are no text.
+/// Shell metacharacters and bytes that are not UTF-8.
 const HOSTILE_BYTES: &[u8] = b"$`'\"\\(){}[]*?~&;|<>#! \n\tE.a-=\xff\xc3\x81\x88";
 
 proptest! {
@@ -365,7 +365,7 @@ proptest! {
         }
     }
 
-    /// In every kind of quotes a shell gets the very bytes of an item.
+    /// The bytes of an item are exact in every kind of quotes.
     #[test]
     fn a_shell_sees_the_bytes_of_any_item(item in vec(proptest::sample::select(HOSTILE_BYTES), 0..12)) {
         let line = "unset u; printf '%s\\0' {} \"{}\" '{}' ${u:-{}} \"${u:-{}}\" \"$(printf '%s.' \"{}\")\" \

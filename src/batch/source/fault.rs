@@ -31,7 +31,7 @@ impl Wrong {
         }
     }
 
-    /// Without these values.
+    /// Masks these values.
     pub(super) fn masked(mut self, secrets: &Secrets) -> Self {
         for text in [&mut self.field, &mut self.problem, &mut self.remedy] {
             secrets.mask(text);

@@ -34,7 +34,7 @@ pub(super) fn entry(fields: Fields, settings: &Settings, seq: u64, input_is_list
     entry_of(fields, settings, seq, input_is_list).map_err(|wrong| {
         let mut known = settings.clone();
         for (name, value) in own {
-            // A value of the wrong kind masks nothing.
+            // An invalid value masks nothing.
             let _ = known.set(&canonical(name), value);
         }
         wrong.masked(&Secrets::of(&known.job.surroundings))
@@ -77,9 +77,9 @@ fn entry_of(fields: Fields, settings: &Settings, seq: u64, input_is_list: bool) 
     let secrets = Secrets::of(&job.surroundings);
     for (field, id) in id.iter().map(|id| ("id", id)).chain(needs.iter().map(|need| ("needs", need))) {
         if !secrets.is_free(id) {
-            // Files and other jobs are named by it, so it cannot be masked.
-            let problem = "the id holds the value of a secret variable of the job, and ids are shown";
-            return Err(Wrong::new(field, problem, "Give the job an id that may be seen"));
+            // It names files and is referred to by other jobs, so it cannot be masked.
+            let problem = "the id contains the value of a secret variable of the job, and ids are not masked";
+            return Err(Wrong::new(field, problem, "Use an id without the secret"));
         }
     }
     if let Some(log) = &job.log {
@@ -87,7 +87,7 @@ fn entry_of(fields: Fields, settings: &Settings, seq: u64, input_is_list: bool) 
     }
     let label = id.clone().unwrap_or_else(|| seq.to_string());
     let fingerprint = identity.of(&job, id.as_deref(), JobContent::Command);
-    let former_fingerprint = Some(JobIdentity::former(&job, id.as_deref()));
+    let legacy_fingerprint = Some(JobIdentity::legacy(&job, id.as_deref()));
     let subject = None;
     Ok(Entry {
         seq,
@@ -101,7 +101,8 @@ fn entry_of(fields: Fields, settings: &Settings, seq: u64, input_is_list: bool) 
         subject,
         label,
         fingerprint,
-        former_fingerprint,
+        legacy_fingerprint,
+        line: None,
     })
 }
 

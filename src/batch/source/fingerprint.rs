@@ -1,8 +1,8 @@
-//! What makes two jobs the same one: what they run, where, with which input, declared environment and id.
+//! Fingerprints of jobs: command, working directory, input, declared environment and id.
 //!
-//! How a job is limited, tried again or named does not count, so that a list whose timeouts were raised is still the same
-//! list to a later run; nor do the umask and the environment around runner. Of secrets the names count: a value may be
-//! another one each time, and stands in no file.
+//! Limits, retries and names are left out, so that a list with raised timeouts still has the same jobs in a later run;
+//! so are the umask and the environment of runner. Of secrets only the names are included: their values may change and
+//! are never written to a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -15,19 +15,19 @@ use crate::model::job::{JobSpec, Stdin};
 
 /// Changes when fingerprints of this version are not to be compared with those of earlier ones.
 const VERSION: &[u8] = b"runner job 2";
-/// That of journals before, without the input and the working directory.
-const FORMER_VERSION: &[u8] = b"runner job 1";
+/// The version in journals of version 1: without the input and the current directory.
+const LEGACY_VERSION: &[u8] = b"runner job 1";
 
-/// What a job runs.
+/// The part of a fingerprint that identifies what a job runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum JobContent<'a> {
     /// The command of the job.
     Command,
-    /// A line for its shell, as it was given, with the items of the job and, where the line names it, its number.
+    /// The shell line as given, with the items of the job and, if the line uses it, its number.
     Line { shell: &'a OsStr, line: &'a OsStr, replacement: &'a OsStr, items: &'a [OsString], seq: Option<u64> },
 }
 
-/// Makes fingerprints of jobs that start from the current directory.
+/// Computes fingerprints of jobs relative to the current directory.
 #[derive(Clone, Debug)]
 pub(super) struct JobIdentity {
     directory: PathBuf,
@@ -35,7 +35,7 @@ pub(super) struct JobIdentity {
 
 impl JobIdentity {
     pub(super) fn new() -> Self {
-        // One that was removed has no name; jobs without a directory of their own are the same there.
+        // A removed directory has no path; jobs without --cwd get the same fingerprint there.
         Self { directory: std::env::current_dir().unwrap_or_default() }
     }
 
@@ -51,7 +51,7 @@ impl JobIdentity {
             }
         }
         let surroundings = &job.surroundings;
-        // A job in a directory is the same one, however that was named.
+        // Absolute, so that the way the directory is written does not matter.
         let cwd = surroundings.cwd.as_ref().map_or_else(|| self.directory.clone(), |cwd| self.directory.join(cwd));
         digest.word(cwd.as_os_str().as_bytes());
         let input = match &surroundings.stdin {
@@ -64,9 +64,9 @@ impl JobIdentity {
         digest.finish()
     }
 
-    /// The same as earlier versions made it.
-    pub(super) fn former(job: &JobSpec, id: Option<&str>) -> Fingerprint {
-        let mut digest = Digest::new(FORMER_VERSION);
+    /// The fingerprint in journals of version 1.
+    pub(super) fn legacy(job: &JobSpec, id: Option<&str>) -> Fingerprint {
+        let mut digest = Digest::new(LEGACY_VERSION);
         digest.command(&job.command);
         digest.optional(job.surroundings.cwd.as_ref().map(|cwd| cwd.as_os_str().as_bytes()));
         declared(&mut digest, job, id);
@@ -74,7 +74,7 @@ impl JobIdentity {
     }
 }
 
-/// Declared variables, the id and the names of secrets.
+/// Adds declared variables, the id and the names of secrets.
 fn declared(digest: &mut Digest, job: &JobSpec, id: Option<&str>) {
     let surroundings = &job.surroundings;
     digest.flag(surroundings.env_clear);

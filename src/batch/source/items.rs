@@ -1,8 +1,7 @@
 //! Items for a command with placeholders: lines of files or words, one input or several.
 //!
-//! Empty lines of a file are passed over, since they are nothing to work on; but where inputs are paired, or a job gets
-//! several items, they count, since each item behind them would move up to the wrong place, and where items end with a NUL
-//! none is there by accident.
+//! Empty lines of a file are skipped. They are items if inputs are paired or a job gets several items, since later
+//! items would move to the wrong place otherwise, and if items end with NUL, since an empty one is deliberate then.
 //! One input is read as its items are needed. Of several, all but the first are kept in memory.
 
 use std::ffi::OsString;

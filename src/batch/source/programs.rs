@@ -1,31 +1,31 @@
-//! The programs and shell commands of which it is known what they take for code: the closed list of the manual page.
+//! Programs and shell commands that run arguments as code: the closed list of the man page.
 //!
-//! Data alone, read where a command is checked. A new program is one line.
+//! Data only, used by `code_argument`. A new program is one line.
 
-/// What code is written in, and so how an item can get into it.
+/// The language of code, which determines how an item can be passed to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Language {
-    /// That of POSIX shells: an item may be quoted for it.
+    /// A POSIX shell; an item may be quoted for it.
     Shell,
     /// An expression or a name that the shell evaluates.
     Expression,
-    /// Another one, with a command that passes an item on beside the code.
+    /// Another language, with an example that passes the item separately.
     Other(&'static str),
 }
 
-/// What of its arguments a command takes for code.
+/// The arguments that a command runs as code.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Takes {
     Everything(Language),
     FirstOperand(Language),
-    /// A shell.
+    /// A POSIX shell with `-c`.
     Shell,
-    /// All operands behind the first few; where there are none, its input. `values` are options with a value.
-    OperandsBehind {
+    /// All operands after the first few, or its input if there are none. `values` are options with a value.
+    OperandsAfter {
         values: &'static str,
         operands: usize,
     },
-    /// The value of one of these options, which may stand among others of one letter.
+    /// The value of one of these options, which may be bundled with other letters.
     Option {
         letters: &'static str,
         longs: &'static [&'static str],
@@ -44,23 +44,23 @@ pub(super) enum Takes {
         longs: &'static [&'static str],
         operands: usize,
     },
-    /// Commands behind `-exec` and the like.
+    /// Commands after `-exec` and the like.
     Exec,
     /// Operands of numeric comparisons.
     Test,
-    /// Names of variables, each with a value behind `=` or none.
+    /// Variable names, each with an optional value after `=`.
     Names,
 }
 
-/// How a program with code in an option reads its command line.
+/// Where the option with code may be on a command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OptionOrder {
-    /// Options end with the first operand, which names a script; without one its input is code.
+    /// Before the first operand, which names a script; without one the input is code.
     First,
-    /// Options may stand anywhere.
+    /// Anywhere.
     Anywhere,
-    /// The option stands behind the first operand, and a command may stand there in its place.
-    Behind,
+    /// After the first operand; a command may take its place.
+    AfterOperand,
 }
 
 pub(super) const AWK: &str = "item={} awk '{ print ENVIRON[\"item\"] }'";
@@ -87,7 +87,7 @@ const fn shell_option(letters: &'static str, longs: &'static [&'static str], val
 }
 
 const fn line_or_command(letters: &'static str, longs: &'static [&'static str], values: &'static str) -> Takes {
-    Takes::Option { letters, longs, values, order: OptionOrder::Behind, language: Language::Shell }
+    Takes::Option { letters, longs, values, order: OptionOrder::AfterOperand, language: Language::Shell }
 }
 
 /// Code of GNU awk in an option.
@@ -99,14 +99,14 @@ pub(super) const AWK_SOURCE: Takes = Takes::Option {
     language: Language::Other(AWK),
 };
 
-/// `env -S`, which makes words of a text.
+/// `env -S`, which splits a string into words.
 pub(super) const SPLIT: Takes = shell_option("S", &["--split-string"], "uC");
 
 const fn command(values: &'static str, longs: &'static [&'static str], operands: usize) -> Takes {
     Takes::Command { values, longs, operands }
 }
 
-/// Names without a version, and what they take.
+/// Names without a version, and their code arguments.
 const PROGRAMS: &[(&[&str], Takes)] = &[
     (&["eval", "alias"], Takes::Everything(Language::Shell)),
     (&["let"], Takes::Everything(Language::Expression)),
@@ -127,8 +127,8 @@ const PROGRAMS: &[(&[&str], Takes)] = &[
     (&["sg"], shell_option("c", &[], "")),
     (&["flock"], line_or_command("c", &["--command"], "wE")),
     (&["runner"], line_or_command("c", &[], "jtknNaI")),
-    (&["ssh"], Takes::OperandsBehind { values: "BbcDEeFIiJLlmOoPpQRSWw", operands: 1 }),
-    (&["watch"], Takes::OperandsBehind { values: "nq", operands: 0 }),
+    (&["ssh"], Takes::OperandsAfter { values: "BbcDEeFIiJLlmOoPpQRSWw", operands: 1 }),
+    (&["watch"], Takes::OperandsAfter { values: "nq", operands: 0 }),
     (
         &["awk", "gawk", "mawk", "nawk", "original-awk"],
         Takes::Program { values: "Fvfile", files: &["-f", "--file", "-e", "--source", "-E", "--exec"] },
@@ -160,15 +160,15 @@ const PROGRAMS: &[(&[&str], Takes)] = &[
             0,
         ),
     ),
-    (&["parallel"], Takes::OperandsBehind { values: "jaINnLPS", operands: 0 }),
+    (&["parallel"], Takes::OperandsAfter { values: "jaINnLPS", operands: 0 }),
 ];
 
-/// The last component of the name of a program.
+/// The last component of a program path.
 pub(super) fn base(word: &[u8]) -> &str {
     std::str::from_utf8(&word[word.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1)..]).unwrap_or_default()
 }
 
-/// What the program of this name takes for code. Directories and a version in the name do not count.
+/// The code arguments of a program. Directories and a version suffix of the name are ignored.
 pub(super) fn takes(word: &[u8]) -> Option<Takes> {
     let find = |name: &str| PROGRAMS.iter().find(|(names, _)| names.contains(&name)).map(|(_, takes)| *takes);
     let base = base(word);
@@ -177,7 +177,7 @@ pub(super) fn takes(word: &[u8]) -> Option<Takes> {
     find(base).or_else(|| find(base.trim_end_matches(is_version))).or_else(|| variable.then_some(Takes::Shell))
 }
 
-/// A shell that reads lines as POSIX has it.
+/// True for a shell with POSIX syntax.
 pub(super) fn is_posix_shell(program: &[u8]) -> bool {
     !program.starts_with(b"$") && matches!(takes(program), Some(Takes::Shell))
 }

@@ -600,8 +600,8 @@ fn a_fingerprint_is_of_what_a_job_does() {
     assert_eq!(all.len(), others.len() + 1);
     // What a journal holds must be found again by a later version.
     assert_eq!(of("{\"cmd\":[\"true\"],\"cwd\":\"/\"}").to_string(), "1f286fd5ac5ce938a3dbbaa973735155");
-    let former = jobs("x.jsonl", "{\"cmd\":[\"true\"]}").remove(0).former_fingerprint.expect("the former one");
-    assert_eq!(former.to_string(), "a3971323a2d21aa30f2ba4fb8064f960");
+    let legacy = jobs("x.jsonl", "{\"cmd\":[\"true\"]}").remove(0).legacy_fingerprint.expect("the legacy one");
+    assert_eq!(legacy.to_string(), "a3971323a2d21aa30f2ba4fb8064f960");
     // The directory counts, however it is named.
     let here = std::env::current_dir().expect("a directory");
     let named = serde_json::json!({"cmd": ["true"], "cwd": here}).to_string();

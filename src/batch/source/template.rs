@@ -3,8 +3,8 @@
 //! An item is never read as anything: its bytes are a part of one argument, whatever they are. A word that is nothing but
 //! a placeholder for all items becomes an argument for each of them; inside of a longer word they are joined with spaces.
 //! Where the last job has fewer items than the others, a word that is nothing but a placeholder for a missing one is left
-//! out. A command without any placeholder gets its items as arguments behind it. Where a command would take an item for
-//! code, the template is refused.
+//! out. The items are appended to a command without a placeholder. A template whose command would run an item as code
+//! is refused.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -40,7 +40,7 @@ pub(super) enum Piece {
 }
 
 impl Expander {
-    /// Takes a command apart.
+    /// Parses a command.
     pub(super) fn new(command: &TemplateCommand, notation: &Notation) -> Result<Self> {
         match command {
             TemplateCommand::Argv(words) => {
@@ -57,21 +57,21 @@ impl Expander {
                     words.push(Word::Placeholder(Placeholder::All(Part::Whole)));
                     texts.push(OsString::from_vec(notation.whole().to_vec()));
                 }
-                let checked = words.iter().zip(texts).map(|(word, text)| word.checked(text)).collect();
-                let command = SimpleCommand { words: checked, document: shell_scanner::Word::default() };
+                let checked = words.iter().zip(texts).map(|(word, text)| word.to_shell_word(text)).collect();
+                let command = SimpleCommand { words: checked, document: shell_scanner::ShellWord::default() };
                 code_argument::check(&[command], notation, true)?;
                 Ok(Self::Argv(words))
             }
             TemplateCommand::Shell { shell, line } => {
                 if !programs::is_posix_shell(shell.as_bytes()) {
-                    return Err(foreign_shell(shell));
+                    return Err(unsupported_shell(shell));
                 }
                 Ok(Self::Shell { shell: shell.clone(), line: ShellLine::read(line.as_bytes(), notation)? })
             }
         }
     }
 
-    /// The number of the job is a part of its command.
+    /// True if the command contains the number of the job.
     pub(super) fn names_number(&self) -> bool {
         match self {
             Self::Argv(words) => words.iter().any(|word| word.placeholders().contains(&Placeholder::Number)),
@@ -100,14 +100,14 @@ impl Expander {
     }
 }
 
-/// A line with items needs a shell whose language is known.
-fn foreign_shell(shell: &OsString) -> Error {
+/// The error for a shell without POSIX syntax, for which items cannot be quoted.
+fn unsupported_shell(shell: &OsString) -> Error {
     let name = shell.to_string_lossy();
     Error::Invalid {
         argument: Some("--shell".to_owned()),
-        message: format!("'{name}' is no POSIX shell, and items can stand in lines of these alone"),
+        message: format!("'{name}' is not a POSIX shell, and -c with items works only with one"),
         remediation: format!(
-            "Give sh, bash, dash, ksh, mksh, yash or zsh; or run it as a command that gets the item as an argument, as in: \
+            "Use sh, bash, dash, ksh, mksh, yash or zsh; or pass the item as an argument, as in: \
              runner batch -- {name} -c CODE {{}} ::: ITEM..."
         ),
     }
@@ -158,12 +158,12 @@ impl Word {
         }
     }
 
-    /// The word as it is checked for code, with the text that it was made of.
-    fn checked(&self, text: OsString) -> shell_scanner::Word {
-        shell_scanner::Word {
+    /// The word in the form that `code_argument` checks, with its original text.
+    fn to_shell_word(&self, text: OsString) -> shell_scanner::ShellWord {
+        shell_scanner::ShellWord {
             text: text.into_vec(),
             placeholders: self.placeholders(),
-            ..shell_scanner::Word::default()
+            ..shell_scanner::ShellWord::default()
         }
     }
 

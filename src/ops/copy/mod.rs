@@ -41,8 +41,8 @@ impl Operation for Copy {
         an entry that cannot be read or written, fail the operation after everything else is copied. A folder never \
         replaces a file, nor a file a folder. Two files that would have the same name are a conflict: the first stays. \
         Missing sources, a folder into itself, a file onto itself, and one in the place of a FIFO, socket or device are \
-        refused before anything is written, and so are paths through a symbolic link of another user in a shared folder, \
-        see runner(1); into such a destination itself, or /dev/stdout, a file is written as it is.\n\n\
+        refused before anything is written, and so are paths through a symbolic link of another user in a sticky \
+        directory, see runner(1); into such a destination itself, or /dev/stdout, a file is written as it is.\n\n\
         The partial result holds 'files_done', 'files_total', 'bytes', 'bytes_total' and 'current'; the result also \
         'destination', 'reflinked' (files whose content is shared) and 'sparse_bytes_skipped'.";
     const EXAMPLES: &'static [&'static str] = &["copy disk.img /backup/", "copy src tests Cargo.toml /tmp/snapshot/"];

@@ -97,8 +97,8 @@ and etag. No name, password or query of a URL is shown. With --sha256 a file who
         "fetch --retries 10 --header 'Accept: text/plain' https://example.org/list -o -",
     ];
 
-    fn hide_secrets(parameters: &mut Map<String, Value>) {
-        given::hide_secrets(parameters);
+    fn redact(parameters: &mut Map<String, Value>) {
+        given::redact(parameters);
     }
 
     fn check(&self) -> Result<()> {
@@ -118,11 +118,16 @@ and etag. No name, password or query of a URL is shown. With --sha256 a file who
     }
 
     fn run(self, context: &mut Context) -> std::result::Result<Value, Failure> {
-        self.check_output().map_err(|error| Failure::from(error).about(self.output.to_string()))?;
+        if !self.is_to_stdout() {
+            let writable = self.check_writable();
+            writable.map_err(|error| Failure::from(error).about(self.output.to_string()))?;
+        }
         let (address, headers) = (given::address(&self.url)?, self.headers()?);
         Transfer::new(&self, address, headers, context)?.carry_out(context)
     }
 }
+
+const OUTPUT_HELP: &str = "Check --output: it must name a file in a directory that you may write to";
 
 impl Fetch {
     /// Whether it goes to standard output.
@@ -147,11 +152,16 @@ impl Fetch {
                 "Give a file, or - for standard output",
             ));
         }
-        let remedy = "Check --output: it must name a file in a folder that you may write to";
-        if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-            return Err(Error::path("write", path, remedy)(io::Error::from(io::ErrorKind::IsADirectory)));
+        if path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(Error::path("write", path, OUTPUT_HELP)(io::Error::from(io::ErrorKind::IsADirectory)));
         }
-        files::check_writable(path).map_err(Error::path("write", path, remedy))
+        // A relative path is relative to the job's directory, and this may be another one, or that of a worker.
+        if path.is_absolute() { self.check_writable() } else { Ok(()) }
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        let path = self.output.as_path();
+        files::check_writable(path).map_err(Error::path("write", path, OUTPUT_HELP))
     }
 
     fn headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>> {
@@ -185,6 +195,7 @@ mod tests {
             json!({"header": ["Range: bytes=0-1"]}),
             json!({"output": ""}),
             json!({"output": "/"}),
+            json!({"output": "."}),
             json!({"output": "/tmp"}),
             json!({"output": "/no/such/folder/file"}),
         ] {

@@ -10,6 +10,7 @@ use super::Fetch;
 use super::answer::Facts;
 use super::connection::{Connection, Event};
 use crate::model::envelope::ErrorCode;
+use crate::model::unique_id::unique_id;
 use crate::ops::http::{Address, Limits, Speed, Trouble, TroubleKind, pause, refusal, status_text};
 use crate::ops::output::Output;
 use crate::ops::{Context, Failure};
@@ -157,7 +158,7 @@ impl Transfer {
                 let count = if attempts == 1 { String::new() } else { format!(" ({attempts} attempts)") };
                 return Err(self.failure(code, format!("{text}{count}"), "Try again later, or with more --retries"));
             }
-            let chance = uuid::Uuid::now_v7().as_u128() as u32;
+            let chance = unique_id().as_u128() as u32;
             let wait = asked.unwrap_or_else(|| pause(self.retry_delay, failures, chance));
             context.status(format!("trying again in {:.1} s ({text})", wait.as_secs_f64()));
             context.partial_now(&self.partial());

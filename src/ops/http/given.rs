@@ -18,13 +18,13 @@ pub(in crate::ops) fn address(url: &str) -> Result<Address> {
     })
 }
 
-/// Hides what of the parameters of a request may be secret: name, password and query of its URL, and the values of headers.
-pub(in crate::ops) fn hide_secrets(parameters: &mut Map<String, Value>) {
+/// Removes the user name, password and query of the URL and the values of headers from parameters of a request.
+pub(in crate::ops) fn redact(parameters: &mut Map<String, Value>) {
     if let Some(Value::String(url)) = parameters.get_mut("url") {
         *url = if Address::parse(url).is_ok() { shown::shown(url) } else { shown::shown_where_wrong(url) };
     }
     for line in parameters.get_mut("header").and_then(Value::as_array_mut).into_iter().flatten() {
-        // Without a colon the end of the name is not known.
+        // Without a colon it may all be a value.
         let name = line.as_str().and_then(|line| line.split_once(':')).map_or("", |(name, _)| name);
         *line = Value::String(format!("{name}: ..."));
     }

@@ -10,6 +10,7 @@ use super::Post;
 use super::body::Body;
 use super::request::{self, Reply};
 use crate::model::envelope::ErrorCode;
+use crate::model::unique_id::unique_id;
 use crate::ops::http::{Address, Heard, Limits, Speed, Trouble, TroubleKind, pause, refusal, status_text};
 use crate::ops::reporting::share;
 use crate::ops::{Context, Failure};
@@ -100,7 +101,7 @@ impl Delivery {
                 let remedy = "Try again later, or with more --retries";
                 return Err(self.failure(ErrorCode::ServiceUnavailable, format!("{text}{count}"), remedy));
             }
-            let chance = uuid::Uuid::now_v7().as_u128() as u32;
+            let chance = unique_id().as_u128() as u32;
             let wait = asked.unwrap_or_else(|| pause(self.retry_delay, failures, chance));
             if context.deadline().is_some_and(|left| left <= wait) {
                 let text = format!("{text}; the next attempt would be in {} s, when no time is left", wait.as_secs());

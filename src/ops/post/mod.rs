@@ -117,8 +117,8 @@ The partial result has url, bytes_sent, total_bytes, attempts and last_error; th
         "post --method PUT --header 'Authorization: Bearer ...' --body file.tar.gz https://example.org/file.tar.gz",
     ];
 
-    fn hide_secrets(parameters: &mut Map<String, Value>) {
-        given::hide_secrets(parameters);
+    fn redact(parameters: &mut Map<String, Value>) {
+        given::redact(parameters);
     }
 
     fn check(&self) -> Result<()> {

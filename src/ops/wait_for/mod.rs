@@ -95,7 +95,7 @@ the job's --timeout.";
         "wait-for --stable 5s --interval 1s 'cmd:pg_isready -q'",
     ];
 
-    fn hide_secrets(parameters: &mut Map<String, Value>) {
+    fn redact(parameters: &mut Map<String, Value>) {
         for target in parameters.get_mut("targets").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Value::String(text) = target {
                 *text = target::shown(text);

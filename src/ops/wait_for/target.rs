@@ -35,7 +35,7 @@ pub(super) enum Kind {
     Line(String),
 }
 
-/// A target as records show it: a URL without credentials and query.
+/// A target for records: a URL without credentials and query.
 pub(super) fn shown(text: &str) -> String {
     Target::parse(text).map_or_else(|_| shown_where_wrong(text), |target| target.shown)
 }
@@ -44,7 +44,7 @@ fn shown_where_wrong(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { address::shown_where_wrong(text) }
 }
 
-/// The names of files may hold any sign.
+/// Targets without a URL; paths and commands may contain any character.
 fn is_plain(text: &str) -> bool {
     ["cmd:", "file:", "unix:", "pid:"].iter().any(|kind| text.starts_with(kind))
 }

@@ -1,4 +1,4 @@
-//! Who of a job's tree gets a signal: all, the command, its group, or the rest.
+//! Sends signals to a job's tree: to all of it, the command, its group, or the rest.
 //!
 //! Called by the watchdog for the effects of the state machine; decides nothing.
 
@@ -11,7 +11,7 @@ use crate::platform::plan;
 use crate::platform::process::{self, Sent};
 use crate::platform::procfs::{self, Identity, Stat};
 
-/// A tree that forks all the time is looked at this many times before a signal.
+/// Maximum number of scans of a forking tree before a signal is sent.
 const SETTLE_ROUNDS: u32 = 4;
 
 impl Tree {
@@ -20,19 +20,19 @@ impl Tree {
         self.signal_those(signal, plan::TO_TREE, |_| true);
     }
 
-    /// The same to the leader and to the processes of the group that it was started in.
+    /// The same for the leader and the process group in which it was started.
     pub fn signal_group(&self, signal: Signal) {
         let (leader, group) = (self.leader_pid(), self.group_id());
         self.signal_those(signal, plan::TO_GROUP, |stat| stat.pid == leader || stat.group == group);
     }
 
-    /// The same to those that `signal_group` leaves out.
+    /// The same for the processes that `signal_group` leaves out.
     pub fn signal_outside_group(&self, signal: Signal) {
         let (leader, group) = (self.leader_pid(), self.group_id());
         self.signal_those(signal, plan::TO_OUTSIDE, |stat| stat.pid != leader && stat.group != group);
     }
 
-    /// The same to those that `signal_leader` leaves out.
+    /// The same for the processes that `signal_leader` leaves out.
     pub fn signal_all_but_leader(&self, signal: Signal) {
         let leader = self.leader_pid();
         self.signal_those(signal, plan::TO_OTHERS, |stat| stat.pid != leader);
@@ -40,10 +40,12 @@ impl Tree {
 
     /// The process group in which the leader was started.
     fn group_id(&self) -> i32 {
-        match () {
-            () if self.plan.guard_leads_group => self.guard.pid,
-            () if self.plan.own_group || self.plan.terminal >= 0 => self.leader_pid(),
-            () => process::own_group(),
+        if self.plan.guard_leads_group {
+            self.guard.pid
+        } else if self.plan.own_group || self.plan.terminal >= 0 {
+            self.leader_pid()
+        } else {
+            process::own_group()
         }
     }
 

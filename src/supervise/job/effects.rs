@@ -5,7 +5,7 @@
 use super::Job;
 use crate::model::event::Event;
 use crate::model::job::Scope;
-use crate::model::outcome::{End, Outcome};
+use crate::model::outcome::{End, Outcome, StreamRecord};
 use crate::model::signal::Signal;
 use crate::supervise::machine::{Effect, Input, Timer};
 use crate::supervise::surface::Surface;
@@ -67,6 +67,7 @@ impl Job {
                 }
                 Effect::TellExtensionRefused { reason, at_maximum } => {
                     self.listening.extensions.refused += 1;
+                    self.listening.refused_extension = Some(reason);
                     self.listening.extensions.reached_maximum |= at_maximum;
                     self.tell(Event::ExtensionRefused { reason }, surface);
                 }
@@ -82,13 +83,14 @@ impl Job {
             self.tree.kill_escaped();
         }
         // The last words may have come with the end.
-        let last = self.listening.last();
+        let last = self.listening.last(&self.tree);
         last.into_iter().flat_map(|heard| heard.events).for_each(|event| self.tell(event, surface));
         self.done = true;
         surface.finished.push(self.id);
         surface.held_up.remove(&self.id);
         surface.deadlines.disarm((self.id, Timer::Pulse));
         surface.deadlines.disarm((self.id, Timer::Keys));
+        surface.deadlines.disarm((self.id, Timer::End));
         surface.poller.remove(self.tree.guard_handle());
         if let Some(socket) = self.listening.descriptor() {
             surface.poller.remove(socket);
@@ -100,7 +102,8 @@ impl Job {
         {
             self.tell(growth, surface);
         }
-        let outcome = Box::new(self.outcome(surface.now));
+        let records = self.output.take_records();
+        let outcome = Box::new(self.outcome(self.end.clone().unwrap_or(End::Unknown), records, surface.now));
         self.tell(Event::JobFinished(outcome), surface);
     }
 
@@ -112,10 +115,15 @@ impl Job {
         ladder.chain(last).filter(|sent| self.tree.has_delivered(*sent)).collect()
     }
 
-    fn outcome(&mut self, now: Moment) -> Outcome {
-        let (stdout, stderr) = self.output.take_records();
+    /// What is known of it while it is being stopped.
+    pub(super) fn outcome_so_far(&self, now: Moment) -> Outcome {
+        let elapsed = now - self.standing.started_at();
+        Outcome { elapsed, ..self.outcome(End::Unknown, self.output.records_so_far(), now) }
+    }
+
+    fn outcome(&self, end: End, (stdout, stderr): (StreamRecord, StreamRecord), now: Moment) -> Outcome {
         Outcome {
-            end: self.end.clone().unwrap_or(End::Unknown),
+            end,
             cause: self.machine.cause(),
             elapsed: self.ended_at.unwrap_or(now) - self.standing.started_at(),
             stdout,
@@ -123,14 +131,14 @@ impl Job {
             merged: self.output.is_merged(),
             signals: self.delivered_signals(),
             containment: self.tree.containment(),
-            survivors: if self.tree.is_known() { self.survivors.take() } else { None },
-            processes: std::mem::take(&mut self.processes),
-            leftovers: self.leftovers.take(),
+            survivors: self.survivors.clone().filter(|_| self.tree.is_known()),
+            processes: self.processes.clone(),
+            leftovers: self.leftovers.clone(),
             usage: self.tree.usage(),
             stopped_by: self.stopped_by,
             reader_gone: self.output.reader_is_gone(),
             operation: self.operation,
-            told: std::mem::take(&mut self.listening.told),
+            told: self.listening.told.clone(),
             extensions: self.listening.extensions,
             troubles: self.output.troubles(),
             between_attempts: false,

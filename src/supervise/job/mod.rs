@@ -5,23 +5,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::control::inlet::Received;
+use crate::error::{Error, Result};
 use crate::model::event::{Event, Live};
 use crate::model::job::Command;
-use crate::model::outcome::{End, Leftover, ProcessRow};
+use crate::model::outcome::{Cause, End, Leftover, ProcessRow};
 use crate::model::secrets::Secrets;
 use crate::model::signal::Signal;
 use crate::platform::board::Board;
 use crate::platform::cgroup::Home;
 use crate::platform::descriptors;
 use crate::platform::doorbell::Doorbell;
-use crate::platform::poller::{Interest, Poller};
+use crate::platform::poller::Interest;
 use crate::platform::procfs::Lineage;
 use crate::platform::signals::Inherited;
 use crate::platform::tree::Tree;
+use crate::platform::tty;
 use crate::supervise::feed::Submission;
 use crate::supervise::keyboard::Keyboard;
-use crate::supervise::listening::Listening;
+use crate::supervise::listening::{Heard, Listening};
 use crate::supervise::machine::{Input, Machine, Timer};
 use crate::supervise::output::{self, Output, Places};
 use crate::supervise::policy::Policy;
@@ -30,6 +32,7 @@ use crate::supervise::surface::{JobId, Surface};
 use crate::time::clock::Moment;
 
 mod effects;
+mod terminal;
 
 /// Descriptors of one job in the poller: the key is the job's number times `KEYS`, plus one of these.
 pub(super) const KEYS: usize = 8;
@@ -38,13 +41,13 @@ const CONTROL: usize = 2;
 const KEYBOARD: usize = 3;
 const OUTPUT: usize = 4;
 /// Keys from here on belong to no job.
-pub(super) const LAST_KEY: usize = usize::MAX - 7;
+pub(super) const RESERVED_KEYS: usize = usize::MAX - 7;
 const _: () = assert!(OUTPUT + output::KEYS <= KEYS);
 
-/// How often the report of a leader's end is looked for once the leader is known to have exited.
-const REPORT_PERIOD: Duration = Duration::from_millis(1);
-/// And how many times: a tracer may keep the end from the guard, see ptrace(2).
-const REPORT_LOOKS: u32 = 100;
+/// Polling interval for the guard's report after the leader has exited.
+const REPORT_POLL: Duration = Duration::from_millis(1);
+/// Maximum number of these polls: a tracer may hide the exit from the guard, see ptrace(2).
+const MAX_REPORT_POLLS: u32 = 100;
 /// Messages that are taken before the event loop looks at its deadlines again.
 const MESSAGES_AT_ONCE: usize = 64;
 /// The same in bytes, for long values take long to read.
@@ -64,15 +67,23 @@ pub(super) struct Job {
     pulse: Option<Duration>,
     standing: Standing,
     shares_group: bool,
+    /// What is typed on our terminal is its input.
+    interactive: bool,
+    /// What is known of it is told when a signal asks for its end; once.
+    tells_stop: bool,
     operation: bool,
     /// Nobody is told these.
     secrets: Secrets,
     ended_at: Option<Moment>,
+    /// Its leader died of a signal that the terminal may have sent us, too: until then we wait for it.
+    end_held_until: Option<Moment>,
     end: Option<End>,
     started: bool,
     empty: bool,
-    /// Deadlines that were put off for the report of the leader's end.
-    report_looks: u32,
+    /// Number of times a deadline was postponed for the report of the leader's exit.
+    report_polls: u32,
+    /// The guard has ended.
+    guard_gone: bool,
     processes: Vec<ProcessRow>,
     survivors: Option<Vec<ProcessRow>>,
     leftovers: Option<Vec<Leftover>>,
@@ -96,14 +107,32 @@ impl Job {
         let places =
             Places { log: log.as_ref(), stage: stage.as_ref(), lines: lines.as_ref(), record: record.as_ref() };
         let secrets = Secrets::of(&spec.surroundings);
-        let output = Output::open(streams, limit, &secrets, &places, &mut tree, doorbell, id * KEYS + OUTPUT)?;
+        let reads_terminal =
+            tree.descriptors[0].is_none() && tree.late_input.is_none() && tty::is_controlling(descriptors::stdin());
+        let mut output = Output::open(streams, limit, &secrets, &places, &mut tree, doorbell, id * KEYS + OUTPUT)?;
         let has_terminal = tree.terminal.is_some();
         let keyboard = Keyboard::open(has_terminal, id * KEYS + KEYBOARD);
         tree.keyboard = keyboard.device().map(descriptors::duplicate).transpose()?;
         let shares_group = !tree.own_group && !has_terminal;
         let operation = matches!(spec.command, Command::Operation { .. });
+        let listening = Listening::new(inlet, operation);
+        // Of a batch each job could read the terminal, and none is the one that is meant.
+        let alone = lines.is_none() && record.is_none();
+        let interactive = reads_terminal && !operation && alone && (shares_group || keyboard.device().is_some());
         let (machine, effects) = Machine::start(Policy::of(&spec.limits, spec.leftovers), surface.now);
-        let tree = Tree::start(tree, home, inherited, board, id)?;
+        // What can lack something comes before the command runs: a start that fails may be tried again.
+        let registered = output.register(surface.poller).and_then(|()| match listening.descriptor() {
+            Some(socket) => surface.poller.add(socket, id * KEYS + CONTROL, Interest::Readable),
+            None => Ok(()),
+        });
+        let tree = match registered.and_then(|()| Tree::start(tree, home, inherited, board, id)) {
+            Ok(tree) => tree,
+            Err(error) => {
+                output.unregister(surface.poller);
+                listening.descriptor().into_iter().for_each(|socket| surface.poller.remove(socket));
+                return Err(error);
+            }
+        };
         let mut job = Self {
             id,
             tag,
@@ -111,28 +140,33 @@ impl Job {
             tree,
             output,
             keyboard,
-            listening: Listening::new(inlet, operation),
+            listening,
             pulse,
             standing: Standing::new(surface.now),
             shares_group,
+            interactive,
+            tells_stop: alone,
             operation,
             secrets,
             ended_at: None,
+            end_held_until: None,
             end: None,
             started: false,
             empty: false,
-            report_looks: 0,
+            report_polls: 0,
+            guard_gone: false,
             processes: Vec::new(),
             survivors: Some(Vec::new()),
             leftovers: Some(Vec::new()),
             stopped_by: None,
             done: false,
         };
-        surface.poller.add(job.tree.guard_handle(), job.key(GUARD), Interest::Readable)?;
-        if let Some(socket) = job.listening.descriptor() {
-            surface.poller.add(socket, job.key(CONTROL), Interest::Readable)?;
-        }
-        job.output.register(surface.poller)?;
+        surface.poller.add(job.tree.guard_handle(), job.key(GUARD), Interest::Readable).map_err(|error| {
+            Error::Unavailable {
+                message: format!("the command was ended because it could not be watched: {error}"),
+                remediation: error.remediation(),
+            }
+        })?;
         job.take_keyboard(surface);
         job.arm_pulse(surface);
         job.perform(effects, surface);
@@ -140,9 +174,9 @@ impl Job {
         Ok(job)
     }
 
-    /// The key is of a job's output, rather than of its guard, its messages or of no job.
+    /// True for the key of a job's output, as opposed to its guard or messages, or a reserved key.
     pub(super) fn is_output(key: usize) -> bool {
-        key < LAST_KEY && key % KEYS >= OUTPUT
+        key < RESERVED_KEYS && key % KEYS >= OUTPUT
     }
 
     fn key(&self, kind: usize) -> usize {
@@ -183,15 +217,6 @@ impl Job {
         self.output.terminal().is_some()
     }
 
-    /// Its leader died of a signal that the terminal sends, and so the same signal may be on its way to us.
-    pub(super) fn may_be_interrupted(&self) -> bool {
-        let from_terminal = [Signal::INT, Signal::QUIT, Signal::HUP];
-        let undecided = self.end.is_none() && self.machine.cause().is_none();
-        self.shares_group
-            && undecided
-            && self.tree.leader_signal().is_some_and(|signal| from_terminal.contains(&signal))
-    }
-
     /// Wakes a guard that its own job stopped.
     pub(super) fn nudge_guard(&self) {
         self.tree.nudge_guard();
@@ -213,10 +238,8 @@ impl Job {
         match key % KEYS {
             GUARD => {
                 surface.poller.remove(self.tree.guard_handle());
+                self.guard_gone = true;
                 self.look(surface);
-                if !self.empty && !self.done {
-                    self.guard_lost(surface);
-                }
             }
             KEYBOARD => {
                 self.keyboard.hand_on(self.output.terminal(), surface.poller, &self.tree);
@@ -245,32 +268,6 @@ impl Job {
         }
     }
 
-    /// We go on after a stop, or the window has another size. What was taken is kept, the rest looked at anew.
-    pub(super) fn resume(&mut self, surface: &mut Surface<'_>) {
-        self.keyboard.keep();
-        self.output.resize();
-        self.take_keyboard(surface);
-    }
-
-    /// Takes the keyboard for a job that has a terminal of its own, where it is ours to take.
-    fn take_keyboard(&mut self, surface: &mut Surface<'_>) {
-        if self.keyboard.take(self.output.terminal(), surface.poller, &self.tree) {
-            self.output.resize();
-        }
-        if let Some(after) = self.keyboard.wakes_after() {
-            surface.deadlines.arm((self.id, Timer::Keys), surface.now + after);
-        }
-    }
-
-    pub(super) fn give_keyboard_back(&mut self, poller: &Poller) {
-        self.keyboard.give_back(poller, &self.tree);
-    }
-
-    /// The signals that keys stood for, and whether the job's terminal told it: not after the leader's end.
-    pub(super) fn take_typed(&mut self) -> (Vec<Signal>, bool) {
-        (self.keyboard.take_signals(), self.end.is_none())
-    }
-
     /// Tells how the job stands.
     pub(super) fn tell_status(&self, surface: &mut Surface<'_>) {
         let live = Live { processes: Some(self.tree.size()), ..self.live(surface.now) };
@@ -281,15 +278,19 @@ impl Job {
     pub(super) fn due(&mut self, timer: Timer, surface: &mut Surface<'_>) {
         match timer {
             Timer::Pulse => {}
-            Timer::Keys => return self.take_keyboard(surface),
+            Timer::Keys => {
+                self.continue_in_foreground(surface);
+                return self.take_keyboard(surface);
+            }
+            Timer::End => return self.look(surface),
             Timer::Wall | Timer::Idle => {
-                // An end before the deadline counts, also where runner was stopped or frozen meanwhile.
+                // A job that ended before the deadline is not timed out, even if runner itself was stopped meanwhile.
                 self.look(surface);
-                if self.end.is_none() && self.report_looks < REPORT_LOOKS && self.tree.leader_has_exited() {
-                    // The guard is about to report it; it may have been frozen as well.
+                if self.end.is_none() && self.report_polls < MAX_REPORT_POLLS && self.tree.leader_has_exited() {
+                    // The guard is about to report the exit; it may have been stopped as well.
                     self.tree.nudge_guard();
-                    self.report_looks += 1;
-                    surface.deadlines.arm((self.id, timer), surface.now + REPORT_PERIOD);
+                    self.report_polls += 1;
+                    surface.deadlines.arm((self.id, timer), surface.now + REPORT_POLL);
                     return;
                 }
                 // What the job said in time counts, also when we were busy with something else.
@@ -331,21 +332,49 @@ impl Job {
         }
         let (mut understood, mut bytes) = (false, 0);
         for _ in 0..MESSAGES_AT_ONCE {
-            let Some(heard) = self.listening.next() else { break };
+            let Some(heard) = self.listening.next(&self.tree) else { break };
             understood |= heard.understood;
             bytes += heard.size;
-            heard.events.into_iter().for_each(|event| self.tell(event, surface));
-            if let Some(from_now) = heard.extend {
-                self.step(Input::Extend(from_now), surface);
-            }
+            self.act_on(heard, surface);
             if bytes > limit {
                 break;
             }
         }
         if understood {
-            self.standing.note_sign(surface.now);
-            self.step(Input::Bytes, surface);
+            self.show_life(surface);
         }
+    }
+
+    /// Takes a message that came by the socket of all jobs.
+    pub(super) fn hear(&mut self, received: Received, surface: &mut Surface<'_>) {
+        if !self.started {
+            self.look(surface);
+        }
+        let heard = self.listening.take(received, &self.tree);
+        let understood = heard.understood;
+        self.act_on(heard, surface);
+        if understood {
+            self.show_life(surface);
+        }
+    }
+
+    /// Does what a message asks for, and replies.
+    fn act_on(&mut self, mut heard: Heard, surface: &mut Surface<'_>) {
+        std::mem::take(&mut heard.events).into_iter().for_each(|event| self.tell(event, surface));
+        if let Some(from_now) = heard.extend {
+            self.step(Input::Extend(from_now), surface);
+        }
+        heard.reply(self.listening.refused_extension.take());
+    }
+
+    fn show_life(&mut self, surface: &mut Surface<'_>) {
+        self.standing.note_sign(surface.now);
+        self.step(Input::Bytes, surface);
+    }
+
+    /// True where this process lives in the job's tree.
+    pub(super) fn holds(&self, process: &Lineage) -> bool {
+        self.tree.holds(process)
     }
 
     fn after_output(&mut self, grew: bool, surface: &mut Surface<'_>) {
@@ -381,9 +410,21 @@ impl Job {
     pub(super) fn step(&mut self, input: Input, surface: &mut Surface<'_>) {
         let effects = self.machine.step(input, surface.now);
         self.perform(effects, surface);
+        if let Input::Stop { cause: Cause::Cancelled { .. }, .. } = input
+            && !self.done
+            && std::mem::take(&mut self.tells_stop)
+        {
+            self.tell(Event::StopRequested(Box::new(self.outcome_so_far(surface.now))), surface);
+        }
+        if self.end_held_until.is_some()
+            && self.end.is_none()
+            && matches!(input, Input::Stop { .. } | Input::Interrupt(_))
+        {
+            self.look(surface);
+        }
     }
 
-    /// Stops the job, unless it has ended by itself already.
+    /// Stops the job unless it has already ended.
     pub(super) fn stop(&mut self, input: Input, surface: &mut Surface<'_>) {
         self.look(surface);
         self.step(input, surface);
@@ -405,10 +446,22 @@ impl Job {
             self.step(Input::Started, surface);
         }
         self.keyboard.leader_stopped(self.tree.stopped_by().filter(|_| !self.standing.is_stopping()));
+        self.await_foreground(surface);
         if let Some(end) = news.leader_end
             && self.end.is_none()
         {
-            let input = if end == End::Exited(0) { Input::LeaderExited } else { Input::LeaderFailed };
+            if self.holds_end_back(&end, surface) {
+                return;
+            }
+            // What was said before the end counts, while those who said it can still be told from strangers.
+            self.listen(BYTES_AT_ONCE, surface);
+            let input = match end {
+                End::Exited(0) => Input::LeaderExited,
+                End::Signaled { signal, .. } if self.machine.interrupted() == Some(signal) => {
+                    Input::LeaderInterrupted(signal)
+                }
+                _ => Input::LeaderFailed,
+            };
             self.end = Some(end);
             self.ended_at.get_or_insert(surface.now);
             self.step(input, surface);
@@ -416,6 +469,9 @@ impl Job {
         if news.empty && !self.empty {
             self.empty = true;
             self.step(Input::TreeEmpty, surface);
+        }
+        if self.guard_gone && !self.empty && !self.done {
+            self.guard_lost(surface);
         }
     }
 

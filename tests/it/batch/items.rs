@@ -1,11 +1,11 @@
-//! `runner batch` with items: an item is data in every place of a command, and is refused where it would be code.
+//! `runner batch` with items: an item is data everywhere in a command, and an error where it would be code.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::support::{batch, folder, has_program};
 
-/// Items that a shell would do something with, if it read them.
+/// Items with shell metacharacters.
 const HOSTILE: [&[u8]; 14] = [
     b"$(touch pwned)",
     b"`touch pwned`; touch pwned",
@@ -23,7 +23,7 @@ const HOSTILE: [&[u8]; 14] = [
     b"\"; touch pwned; \"",
 ];
 
-/// Lines, and what they print where the item is `@`.
+/// Lines, and their output with `@` for the item.
 const LINES: [(&str, &str); 60] = [
     ("printf %s {}", "@"),
     ("printf %s \"<{}>\"", "<@>"),
@@ -93,7 +93,7 @@ const LINES: [(&str, &str); 60] = [
     ("f() { eval \"printf %s {1q}\"; }; f", "@"),
 ];
 
-/// Each line prints each item as it is in this shell, and nothing of an item runs.
+/// Each line prints each item verbatim in this shell, and no item runs.
 #[track_caller]
 fn assert_data(shell: &Path) {
     let place = folder();
@@ -147,7 +147,7 @@ fn an_item_is_data_in_every_place_of_a_line_of_other_shells() {
 }
 
 #[test]
-fn a_trap_removes_the_directory_of_its_item_alone() {
+fn a_trap_removes_only_the_directory_of_its_item() {
     let place = folder();
     std::fs::create_dir_all(place.path().join("work/other")).expect("a directory");
     let line = "cleanup() { rm -rf work/{}; }; trap cleanup EXIT; mkdir -p work/{}";
@@ -157,7 +157,7 @@ fn a_trap_removes_the_directory_of_its_item_alone() {
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
-/// Lines in which an item would be code, and the command that would run it.
+/// Lines that would run an item as code, and the command that would run it.
 const CODE: &[(&str, &str)] = &[
     ("eval {}", "eval"),
     ("x=1; command eval \"echo {}\"", "eval"),
@@ -212,7 +212,7 @@ const CODE: &[(&str, &str)] = &[
     ("read -r {}", "read"),
     ("function f { eval {}; }", "eval"),
     ("gawk -f lib.awk -e '{}'", "gawk"),
-    // The quotes of one shell do not suffice for two, nor for another language.
+    // One level of quoting is not enough for two shells or another language.
     ("sh -c 'sh -c {q}'", "sh"),
     ("ssh host sh -c {q}", "sh"),
     ("python3 -c 'print({q})'", "python3"),
@@ -232,11 +232,7 @@ fn an_item_in_code_is_refused_before_anything_starts() {
     for line in ["sh -c 'echo \"{q}\"'", "trap \"rm '{q}'\" EXIT", "sh -c 'cat <<E\n{q}\nE'"] {
         let done = batch("-c").arg(line).args([":::", "x"]).run();
         done.assert_code(125);
-        assert!(
-            done.stderr_text().contains("{q} stands inside of quotes in the code"),
-            "{line}: {}",
-            done.stderr_text()
-        );
+        assert!(done.stderr_text().contains("{q} is inside of quotes in the code"), "{line}: {}", done.stderr_text());
     }
 }
 
@@ -297,11 +293,11 @@ fn commands_that_only_look_like_code_are_not_refused() {
 }
 
 #[test]
-fn a_line_with_items_is_for_a_posix_shell_alone() {
+fn a_line_with_items_needs_a_posix_shell() {
     for shell in ["fish", "python3", "/usr/bin/perl", "busybox", "csh"] {
         let done = batch("--shell").arg(shell).args(["-c", "echo {}", ":::", "x"]).run();
         done.assert_code(125);
-        assert!(done.stderr_text().contains(&format!("'{shell}' is no POSIX shell")), "{}", done.stderr_text());
+        assert!(done.stderr_text().contains(&format!("'{shell}' is not a POSIX shell")), "{}", done.stderr_text());
     }
     for shell in ["bash", "/bin/dash", "ksh93", "/opt/zsh-5.9"] {
         batch("--dry-run --shell").arg(shell).args(["-c", "echo {}", ":::", "x"]).run().assert_code(0);
@@ -309,7 +305,7 @@ fn a_line_with_items_is_for_a_posix_shell_alone() {
 }
 
 #[test]
-fn another_text_may_stand_for_the_item() {
+fn option_i_sets_another_placeholder() {
     let words = ["-I", ",,", "--", "printf", "%s|", ",,", "x,,y", "{}", "{1}", "{4}", "{.}", ":::", "a.b"];
     let done = batch("-k").args(words).run();
     done.assert_code(0);
@@ -322,7 +318,7 @@ fn another_text_may_stand_for_the_item() {
 }
 
 #[test]
-fn braces_that_are_no_placeholder_pass_unchanged() {
+fn other_text_in_braces_passes_unchanged() {
     let words = ["{print}", "{print $2}", "{{.Names}}", "a{b,c}", "{1..3}", "{ }", "{foo}", "{", "}", "{-}"];
     let done = batch("--").args(["printf", "%s|"]).args(words).args(["{}", ":::", "x"]).run();
     done.assert_code(0);
@@ -331,12 +327,12 @@ fn braces_that_are_no_placeholder_pass_unchanged() {
         ("{2}", "is beyond the items"),
         ("{0}", "is beyond the items"),
         ("{3/.}", "is beyond the items"),
-        ("{%}", "does not exist here"),
-        ("{##}", "does not exist here"),
-        ("{..}", "does not exist here"),
-        ("{+/}", "does not exist here"),
-        ("{-1}", "does not exist here"),
-        ("{= s/x/y/ =}", "does not exist here"),
+        ("{%}", "is not supported"),
+        ("{##}", "is not supported"),
+        ("{..}", "is not supported"),
+        ("{+/}", "is not supported"),
+        ("{-1}", "is not supported"),
+        ("{= s/x/y/ =}", "is not supported"),
     ] {
         for args in [vec!["--", "echo", word], vec!["-c", "echo '{= s/x/y/ =}'"]] {
             let is_line = args[0] == "-c";
@@ -350,7 +346,7 @@ fn braces_that_are_no_placeholder_pass_unchanged() {
 }
 
 #[test]
-fn an_empty_line_is_an_item_of_a_job_with_several() {
+fn an_empty_line_is_an_item_if_jobs_have_several() {
     let of = |options: &str| {
         let done = batch(options).args(["--", "printf", "<%s><%s>\\n", "{}"]).input("a\n\nb\nc\n").run();
         done.assert_code(0);
@@ -358,4 +354,14 @@ fn an_empty_line_is_an_item_of_a_job_with_several() {
     };
     assert_eq!(of("-k --each -n 2"), "<a><>\n<b><c>\n");
     assert_eq!(of("-k --each"), "<a><>\n<b><>\n<c><>\n");
+}
+
+/// The line that runs is not the one that was written: people see theirs, and the item.
+#[test]
+fn a_failed_line_is_named_as_it_was_written_with_its_item() {
+    let done = batch("-c").arg("test -f {}").args([":::", "no such file"]).run();
+    done.assert_code(1);
+    let text = done.stderr_text();
+    assert!(text.contains("no such file: test -f {}: "), "{text}");
+    assert!(!text.contains("readonly"), "{text}");
 }

@@ -587,15 +587,6 @@ fn under_limit(limit: &str, options: &str) -> crate::support::Exec {
 }
 
 #[test]
-fn so_many_jobs_that_their_descriptors_cannot_fit_are_refused() {
-    let done = under_limit("ulimit -n 100", "-j 50 --each").job(["echo"]).input("1\n2\n").run();
-    done.assert_code(125);
-    assert_eq!(done.stdout_text(), "");
-    let error = done.answer()["error"].clone();
-    assert_eq!((&error["code"], &error["details"]["argument"]), (&json!("VALIDATION_ERROR"), &json!("--jobs")));
-}
-
-#[test]
 fn the_limit_on_descriptors_is_raised_for_us_and_not_for_the_jobs() {
     let items: String = (0..40).map(|number| format!("{number}\n")).collect();
     let done = under_limit("ulimit -Sn 64", "-j 40 --each").job(["sh", "-c", "ulimit -Sn"]).input(items).run();

@@ -448,7 +448,7 @@ fn each_record_is_synced_where_asked_for() {
     assert_each_once(&place);
 }
 
-/// How often `ran` was written to by the job of this list, resumed after a run of the list before.
+/// How often the job ran when `after` was resumed with the journal of `before`.
 #[track_caller]
 fn runs_after(before: &Value, after: &Value, change: impl Fn(Exec) -> Exec) -> usize {
     let place = Place::new(std::slice::from_ref(before));
@@ -504,7 +504,7 @@ fn an_operation_with_another_parameter_is_another_job() {
 }
 
 #[test]
-fn jobs_that_differ_only_in_their_input_are_told_apart() {
+fn jobs_that_differ_only_in_their_input_are_different_jobs() {
     let job = |input: &str| json!({"cmd": ["grep", "-q", "good"], "stdin": input});
     let place = Place::new(&[job("good"), job("bad")]);
     fs::write(place.path("good"), "good").expect("an input");
@@ -514,8 +514,8 @@ fn jobs_that_differ_only_in_their_input_are_told_apart() {
     place.resume("").run().assert_code(1);
 }
 
-/// A journal as version 1 wrote it, of one success of `true`.
-fn former_journal(place: &Place) {
+/// A journal of version 1 with one successful `true`.
+fn legacy_journal(place: &Place) {
     let records = [
         json!({"journal": "runner", "version": 1, "event": "run", "run": "r", "pid": 1, "start_time": 1, "boot_id": "b",
             "rule": "all", "timestamp": "2024-01-15T10:30:00.000Z"}),
@@ -531,9 +531,9 @@ fn former_journal(place: &Place) {
 }
 
 #[test]
-fn a_journal_of_an_earlier_version_is_matched_by_its_own_rule() {
+fn jobs_in_a_journal_of_version_1_are_recognised() {
     let place = Place::new(&[json!({"cmd": ["true"]}), json!({"cmd": ["true"]})]);
-    former_journal(&place);
+    legacy_journal(&place);
     place.resume("").run().assert_code(0);
     let started = |place: &Place| place.records().iter().filter(|record| record["event"] == "started").count();
     assert_eq!(started(&place), 2, "one of the two had succeeded");
@@ -542,13 +542,13 @@ fn a_journal_of_an_earlier_version_is_matched_by_its_own_rule() {
 }
 
 #[test]
-fn a_journal_of_an_earlier_version_is_refused_for_lines_with_items() {
+fn a_journal_of_version_1_is_refused_for_lines_with_items() {
     let place = Place::new(&[]);
-    former_journal(&place);
+    legacy_journal(&place);
     let before = place.read("journal");
     let done = batch("--resume").arg(&place.journal).args(["-c", "touch {}", ":::", "made"]).run();
     done.assert_code(125);
-    assert!(done.stderr_text().contains("is of an earlier version of runner"), "{}", done.stderr_text());
+    assert!(done.stderr_text().contains("was written by an earlier version of runner"), "{}", done.stderr_text());
     assert_eq!(place.read("journal"), before);
 }
 
@@ -570,7 +570,7 @@ fn a_journal_that_does_not_exist_is_not_resumed() {
     let place = Place::new(&[json!({"cmd": ["true"]})]);
     let done = place.resume("").run();
     done.assert_code(125);
-    assert!(done.stderr_text().contains("there is no journal"), "{}", done.stderr_text());
+    assert!(done.stderr_text().contains("does not exist"), "{}", done.stderr_text());
     assert!(!place.journal.exists());
     // Both options begin one, also where the names differ.
     let begun = place.resume("").args(["--journal", "./journal"]).run();

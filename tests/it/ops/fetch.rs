@@ -594,3 +594,21 @@ fn wrong_parameters_are_refused_before_anything_starts() {
     assert_eq!(answer["error"]["code"], "VALIDATION_ERROR");
     assert!(at.server.requests().is_empty());
 }
+
+/// A worker, or the runner of a list, may be in another directory than the job.
+#[test]
+fn a_relative_output_is_relative_to_the_directory_of_the_job() {
+    let at = Broken::new(|_, _| Reply::new(200, "content"));
+    let inner = at.folder.path().join("inner");
+    std::fs::create_dir(&inner).expect("our own directory");
+    let url = at.server.url("/file");
+    let closed = crate::support::folder();
+    crate::support::set_mode(closed.path(), 0o555);
+    let run = clean(op("--json")).with(|command| _ = command.current_dir(closed.path()));
+    let run = run.arg("--cwd").arg(&inner).args(["fetch", &url, "-o", "file"]);
+    let run = if crate::support::is_root() { run.with(crate::support::become_nobody) } else { run };
+    crate::support::set_mode(&inner, 0o777);
+    crate::support::set_mode(at.folder.path(), 0o755);
+    run.run().assert_code(0);
+    assert_eq!(std::fs::read(inner.join("file")).expect("a file"), b"content");
+}

@@ -1,4 +1,4 @@
-//! The built-in operations, each beside the program it stands for.
+//! The built-in operations, each compared with the program it replaces.
 
 mod archive;
 mod copy;

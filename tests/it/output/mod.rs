@@ -1,4 +1,4 @@
-//! What a job writes, and where the answer goes.
+//! Output of jobs, and where the answer goes.
 
 mod capture;
 mod readers;

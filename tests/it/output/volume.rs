@@ -47,7 +47,7 @@ fn memory_is_constant_with_retries() {
     assert_constant(|| exec("--retries 1").count_stdout());
 }
 
-/// The output of an attempt that may be retried is kept in a file until the attempt has ended.
+/// The output of an attempt that may be retried is held in a file until the attempt ends.
 #[test]
 fn every_byte_of_an_attempt_is_delivered_after_its_end() {
     let length = 100 << 20;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::support::queue::{Queue, UNTIL_GO};
-use crate::support::{LIMIT, Running, SOON, seconds, wait_until};
+use crate::support::{Exec, LIMIT, Running, SOON, seconds, wait_until};
 
 /// A worker whose clock a test can set, as it were: libfaketime answers for the kernel.
 struct Clock {
@@ -112,4 +112,23 @@ fn a_timeout_and_a_measured_time_hold_when_the_clock_is_set() {
     let stats = queue.data("task stats", &[]);
     assert!(stats["run_seconds"]["max"].as_f64() < Some(60.0), "{stats:#}");
     assert!(stats["wait_seconds"]["p50"].as_f64() >= Some(0.0), "{stats:#}");
+}
+
+#[test]
+fn a_clock_that_stands_before_1970_keeps_nothing_from_running() {
+    let Some(library) = library() else {
+        return crate::support::skip("faketime", "libfaketime is not installed, and the real clock is shared");
+    };
+    let queue = Queue::new();
+    let before = |exec: Exec| exec.env("LD_PRELOAD", &library).env("FAKETIME", "1969-06-01 00:00:00");
+    let done = before(queue.runner("exec", "--json --report report.json")).args(["--", "echo", "done"]).run();
+    assert_eq!(done.assert_code(0).json()["data"]["stdout"], "done\n");
+    let batch = before(queue.runner("batch", "--joblog log --junit junit.xml --each")).args(["--", "echo"]);
+    batch.input("one\ntwo\n").run().assert_code(0);
+    let _worker = before(queue.worker("run")).start();
+    wait_until(SOON, "the worker", || queue.worker_pid().is_some());
+    let submitted = before(queue.task("submit", &["--", "echo", "done"])).run();
+    let id = submitted.assert_code(0).stdout_text().trim().to_owned();
+    before(queue.task("list", &[])).run().assert_code(0);
+    assert_eq!(queue.answer(&id).assert_code(0).json()["data"]["stdout"], "done\n");
 }

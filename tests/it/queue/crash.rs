@@ -264,7 +264,7 @@ fn a_notice_that_the_worker_did_not_live_to_see_is_told_again() {
     wait_until(SOON, "the notice", || queue.path("began").exists());
     queue.kill_worker();
     queue.touch("go");
-    // The task is over, and the notice is not: it needs a worker.
+    // The task has finished, but its notice is pending and needs a worker.
     queue.complete(&[&id]);
     let task = queue.await_task(&id, "delivered", |task| task["notices"][0]["delivered"] == true);
     assert_eq!(task["status"], "completed");

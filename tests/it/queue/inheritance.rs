@@ -1,4 +1,5 @@
-//! What a worker has of whoever started it: nothing, and where the system does not allow that, it is said and mended.
+//! A background worker inherits nothing from the process that started it; restrictions that remain are reported, and a
+//! less restricted worker takes over.
 
 use std::fs;
 
@@ -7,13 +8,13 @@ use serde_json::Value;
 use crate::support::queue::{Queue, UNTIL_GO, id_of};
 use crate::support::{Exec, OwnCgroup, SOON, cgroup_of, has_program, is_alive, is_root, wait_until};
 
-/// A shell that runs this line and then `submit`, as a user without the right to take limits back.
+/// A shell that runs this line and then `submit`, as a user who may not lift limits.
 fn restricted(queue: &Queue, line: &str, submit: &str) -> Exec {
     let drop = if is_root() { "exec setpriv --bounding-set=-sys_resource,-sys_nice" } else { "exec" };
     queue.shell(&format!("{drop} sh -c '{line}; exec \"$RUN\" {submit}'"))
 }
 
-/// A line of a file of /proc about a process.
+/// A line of /proc/PID/FILE.
 #[track_caller]
 fn field(pid: i32, file: &str, name: &str) -> String {
     let text = fs::read_to_string(format!("/proc/{pid}/{file}")).expect("a process");
@@ -22,14 +23,14 @@ fn field(pid: i32, file: &str, name: &str) -> String {
 }
 
 #[test]
-fn a_worker_has_nothing_of_who_started_it() {
-    let tools = ["taskset", "ionice", "choom", "chrt"];
+fn a_worker_inherits_nothing_from_its_starter() {
+    let tools = ["taskset", "ionice", "choom", "chrt", "setarch"];
     if !tools.into_iter().all(has_program) {
         return;
     }
     let queue = Queue::new();
     let submit = "ulimit -S -f 400; ulimit -S -n 100; ulimit -S -t 1000; umask 0; \
-                  exec taskset 1 ionice -c 3 chrt -b 0 choom -n 300 -- \"$RUN\" task submit --secret-env TOKEN -- true";
+                  exec taskset 1 ionice -c 3 chrt -b 0 choom -n 300 -- setarch -R \"$RUN\" task submit --secret-env TOKEN -- true";
     let submit = queue.shell(submit).env("TOKEN", "hunter2").env("OTHER", "hunter2").env("PATH_OF_MINE", "/x");
     let id = id_of(submit.run().assert_code(0).assert_silent());
     let worker = queue.worker_pid().expect("a worker");
@@ -39,7 +40,11 @@ fn a_worker_has_nothing_of_who_started_it() {
     assert!(!field(worker, "limits", "Max open files").starts_with("100 "));
     assert_eq!(field(worker, "status", "Cpus_allowed_list:"), field(1, "status", "Cpus_allowed_list:"));
     assert_eq!(field(worker, "status", "Umask:"), "0077");
-    // Others may not read it, see proc_pid_timerslack_ns(5).
+    // Only root may read it, see proc_pid_personality(5).
+    if is_root() {
+        assert_eq!(field(worker, "personality", ""), field(own, "personality", ""));
+    }
+    // Reading it may need privilege, see proc_pid_timerslack_ns(5).
     if is_root() {
         assert_eq!(field(worker, "timerslack_ns", ""), "50000");
     }
@@ -66,7 +71,7 @@ fn a_worker_has_nothing_of_who_started_it() {
 }
 
 #[test]
-fn a_task_has_its_submitter_s_surroundings_and_usual_limits() {
+fn a_task_has_its_submitter_s_environment_and_the_default_limits() {
     let queue = Queue::new();
     let submit = "ulimit -S -f 400; ulimit -S -n 100; umask 027; \
                   exec \"$RUN\" task submit --env MINE -c 'ulimit -S -f; ulimit -S -n; umask; echo $MINE; pwd'";
@@ -80,7 +85,7 @@ fn a_task_has_its_submitter_s_surroundings_and_usual_limits() {
 }
 
 #[test]
-fn a_worker_is_not_in_the_control_group_of_who_started_it() {
+fn a_worker_leaves_the_control_group_of_its_starter() {
     let Some(group) = OwnCgroup::new() else { return };
     if !is_root() {
         return crate::support::skip("root", "an ordinary user may not leave a control group");
@@ -94,7 +99,7 @@ fn a_worker_is_not_in_the_control_group_of_who_started_it() {
     queue.complete(&[&id]);
 }
 
-/// The names of what the worker has inherited and may not restore.
+/// The names of the worker's restrictions.
 fn restrictions(queue: &Queue) -> Vec<String> {
     let list = queue.data("worker status", &[])["restrictions"].take();
     let names = list.as_array().into_iter().flatten().map(|one| one["name"].as_str().expect("a name").to_owned());
@@ -102,7 +107,7 @@ fn restrictions(queue: &Queue) -> Vec<String> {
 }
 
 #[test]
-fn what_may_not_be_restored_is_told_once_and_a_better_start_takes_over() {
+fn restrictions_are_reported_once_and_a_less_restricted_worker_takes_over() {
     if is_root() && !has_program("setpriv") {
         return;
     }
@@ -113,13 +118,13 @@ fn what_may_not_be_restored_is_told_once_and_a_better_start_takes_over() {
         let submit = restricted(&queue, line, &format!("task submit -c \"{UNTIL_GO}\""));
         let done = submit.run();
         let running = id_of(done.assert_code(0));
-        let told = done.stderr_text();
-        assert!(told.contains(shown) && told.lines().count() == 1, "{told}");
+        let stderr = done.stderr_text();
+        assert!(stderr.contains(shown) && stderr.lines().count() == 1, "{stderr}");
         queue.await_status(&running, "running");
         let first = queue.worker_pid().expect("a worker");
         assert_eq!(restrictions(&queue), [name]);
         assert!(queue.worker("status").run().stdout_text().contains(shown));
-        // From a place that is no better: nothing is said again, and the worker stays.
+        // From an equally restricted shell: no second report, and the worker stays.
         let again = restricted(&queue, line, "task submit -- true").run();
         again.assert_code(0).assert_silent();
         queue.complete(&[&id_of(&again)]);
@@ -127,7 +132,7 @@ fn what_may_not_be_restored_is_told_once_and_a_better_start_takes_over() {
         let better = queue.runner("task submit", "-c").arg("ulimit -n; nice").run();
         let better_id = id_of(better.assert_code(0));
         assert!(better.stderr_text().contains("takes over"), "{}", better.stderr_text());
-        // The task that runs comes to its end, and nothing else begins in the old worker.
+        // The running task finishes, and the old worker starts no other.
         assert_eq!(queue.status(&running)["status"], "running");
         assert!(is_alive(first));
         queue.touch("go");
@@ -140,7 +145,7 @@ fn what_may_not_be_restored_is_told_once_and_a_better_start_takes_over() {
 }
 
 #[test]
-fn a_worker_that_is_to_take_over_is_stopped_with_the_other() {
+fn a_waiting_successor_is_stopped_with_the_worker() {
     if is_root() && !has_program("setpriv") {
         return;
     }
@@ -153,7 +158,7 @@ fn a_worker_that_is_to_take_over_is_stopped_with_the_other() {
     let better = id_of(better.assert_code(0));
     let stop = queue.worker("stop").start();
     let store = runner::store::Store::open(queue.state()).expect("the store");
-    wait_until(SOON, "the order", || store.successor().expect("a setting").is_none());
+    wait_until(SOON, "the stop request", || store.successor().expect("a setting").is_none());
     drop(store);
     queue.touch("go");
     stop.finish().assert_code(0);
@@ -163,7 +168,7 @@ fn a_worker_that_is_to_take_over_is_stopped_with_the_other() {
 }
 
 #[test]
-fn a_limit_on_file_sizes_stops_no_queue() {
+fn a_file_size_limit_does_not_block_the_queue() {
     if is_root() && !has_program("setpriv") {
         return;
     }
@@ -175,11 +180,11 @@ fn a_limit_on_file_sizes_stops_no_queue() {
     queue.complete(&[&first, &second]);
     assert_eq!(restrictions(&queue), [""; 0]);
     let done = restricted(&queue, "ulimit -f 1000", "worker run --idle-exit 0").run();
-    assert_ne!(done.status.code(), Some(0), "it may not be restored in the foreground either");
+    assert_ne!(done.status.code(), Some(0), "a worker in the foreground does not lift it either");
 }
 
 #[test]
-fn a_worker_in_the_foreground_is_as_it_was_started() {
+fn a_worker_in_the_foreground_keeps_what_it_inherits() {
     if is_root() && !has_program("setpriv") {
         return;
     }
@@ -187,12 +192,32 @@ fn a_worker_in_the_foreground_is_as_it_was_started() {
     let worker = restricted(&queue, "renice -n 5 -p $$ >/dev/null", "worker run").start();
     wait_until(SOON, "the worker", || queue.worker_pid().is_some());
     let pid = queue.worker_pid();
-    let told = queue.data("worker status", &[])["restrictions"].take();
-    assert_eq!(told, serde_json::json!([{"name": "nice", "value": "5", "usual": "0"}]));
-    // It is somebody's wish, as with Nice= in a unit.
+    let reported = queue.data("worker status", &[])["restrictions"].take();
+    assert_eq!(reported, serde_json::json!([{"name": "nice", "value": "5", "usual": "0"}]));
+    // It may be deliberate, like Nice= in a systemd unit.
     let id = queue.submit("", "nice");
     assert_eq!(queue.answer(&id).assert_code(0).json()["data"]["stdout"], Value::from("5\n"));
     assert_eq!(queue.worker_pid(), pid);
     queue.worker("stop").run().assert_code(0);
     worker.finish().assert_code(0);
+}
+
+/// The limit on file sizes is an error for the submitter, too, and no death.
+#[test]
+fn a_submit_under_a_low_limit_on_file_sizes_answers() {
+    for limit in ["0", "1", "20", "100"] {
+        let queue = Queue::new();
+        let done = queue.shell(&format!("ulimit -S -f {limit}; exec \"$RUN\" task submit -- true")).run();
+        assert!([Some(0), Some(125)].contains(&done.status.code()), "{limit}: {:?}", done.status);
+    }
+}
+
+#[test]
+fn a_state_folder_made_under_a_strict_umask_can_be_used() {
+    for mask in ["777", "277", "600", "077"] {
+        let queue = Queue::new();
+        let submit = queue.shell(&format!("umask {mask}; exec \"$RUN\" task submit -- true"));
+        let id = id_of(submit.run().assert_code(0));
+        queue.answer(&id).assert_code(0);
+    }
 }

@@ -1,23 +1,20 @@
-//! Whose a state folder is: it is used only by the user that it belongs to, and to look at a queue starts nothing.
+//! A state directory is used only by its owner, and reading a queue starts no worker.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::support::queue::{Queue, id_of, quoted};
-use crate::support::{Exec, has_program, is_root, set_mode, skip};
+use crate::support::{Exec, NOBODY, has_program, is_root, set_mode, skip};
 
-/// The user `nobody` of most systems. It needs no entry in the list of users.
-const OTHER: u32 = 65534;
-
-/// A queue of another user, in a folder that we can reach, too.
+/// A queue of another user, in a directory that we can access, too.
 struct OtherUser {
     queue: Queue,
     home: tempfile::TempDir,
 }
 
 impl OtherUser {
-    /// None where there can be no other user; the reason is said.
+    /// None if the test cannot act as another user, which counts it as skipped.
     fn new() -> Option<Self> {
         if !is_root() {
             skip("root", "only root may act as another user");
@@ -28,7 +25,7 @@ impl OtherUser {
         }
         let home = crate::support::folder();
         set_mode(home.path(), 0o755);
-        chown(home.path(), Some(OTHER), Some(OTHER)).expect("root may give files away");
+        chown(home.path(), Some(NOBODY), Some(NOBODY)).expect("root may give files away");
         let queue = Queue::at(&home.path().join("state"));
         let other = Self { queue, home };
         if other.verb("task list").run().status.code() != Some(0) {
@@ -41,7 +38,7 @@ impl OtherUser {
     /// `runner VERB` as that user.
     fn verb(&self, verb: &str) -> Exec {
         let line = format!(
-            "cd {}; exec setpriv --reuid {OTHER} --regid {OTHER} --clear-groups \"$RUN\" {verb}",
+            "cd {}; exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups \"$RUN\" {verb}",
             quoted(self.home.path())
         );
         self.queue.shell(&line).env("HOME", self.home.path())
@@ -70,7 +67,7 @@ impl OtherUser {
 }
 
 #[test]
-fn root_uses_no_queue_of_another_user_and_runs_nothing_of_it() {
+fn root_does_not_use_the_queue_of_another_user() {
     let Some(other) = OtherUser::new() else { return };
     let id = id_of(other.verb("task submit --delay 1ms -c 'id -u >ran'").run().assert_code(0));
     other.verb(&format!("task wait {id}")).run().assert_code(0);
@@ -98,17 +95,17 @@ fn root_uses_no_queue_of_another_user_and_runs_nothing_of_it() {
         assert_eq!(error["code"], "AUTHORIZATION_DENIED", "{verb}");
         let message = error["message"].as_str().expect("text");
         assert!(message.contains(&state) && message.contains("(uid 0)"), "{verb}: {message}");
-        assert!(message.contains(&format!("uid {OTHER}")), "{verb}: {message}");
+        assert!(message.contains(&format!("uid {NOBODY}")), "{verb}: {message}");
         assert!(error["remediation"].as_str().is_some_and(|help| help.contains("RUNNER_STATE_DIR")), "{verb}");
     }
     other.queue.worker("run").run().assert_code(125);
     assert_eq!(other.owners(), before, "nothing was written");
     assert!(!other.worker_runs());
-    assert_eq!(fs::read_to_string(other.home.path().join("ran")).expect("it ran").trim(), OTHER.to_string());
+    assert_eq!(fs::read_to_string(other.home.path().join("ran")).expect("it ran").trim(), NOBODY.to_string());
 }
 
 #[test]
-fn a_history_of_another_user_costs_a_job_nothing() {
+fn a_history_of_another_user_does_not_fail_a_job() {
     let Some(other) = OtherUser::new() else { return };
     let id = id_of(other.verb("task submit -- true").run().assert_code(0));
     other.verb(&format!("task wait {id}")).run().assert_code(0);
@@ -140,7 +137,7 @@ fn assert_refused(queue: &Queue, path: &Path, reason: &str) {
 }
 
 #[test]
-fn no_link_inside_of_the_state_folder_is_followed() {
+fn links_in_the_state_directory_are_not_followed() {
     let (queue, _) = queue_at_rest();
     fs::create_dir(queue.path("elsewhere")).expect("a folder");
     for name in ["queue.db", "queue.db-wal", "queue.news", "logs", "worker.log", "worker.lock", "worker.bell"] {
@@ -169,7 +166,7 @@ fn a_log_that_is_a_link_is_not_written() {
 }
 
 #[test]
-fn a_link_to_the_state_folder_and_one_above_it_are_followed() {
+fn links_in_the_path_to_the_state_directory_are_followed() {
     let (queue, id) = queue_at_rest();
     let above = queue.path("above");
     symlink(queue.path(""), &above).expect("a link");
@@ -181,7 +178,7 @@ fn a_link_to_the_state_folder_and_one_above_it_are_followed() {
 }
 
 #[test]
-fn what_other_users_may_write_is_refused_with_what_helps() {
+fn entries_writable_by_others_are_refused_with_a_remedy() {
     let (queue, _) = queue_at_rest();
     for (path, mode, before) in [
         (queue.state().to_owned(), 0o777, 0o700),
@@ -202,7 +199,7 @@ fn what_other_users_may_write_is_refused_with_what_helps() {
 }
 
 #[test]
-fn to_look_at_a_queue_starts_no_worker() {
+fn verbs_that_only_read_start_no_worker() {
     let queue = Queue::new();
     let id = queue.submit("--delay 1s", "echo some");
     queue.worker("stop").run().assert_code(0);
@@ -213,7 +210,7 @@ fn to_look_at_a_queue_starts_no_worker() {
         queue.task(verb, &[&id]).run().assert_code(0);
     }
     assert_eq!(queue.worker_pid(), None);
-    assert!(queue.worker("status").run().stdout_text().contains("none runs"));
-    // Whoever waits for its end sees to it that it comes.
+    assert!(queue.worker("status").run().stdout_text().contains("not running"));
+    // `wait` starts the worker.
     queue.complete(&[&id]);
 }

@@ -108,7 +108,7 @@ fn a_store_of_a_later_version_is_refused_and_left_alone() {
     assert_eq!(fs::read(&path).expect("the store"), before);
 }
 
-/// Makes the store one version newer than this program, as a newer program would, or takes that back.
+/// Changes the store version by this number, as a newer program would, or reverts it.
 fn move_version(queue: &Queue, by: i32) {
     let connection = rusqlite::Connection::open(queue.state().join("queue.db")).expect("the store");
     let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a version");
@@ -116,7 +116,7 @@ fn move_version(queue: &Queue, by: i32) {
 }
 
 #[test]
-fn a_worker_below_a_store_of_a_newer_program_can_be_stopped() {
+fn a_worker_can_be_stopped_when_its_store_is_newer() {
     for options in ["stop", "stop --now"] {
         let queue = Queue::new();
         let id = queue.submit_running("", UNTIL_GO);
@@ -130,7 +130,7 @@ fn a_worker_below_a_store_of_a_newer_program_can_be_stopped() {
         assert!(is_alive(worker));
         let stop = queue.worker(options).start();
         if options == "stop" {
-            // It drains: the task comes to its end.
+            // It drains: the task finishes.
             queue.touch("go");
         }
         let done = stop.finish();
@@ -143,7 +143,7 @@ fn a_worker_below_a_store_of_a_newer_program_can_be_stopped() {
 }
 
 #[test]
-fn a_newer_program_is_named_by_an_older_one() {
+fn the_error_for_a_newer_store_names_the_program_that_wrote_it() {
     let queue = Queue::new();
     queue.data("worker scale", &["2"]);
     let connection = rusqlite::Connection::open(queue.state().join("queue.db")).expect("the store");

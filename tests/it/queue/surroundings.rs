@@ -42,7 +42,8 @@ fn environment(queue: &Queue, id: &str) -> BTreeMap<String, String> {
 }
 
 /// The names that a task has of itself.
-const OF_ITSELF: [&str; 4] = ["RUNNER_ATTEMPT", "RUNNER_JOB_ID", "RUNNER_NOTIFY_SOCKET", "RUNNER_TASK_ID"];
+const OF_ITSELF: [&str; 5] =
+    ["RUNNER_ATTEMPT", "RUNNER_JOB_ID", "RUNNER_NOTIFY_PATH", "RUNNER_NOTIFY_SOCKET", "RUNNER_TASK_ID"];
 
 #[test]
 fn a_task_gets_the_harmless_variables_and_no_other() {

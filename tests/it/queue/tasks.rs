@@ -423,6 +423,24 @@ fn a_live_deadline_can_be_moved() {
 }
 
 #[test]
+fn no_sum_of_extensions_is_too_long_to_be_shown() {
+    let queue = Queue::new();
+    let id = queue.submit_running("--timeout 30", UNTIL_GO);
+    queue.await_task(&id, "a deadline", |task| task["deadline_at"].is_string());
+    // No more than 292 years are a time limit; what is asked for beyond them is refused.
+    queue.data("task extend", &[&id, "+99999d"]);
+    queue.data("task extend", &[&id, "+99999d"]);
+    let done = queue.task("extend --json", &[&id, "+99999d"]).run();
+    assert_eq!(done.assert_code(1).json()["error"]["code"], "CONFLICT");
+    let listed = queue.data("task list", &[]);
+    assert_eq!(listed["tasks"][0]["task_id"], id.as_str(), "{listed:#}");
+    assert!(deadline(&queue.status(&id)) > 9e9);
+    queue.task("list", &[]).run().assert_code(0);
+    queue.touch("go");
+    queue.complete(&[&id]);
+}
+
+#[test]
 fn no_extension_passes_max_timeout() {
     let queue = Queue::new();
     let id = queue.submit_running("--timeout 30 --max-timeout 60", UNTIL_GO);

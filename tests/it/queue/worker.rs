@@ -395,3 +395,27 @@ fn a_worker_that_drains_rests_while_its_tasks_do() {
     queue.worker("stop --now").run().assert_code(0);
     drain.finish().assert_code(0);
 }
+
+/// Sets how many descriptors a process may have open. False where that is not possible here.
+fn limit_descriptors(pid: i32, soft: &str) -> bool {
+    let words = ["--pid", &pid.to_string(), &format!("--nofile={soft}:")].map(str::to_owned);
+    #[expect(clippy::disallowed_methods, reason = "a program of the system acts on the worker")]
+    let mut prlimit = std::process::Command::new("prlimit");
+    prlimit.args(words).status().is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_worker_whose_bell_fails_opens_it_again() {
+    let queue = Queue::new();
+    let mut worker = worker(&queue, "");
+    // poll(2) of two descriptors fails where only one may be open.
+    if !limit_descriptors(worker.pid(), "1") {
+        return crate::support::skip("prlimit", "the limits of another process cannot be set here");
+    }
+    std::fs::write(queue.state().join("worker.bell"), [0]).expect("a ring");
+    worker.wait_for_stderr("failed to listen to the bell");
+    assert!(limit_descriptors(worker.pid(), "1024"));
+    let id = queue.submit("", "true");
+    queue.complete(&[&id]);
+    assert_eq!(queue.worker_pid(), Some(worker.pid()), "it is the same worker");
+}

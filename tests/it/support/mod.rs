@@ -30,8 +30,8 @@ pub(crate) use envelope::{assert_valid, parse, redact, reported_progress, string
 pub(crate) use files::{folder, set_mode};
 pub(crate) use lifeline::Lifeline;
 pub(crate) use process::{
-    Load, become_nobody, is_alive, is_root, signal, start_blocking, start_ignoring, state_of, status_kib,
-    without_core_dump,
+    Load, NOBODY, become_nobody, is_alive, is_root, limit_to, signal, start_blocking, start_ignoring, state_of,
+    status_kib, without_core_dump,
 };
 pub(crate) use requirement::{has_program, skip};
 pub(crate) use run::{

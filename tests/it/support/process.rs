@@ -62,9 +62,12 @@ pub(crate) fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
+/// The uid of `nobody` on most systems. It needs no entry in /etc/passwd.
+pub(crate) const NOBODY: u32 = 65534;
+
 /// The command will run as a user who owns nothing.
 pub(crate) fn become_nobody(command: &mut Command) {
-    command.uid(65534).gid(65534);
+    command.uid(NOBODY).gid(NOBODY);
 }
 
 /// The command will ignore these signals.
@@ -104,6 +107,18 @@ pub(crate) fn without_core_dump(command: &mut Command) {
             let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
             libc::setrlimit(libc::RLIMIT_CORE, &none);
             Ok(())
+        });
+    }
+}
+
+/// The command runs below this limit, soft and hard, such as `RLIMIT_NOFILE`.
+pub(crate) fn limit_to(command: &mut Command, resource: libc::__rlimit_resource_t, most: u64) {
+    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+    // SAFETY: setrlimit is safe between fork and exec, and the limit lives in the closure.
+    unsafe {
+        command.pre_exec(move || match libc::setrlimit(resource, &raw const limit) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
         });
     }
 }

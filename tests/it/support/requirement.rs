@@ -1,14 +1,14 @@
-//! Promises that cannot be tested on this machine: counted, and listed once after the last test.
+//! Tests that are skipped on this machine: counted, and listed once after the last test.
 
 #![expect(unsafe_code, reason = "the list is written when the process exits, past what captures the output of a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-/// The tests that were skipped, by the requirement that is missing.
+/// The skipped tests by missing requirement.
 static SKIPPED: Mutex<BTreeMap<String, BTreeSet<String>>> = Mutex::new(BTreeMap::new());
 
-/// Records that the present test is skipped because this machine lacks `requirement`: a short noun such as `cgroup`,
+/// Records that the current test is skipped because this machine lacks `requirement`: a short noun such as `cgroup`,
 /// `root` or the name of a program. `why` is for a reader of `--nocapture`.
 ///
 /// Panics where the requirement is listed in `RUNNER_TEST_REQUIRE` (separated by commas, `all` for every one).

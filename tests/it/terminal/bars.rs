@@ -428,7 +428,7 @@ fn a_stopped_terminal_with_a_bar_delays_no_answer() {
 fn the_bar_names_the_signal_that_a_key_sent() {
     let (scratch, mut leash) = job("trap '' INT; exec 9>leash; printf + >&9; until [ -e go ]; do sleep 0.02; done");
     let mut terminal = desk(&scratch);
-    terminal.line(&format!("{BAR} --grace 30 -- sh job.sh"));
+    terminal.line(&format!("{BAR} --grace 30 -- sh job.sh </dev/null"));
     leash.held_by(1);
     until("the keyboard was taken", || !terminal.echoes());
     terminal.send(b"\x03");

@@ -79,7 +79,7 @@ fn the_clock_goes_on_after_fg_and_time_that_was_stopped_is_left_out() {
 fn ctrl_z_during_the_grace_and_fg_do_not_save_a_job() {
     let (scratch, mut leash) = job("trap '' INT; echo $$ >job.pid; exec 9>leash; printf + >&9; exec sleep 30\n");
     let mut terminal = Terminal::shell(&scratch);
-    terminal.line("runner exec --grace 1500ms -- sh job.sh");
+    terminal.line("runner exec --grace 1500ms -- sh job.sh </dev/null");
     leash.held_by(1);
     let runner = terminal.foreground();
     let clock = Stopwatch::start();
@@ -241,18 +241,69 @@ fn a_background_job_that_may_not_write_is_stopped_and_the_timeout_says_so() {
 }
 
 #[test]
-fn a_job_in_the_background_has_a_group_of_its_own() {
+fn a_job_in_the_background_stays_in_the_group_of_runner() {
     let (scratch, mut leash) = job(
         "echo $$ $PPID $(cut -d' ' -f5 /proc/$$/stat) >ids; exec 9>leash; printf + >&9; until [ -e go ]; do sleep 0.02; done\n",
     );
     let mut terminal = Terminal::shell(&scratch);
-    terminal.run_line("runner exec -t 20 -- sh job.sh &");
+    terminal.run_line("runner exec -t 20 -- sh job.sh & echo $! >runner.pid");
     leash.held_by(1);
     let line = scratch.line("ids");
     let ids: Vec<&str> = line.split(' ').collect();
-    assert_eq!(ids[0], ids[2], "the job leads its group: {line}");
+    assert_eq!(ids[2], scratch.line("runner.pid"), "the shell made a group for runner: {line}");
     terminal.run_line(": >go; wait -f %1");
     assert_eq!(terminal.status(), 0);
+}
+
+#[test]
+fn a_background_job_reads_the_terminal_once_fg_brings_it_to_the_foreground() {
+    for reader in ["read line", "read line </dev/tty", "stty -echo; read line; stty echo"] {
+        for before in [true, false] {
+            let (scratch, mut leash) = job(&format!(
+                "echo $$ >job.pid; exec 9>leash; printf + >&9; until [ -e go ]; do sleep 0.02; done
+{reader}; echo \"got:$line\"; exit 6"
+            ));
+            let mut terminal = Terminal::shell(&scratch);
+            terminal.run_line("runner exec -t 20 -- sh job.sh &");
+            leash.held_by(1);
+            if before {
+                scratch.write("go", "");
+                until("the job is stopped", || stopped(scratch.pid("job.pid")));
+            }
+            terminal.line("fg");
+            terminal.expect("sh job.sh");
+            scratch.write("go", "");
+            until("the job goes on", || !stopped(scratch.pid("job.pid")));
+            terminal.line("word");
+            terminal.expect("got:word");
+            terminal.prompt();
+            assert_eq!(terminal.status(), 6, "{reader}, stopped before: {before}");
+        }
+    }
+}
+
+#[test]
+fn ctrl_c_and_ctrl_z_work_for_a_job_that_fg_brought_to_the_foreground() {
+    let (scratch, mut leash) = job("echo $$ >job.pid; exec 9>leash; printf + >&9; exec sleep 30\n");
+    let mut terminal = Terminal::shell(&scratch);
+    terminal.run_line("runner exec -t 20 -- sh job.sh & echo $! >runner.pid");
+    leash.held_by(1);
+    terminal.line("fg");
+    terminal.expect("sh job.sh");
+    // The shell says so before it does it.
+    until("runner is in the foreground", || terminal.foreground_group() == Some(scratch.pid("runner.pid")));
+    terminal.ctrl_z();
+    terminal.expect("Stopped");
+    terminal.prompt();
+    until("the job is stopped", || stopped(scratch.pid("job.pid")));
+    terminal.line("fg");
+    terminal.expect("sh job.sh");
+    until("the job goes on", || !stopped(scratch.pid("job.pid")));
+    until("runner is in the foreground", || terminal.foreground_group() == Some(scratch.pid("runner.pid")));
+    terminal.ctrl_c();
+    terminal.prompt();
+    assert_eq!(terminal.status(), 130);
+    leash.freed();
 }
 
 #[test]

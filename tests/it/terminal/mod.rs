@@ -1,4 +1,4 @@
-//! What a person sees and types: bars, keys, job control, modes of the terminal.
+//! Interactive use: progress bars, keys, job control, terminal modes.
 
 mod bars;
 mod interrupt;

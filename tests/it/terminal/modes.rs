@@ -6,6 +6,10 @@ use crate::support::terminal::pty::Terminal;
 use crate::support::terminal::{Scratch, answer, until};
 use rustix::termios::LocalModes;
 
+/// What is written after a kill of a job that had the terminal.
+const LEAVES_FULL_SCREEN: &str =
+    "\u{1b}[?1047l\u{1b}[?25h\u{1b}[?1000l\u{1b}[?1002l\u{1b}[?1003l\u{1b}[?1006l\u{1b}[?2004l";
+
 fn job(text: &str) -> (Scratch, Leash) {
     let scratch = Scratch::new();
     scratch.write("job.sh", text);
@@ -164,8 +168,11 @@ fn modes_that_a_job_changed_are_restored_when_it_had_to_be_killed() {
 
 #[test]
 fn modes_that_a_job_changed_are_restored_after_ctrl_c() {
-    let (scratch, mut leash) = job("trap '' INT; stty -echo; exec 9>leash; printf + >&9; exec sleep 30");
-    scratch.write("outer.sh", "trap : INT\nrunner exec --grace 200ms -- sh job.sh 2>err\necho over\nread end\n");
+    let (scratch, mut leash) = job("trap '' INT; stty -echo </dev/tty; exec 9>leash; printf + >&9; exec sleep 30");
+    scratch.write(
+        "outer.sh",
+        "trap : INT\nrunner exec --grace 200ms -- sh job.sh 2>err </dev/null\necho over\nread end\n",
+    );
     let mut terminal = Terminal::run(&mut scratch.shell("exec sh outer.sh"));
     leash.held_by(1);
     assert!(!terminal.echoes(), "the job turned the echo off");
@@ -205,6 +212,8 @@ fn the_answer_on_a_terminal_is_text_for_people() {
     assert_eq!(terminal.status(), 124);
     leash.freed();
     assert!(shown.contains("working"), "{shown}");
+    // The job might have left the terminal in full-screen mode; the answer itself has no colours.
+    let shown = shown.replace(LEAVES_FULL_SCREEN, "");
     assert!(!shown.contains('\u{1b}'), "escape codes in {shown:?}");
     assert!(!shown.contains("{\""), "JSON in {shown}");
     // What happened, how it was stopped, that the output was not kept, and the hint.
@@ -270,4 +279,58 @@ fn a_job_that_ends_by_itself_is_not_commented_on() {
     let after = shown.split_once("sh job.sh\r\n").map(|(_, after)| after);
     assert_eq!(after, Some("only-this\r\n"), "{shown}");
     assert_eq!(terminal.status(), 3);
+}
+
+/// Goes into full-screen mode as an editor does, and does not mind TERM.
+const FULL_SCREEN: &str = "trap '' TERM INT
+printf '\\033[?1049h\\033[?25l\\033[?1000h\\033[?2004hpainted'
+exec 9>leash
+printf + >&9
+while :; do sleep 0.05; done
+";
+
+#[test]
+fn the_screen_is_left_when_a_full_screen_job_had_to_be_killed() {
+    for options in ["", "--pty --progress none", "--pty --quiet", "--progress bar", "--pty --progress lines"] {
+        let (scratch, mut leash) = job(FULL_SCREEN);
+        let mut terminal = Terminal::shell(&scratch);
+        terminal.line(&format!("runner exec {options} -t 1s --grace 100ms -- sh job.sh"));
+        leash.held_by(1);
+        leash.freed();
+        terminal.expect("timeout of 1 second");
+        terminal.prompt();
+        let mut modes = terminal.full_screen_modes();
+        if options.is_empty() {
+            // The screen of the test leaves the alternate one by 1049 alone.
+            assert!(terminal.screen().contains(LEAVES_FULL_SCREEN), "{:?}", terminal.screen());
+            modes[0] = false;
+        }
+        assert_eq!(modes, [false; 4], "{options}: {:?}", terminal.screen());
+        assert_eq!(terminal.status(), 124);
+    }
+}
+
+#[test]
+fn nothing_is_written_to_the_terminal_of_a_job_that_needed_no_kill() {
+    let (scratch, mut leash) = job("printf '\\033[?25l'; exec 9>leash; printf + >&9; exec sleep 30");
+    let mut terminal = Terminal::shell(&scratch);
+    terminal.line("runner exec -t 1s -- sh job.sh");
+    leash.held_by(1);
+    leash.freed();
+    terminal.expect("timeout of 1 second");
+    let shown = terminal.prompt();
+    assert!(!shown.contains("\u{1b}[?1047l"), "{shown:?}");
+    assert_eq!(terminal.status(), 124);
+}
+
+#[test]
+fn a_file_gets_no_sequence_for_the_terminal_after_a_kill() {
+    let (scratch, mut leash) = job(FULL_SCREEN);
+    let mut terminal = Terminal::shell(&scratch);
+    terminal.line("runner exec -t 1s --grace 100ms -- sh job.sh >out 2>err </dev/null");
+    leash.held_by(1);
+    leash.freed();
+    let shown = terminal.prompt();
+    assert!(!shown.contains("\u{1b}[?1047l"), "{shown:?}");
+    assert!(!scratch.read("out").contains("1047") && !scratch.read("err").contains("1047l"));
 }

@@ -254,7 +254,7 @@ fn is_cleared(options: &str, code: i32, meanwhile: impl FnOnce(&mut Terminal)) {
     let (scratch, mut leash) =
         job("trap 'echo heard' INT; trap '' TERM; exec 9>leash; printf + >&9; while :; do sleep 0.05; done");
     let mut terminal = known(&scratch, &[("WT_SESSION", "0f")]);
-    terminal.line(&format!("runner exec --progress bar --grace 300ms {options} -- sh job.sh"));
+    terminal.line(&format!("runner exec --progress bar --grace 300ms {options} -- sh job.sh </dev/null"));
     leash.held_by(1);
     until("the task bar was told", || !told(&terminal).is_empty());
     meanwhile(&mut terminal);

@@ -138,10 +138,10 @@ echo before-the-write >begun; echo from-the-job; echo 1 >written");
     leash.held_by(1);
     terminal.picture_when("the bar is there", |now| now.bar("job").is_some());
     terminal.send(b"\x13");
-    // Keys are read in order: the job has this one once its terminal has seen Ctrl-S.
+    // Keys are handled in order: once the job has this one, its terminal has processed Ctrl-S.
     terminal.send(b"x");
     scratch.line("begun");
-    // The bar goes on: it is not the job's output.
+    // The bar is not stopped, since it is not output of the job.
     let seen = terminal.bytes().len();
     terminal.picture_when("the bar goes on", |_| terminal.bytes().len() > seen + 100);
     assert!(!terminal.screen().contains("from-the-job"));
@@ -186,7 +186,7 @@ fn ctrl_c_reaches_the_job_and_cancels_it() {
     let (scratch, mut leash) =
         job("trap 'echo tidied; exit 9' INT; exec 9>leash; printf + >&9; while :; do sleep 0.05; done");
     let mut terminal = desk(&scratch);
-    terminal.line(&format!("{BAR} -- sh job.sh"));
+    terminal.line(&format!("{BAR} -- sh job.sh </dev/null"));
     leash.held_by(1);
     terminal.send(b"\x03");
     let before = terminal.expect("cancelled by SIGINT");
@@ -215,7 +215,7 @@ fn a_second_ctrl_c_kills() {
     let (scratch, mut leash) =
         job("trap 'echo heard' INT; trap '' TERM; exec 9>leash; printf + >&9; while :; do sleep 0.05; done");
     let mut terminal = desk(&scratch);
-    terminal.line(&format!("{BAR} --grace 60 -- sh job.sh"));
+    terminal.line(&format!("{BAR} --grace 60 -- sh job.sh </dev/null"));
     leash.held_by(1);
     let clock = Stopwatch::start();
     terminal.send(b"\x03");
@@ -461,7 +461,7 @@ fn modes_are_as_before_whatever_ends_the_job() {
 fn modes_are_as_before_after_a_third_ctrl_c() {
     let (scratch, mut leash) =
         job("trap 'echo heard' INT; trap '' TERM; exec 9>leash; printf + >&9; while :; do sleep 0.05; done");
-    modes_are_restored(&scratch, "runner exec --pty --grace 60 -- sh job.sh", "130", |terminal| {
+    modes_are_restored(&scratch, "runner exec --pty --grace 60 -- sh job.sh </dev/null", "130", |terminal| {
         leash.held_by(1);
         terminal.send(b"\x03");
         terminal.expect("heard");

@@ -1,4 +1,4 @@
-//! `runner timeout` beside timeout(1).
+//! `runner timeout` compared with timeout(1).
 
 mod compared;
 mod signals;

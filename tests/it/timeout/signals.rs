@@ -343,20 +343,20 @@ fn a_kill_of_timeout_takes_the_command_and_its_tree_with_it() {
     assert_eq!(run.ended().signal(), Some(libc::SIGKILL));
 }
 
-/// As later versions of GNU timeout do by a parent-death signal.
+/// As newer versions of GNU timeout do with a parent-death signal.
 #[test]
-fn a_kill_of_timeout_gives_the_command_its_signal_first() {
+fn the_command_gets_its_signal_when_timeout_is_killed() {
     let scratch = Scratch::new();
-    let script = "trap 'echo asked >asked; exit' USR1; echo $$ >up; while :; do sleep 0.02; done";
+    let script = "trap 'echo signaled >signaled; exit' USR1; echo $$ >up; while :; do sleep 0.02; done";
     let run = start(&mut scratch.runner(&["timeout", "-s", "USR1", "60", "sh", "-c", script]));
     let command = scratch.pid("up");
     run.signal(libc::SIGKILL);
-    assert_eq!(scratch.line("asked"), "asked");
+    assert_eq!(scratch.line("signaled"), "signaled");
     until("the command has ended", || !crate::support::is_alive(command));
 }
 
-/// The first signal goes to the command and its group: an inner timeout, which has a group of its own, sends the one
-/// that its command expects.
+/// The first signal goes to the command and its group: an inner timeout, which has its own group, sends its own signal
+/// to its command.
 #[test]
 fn a_timeout_below_a_timeout_sends_its_own_signal() {
     let command = "trap 'echo cleaned; exit' USR1; while :; do sleep 0.02; done";
@@ -366,15 +366,15 @@ fn a_timeout_below_a_timeout_sends_its_own_signal() {
         let outer = ["-s", "ALRM", "1"].map(OsStr::new);
         let job = ["-s", "USR1", "25", "sh", "-c", command].map(OsStr::new);
         let ended = both(&[&outer[..], &[inner.as_os_str()], &job].concat()).ended().code(124);
-        // The shell may name the signal that ended its sleep(1), too.
+        // The shell may also print the signal that ended its sleep(1).
         assert!(ended.theirs.is_none_or(|theirs| theirs.out() == "cleaned\n"));
         assert_eq!(ended.ours.out(), "cleaned\n", "{}", inner.display());
     }
 }
 
-/// A child that shuts down after the end of its parent may finish.
+/// A child has time to shut down after its parent has exited.
 #[test]
-fn children_may_finish_after_their_parent() {
+fn children_have_time_to_exit_after_their_parent() {
     let child = "trap 'sleep 2; echo finished >finished; exit' TERM; echo $$ >up; while :; do sleep 0.02; done";
     let script = format!("sh -c \"{child}\" & until [ -e up ]; do sleep 0.02; done; exec sleep 30");
     let ended = both(&["1", "sh", "-c", &script]).ended().code(124);
@@ -384,7 +384,7 @@ fn children_may_finish_after_their_parent() {
 }
 
 #[test]
-fn in_the_foreground_the_command_alone_is_signaled() {
+fn in_the_foreground_only_the_command_is_signaled() {
     let script = "sh -c 'echo $$ >child; exec sleep 30' & until [ -e child ]; do sleep 0.02; done; exec sleep 30";
     for options in [&["--foreground", "1"][..], &["--foreground", "-k", "0.2", "-s", "KILL", "1"]] {
         let pair = both(&[options, &["sh", "-c", script]].concat());

@@ -1,4 +1,4 @@
-//! All of the job is ended, and nothing else.
+//! Stopping a job ends its whole process tree and no other process.
 
 mod bystanders;
 mod cgroups;

@@ -27,7 +27,7 @@ on_both_rungs! {
         assert_eq!(details["reason"], "parent_deadline");
         assert_eq!(details["partial_result"]["stdout"], "ready\n");
         let limit = details["timeout_seconds"].as_f64().unwrap_or_default();
-        assert!((1.0..1.75).contains(&limit), "there is a grace before the outer deadline: {limit}");
+        assert!((1.0..1.75).contains(&limit), "the grace period comes before the outer deadline: {limit}");
         assert!(inner["error"]["remediation"].as_str().is_some_and(|text| text.contains("above")), "{inner:#}");
         assert_eq!(outer["error"]["code"], "COMMAND_FAILED", "it ended by itself, in time: {outer:#}");
         assert_eq!(outer["error"]["details"]["exit_code"], 124);
@@ -42,7 +42,7 @@ on_both_rungs! {
         assert_eq!(answer["error"]["details"]["timeout_seconds"], 0.4);
     }
 
-    /// Its grace is shortened, and its own limit is not touched.
+    /// The grace period is shortened, not the time limit.
     fn a_limit_that_leaves_no_whole_grace_holds(rung) {
         let line = "exec \"$RUN\" exec --json --timeout 1 --grace 30 -- \"$VICTIM\" ignore-term";
         let done = exec("--timeout 4").rung(rung).env("RUN", RUNNER).sh(line).run();
@@ -52,7 +52,7 @@ on_both_rungs! {
         assert_eq!(crate::support::strings(&details["termination"]["signals"]), ["TERM", "KILL"]);
     }
 
-    /// A job within its time is never called late, however short the outer limit and long the grace.
+    /// A job that ends in time succeeds, however short the outer limit and long the grace period.
     fn a_short_outer_limit_does_not_stop_a_job_in_time(rung) {
         for limit in ["2", "5"] {
             let line = "exec \"$RUN\" exec --grace 30 -- \"$VICTIM\" sleep 200";
@@ -125,13 +125,13 @@ fn is_runner(pid: i32) -> bool {
     line.starts_with(RUNNER.as_bytes())
 }
 
-/// Programs that were written for it read the wall clock; between two runners a clock that nobody sets counts.
+/// Other programs read the wall clock deadline; a nested runner uses CLOCK_BOOTTIME, which cannot be set.
 #[test]
 fn a_wall_clock_that_was_set_moves_no_deadline() {
     let line = "RUNNER_DEADLINE_UNIX_MS=1 exec \"$RUN\" exec -- \"$VICTIM\" sleep 200";
     let run = exec("--timeout 20").env("RUN", RUNNER);
     run.sh(line).run().assert_code(0).assert_silent().assert_tree_dead();
-    // Of another boot the clock says nothing.
+    // A deadline of another boot is ignored.
     let line =
         "RUNNER_DEADLINE_BOOT_ID=another RUNNER_DEADLINE_BOOTTIME_NS=1 exec \"$RUN\" exec -- \"$VICTIM\" sleep 200";
     let run = exec("--timeout 20").env("RUN", RUNNER);

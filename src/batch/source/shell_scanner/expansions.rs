@@ -1,6 +1,6 @@
-//! What a shell expands inside of words: quotes, `$...`, backquotes and arithmetic, and where a placeholder may stand in it.
+//! Quotes and expansions inside of words: `$...`, backquotes and arithmetic, and the placeholders in them.
 //!
-//! A part of the scanner of a line, called for each word and for the text of here-documents.
+//! Part of the scanner, called for each word and for the text of here-documents.
 
 use crate::batch::source::placeholder::Placeholder;
 use crate::batch::source::shell_scanner::{Piece, Quotes, Scanner, scan};
@@ -64,7 +64,7 @@ impl Scanner<'_> {
             }
             _ => {
                 self.copy_word(1);
-                // The reference begins with what a backslash would take its meaning from.
+                // The reference starts with `$`, which this backslash would escape.
                 if self.notation.at_start(self.rest()).is_some() {
                     self.text.push(b'\\');
                 }
@@ -72,7 +72,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// What a dollar sign begins.
+    /// Reads an expansion that starts with a dollar sign.
     pub(super) fn dollar(&mut self, quotes: Quotes) -> Result<()> {
         let is_parameter = |byte: Option<u8>| matches!(byte, Some(b'1'..=b'9' | b'@' | b'*' | b'#'));
         let next = self.byte(1);
@@ -80,7 +80,7 @@ impl Scanner<'_> {
         match next {
             Some(b'{') => self.parameter(quotes),
             Some(b'(') => {
-                if self.is_arithmetic(2)? {
+                if self.read_arithmetic(2)? {
                     Ok(())
                 } else {
                     self.parentheses(2)
@@ -92,7 +92,7 @@ impl Scanner<'_> {
             }
             Some(b'\'') if quotes == Quotes::Outside => {
                 let length = until(&self.rest()[2..], |byte| byte == b'\'');
-                self.opaque(2 + length, "inside of $'...'", "Leave these quotes for it, as in: $'...'{}$'...'")
+                self.opaque(2 + length, "is inside of $'...'", "Close these quotes before it, as in: $'...'{}$'...'")
             }
             Some(b'$') => {
                 self.copy_word(2);
@@ -105,7 +105,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// `${...}`, with what a placeholder in its word becomes.
+    /// Reads `${...}` and the placeholders in its word.
     fn parameter(&mut self, quotes: Quotes) -> Result<()> {
         let (line, end) = (self.line, self.end);
         let behind = &line[self.at + 2..end];
@@ -130,9 +130,10 @@ impl Scanner<'_> {
         let inner = if is_pattern && quotes == Quotes::Double { Quotes::Outside } else { quotes };
         while let Some(byte) = self.byte(0) {
             if let Some((placeholder, _)) = self.notation.at_start(self.rest()) {
-                let shown = |text: &str| format!("{text} of ${{...}} in a here-document");
+                let message = |text: &str| format!("{text} of ${{...}} in a here-document");
                 if is_pattern && quotes == Quotes::Document && placeholder != Placeholder::Number {
-                    return Err(self.misplaced(&shown("in the pattern"), "Set a variable before the here-document"));
+                    return Err(self
+                        .misplaced(&message("is in the pattern"), "Assign it to a variable before the here-document"));
                 }
                 self.placeholder(if inner == Quotes::Outside { Piece::Bare } else { Piece::Double })?;
                 continue;
@@ -144,11 +145,11 @@ impl Scanner<'_> {
                 }
                 b'\'' if inner == Quotes::Outside => self.single()?,
                 b'"' if inner == Quotes::Outside => self.double()?,
-                // Shells differ in what quotes inside of quotes do here.
+                // Shells disagree about quotes inside of quotes here.
                 b'"' if inner == Quotes::Double => {
                     let length = until(&self.rest()[1..], |byte| byte == b'"');
-                    let remedy = "Leave the inner quotes out; the value of a placeholder needs none there";
-                    self.opaque(1 + length, "inside of quotes of ${...} in quotes", remedy)?;
+                    let remedy = "Remove the inner quotes; a placeholder needs none there";
+                    self.opaque(1 + length, "is inside of quotes of ${...} in quotes", remedy)?;
                 }
                 b'\\' if inner == Quotes::Outside => self.copy_word(2),
                 b'$' => self.dollar(inner)?,
@@ -165,7 +166,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// A command between backquotes. With a placeholder in it, it becomes `$(...)`, which has the same meaning.
+    /// Reads a command in backquotes. If it contains a placeholder, it is rewritten as `$(...)`.
     pub(super) fn backquotes(&mut self, quotes: Quotes) -> Result<()> {
         let start = self.at;
         let length = until(&self.rest()[1..], |byte| byte == b'`');
@@ -205,8 +206,8 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Takes an expression whose second parenthesis is at this distance. False: there is none.
-    pub(super) fn is_arithmetic(&mut self, ahead: usize) -> Result<bool> {
+    /// Reads an expression whose second parenthesis is at this distance. False: there is none.
+    pub(super) fn read_arithmetic(&mut self, ahead: usize) -> Result<bool> {
         let length = match self.byte(ahead) {
             Some(b'(') => arithmetic_length(&self.rest()[ahead + 1..]),
             _ => None,
@@ -217,7 +218,7 @@ impl Scanner<'_> {
         Ok(length.is_some())
     }
 
-    /// What a shell evaluates as an expression, of this length. A number may be in it, and no item.
+    /// Reads an arithmetic expression of this length. The number of the job is allowed in it, an item is not.
     fn arithmetic(&mut self, length: usize) -> Result<()> {
         let end = (self.at + length).min(self.end);
         let outer = std::mem::replace(&mut self.end, end);
@@ -226,15 +227,16 @@ impl Scanner<'_> {
                 let is_parameter = matches!(self.rest(), [b'$', b'1'..=b'9' | b'@' | b'*' | b'#', ..])
                     || matches!(self.rest(), [b'$', b'{', b'1'..=b'9' | b'@' | b'*', ..]);
                 self.found.names_parameters |= is_parameter;
-                // What follows belongs to it.
+                // The parameter name follows.
                 self.copy_word(if self.byte(1) == Some(b'{') { 2 } else { 1 });
                 continue;
             }
             match self.notation.at_start(self.rest()) {
                 Some((Placeholder::Number, _)) => _ = self.placeholder(Piece::Double)?,
                 Some(_) => {
-                    let remedy = "Check it before, as in: n={}; case $n in ''|*[!0-9]*) exit 1;; esac; echo $((n + 1))";
-                    return Err(self.misplaced("where the shell evaluates it as an expression", remedy));
+                    let remedy =
+                        "Validate it first, as in: n={}; case $n in ''|*[!0-9]*) exit 1;; esac; echo $((n + 1))";
+                    return Err(self.misplaced("is inside of an arithmetic expression", remedy));
                 }
                 None => self.copy_word(1),
             }
@@ -244,7 +246,7 @@ impl Scanner<'_> {
     }
 }
 
-/// The length of what a closing byte ends, that byte included; a backslash makes the next byte text.
+/// The length up to and including the closing byte; a backslash escapes the next byte.
 fn until(rest: &[u8], mut ends: impl FnMut(u8) -> bool) -> usize {
     let mut at = 0;
     while at < rest.len() {
@@ -257,7 +259,7 @@ fn until(rest: &[u8], mut ends: impl FnMut(u8) -> bool) -> usize {
     rest.len()
 }
 
-/// The length of an expression with the two parentheses behind it. None: these are commands in two pairs of parentheses.
+/// The length of an expression with its two closing parentheses. None: it is a subshell in another one.
 fn arithmetic_length(rest: &[u8]) -> Option<usize> {
     let mut depth = 0_usize;
     let length = until(rest, |byte| {

@@ -1,8 +1,8 @@
-//! Reads a line for a POSIX shell as far as is needed to say where each placeholder stands and which words make a command.
+//! Scans a line for a POSIX shell: the context of each placeholder, and the words of each command.
 //!
-//! Called for the line of a template, and for code in an argument of it. It follows quotes, substitutions, here-documents
-//! and `case`; it expands nothing. Where it is mistaken, a reference ends up in the wrong kind of quotes. Its value may
-//! then be split into words; it never becomes code.
+//! Called for the line of a template and for code in its arguments. It follows quotes, substitutions, here-documents
+//! and `case`, and expands nothing. A mistake puts a reference into the wrong kind of quotes: its value may then be
+//! split into words, but never becomes code.
 
 use crate::batch::source::placeholder::{Notation, Placeholder};
 use crate::error::{Error, Result};
@@ -20,42 +20,42 @@ pub(super) enum Piece {
     Bare(Placeholder),
     /// Inside of double quotes or of a here-document.
     Double(Placeholder),
-    /// Inside of single quotes, which have to be left for it.
+    /// Inside of single quotes, which are closed before and reopened after it.
     Single(Placeholder),
 }
 
-/// What was found in a line.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
     pub(super) pieces: Vec<Piece>,
     pub(super) commands: Vec<SimpleCommand>,
     pub(super) has_placeholder: bool,
-    /// The line uses `$1`, `$@` and the like itself.
+    /// The line itself uses `$1`, `$@` and the like.
     pub(super) names_parameters: bool,
     /// It ends inside of quotes, a comment or a here-document.
     pub(super) ends_open: bool,
-    /// A newline has to follow before anything else can: it ends with a comment, or with a here-document.
+    /// It ends with a comment or a here-document, so a newline must come before any further text.
     pub(super) needs_newline: bool,
 }
 
 /// The words of one command, without redirections and reserved words.
 #[derive(Debug, Default)]
 pub(super) struct SimpleCommand {
-    pub(super) words: Vec<Word>,
+    pub(super) words: Vec<ShellWord>,
     /// The text of its here-documents.
-    pub(super) document: Word,
+    pub(super) document: ShellWord,
 }
 
-/// A word with its quotes removed; expansions and placeholders stand in it as they are written.
+/// A word with its quotes removed; expansions and placeholders are kept verbatim.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Word {
+pub(super) struct ShellWord {
     pub(super) text: Vec<u8>,
     pub(super) placeholders: Vec<Placeholder>,
     pub(super) is_quoted: bool,
     pub(super) has_begun: bool,
 }
 
-/// Reads a line.
+/// Scans a line.
 pub(super) fn scan(line: &[u8], notation: &Notation) -> Result<Scanned> {
     let mut scanner = Scanner {
         line,
@@ -63,14 +63,14 @@ pub(super) fn scan(line: &[u8], notation: &Notation) -> Result<Scanned> {
         end: line.len(),
         notation,
         text: Vec::new(),
-        word: Word::default(),
+        word: ShellWord::default(),
         documents: Vec::new(),
         depth: 0,
         found: Scanned::default(),
     };
     while scanner.at < scanner.end {
         scanner.commands()?;
-        // A parenthesis that nothing opened.
+        // An unmatched closing parenthesis.
         scanner.copy(1);
     }
     scanner.flush();
@@ -78,19 +78,19 @@ pub(super) fn scan(line: &[u8], notation: &Notation) -> Result<Scanned> {
     Ok(scanner.found)
 }
 
-/// A here-document whose text begins behind the next newline.
+/// A here-document whose text starts after the next newline.
 struct HereDocument {
     delimiter: Vec<u8>,
-    /// Nothing is expanded in it.
+    /// The delimiter is quoted, so nothing is expanded.
     is_quoted: bool,
-    /// Tabs at the start of its lines do not count.
+    /// Leading tabs are stripped (`<<-`).
     strips_tabs: bool,
     depth: usize,
-    /// Its command, once all words are known.
+    /// The index of its command, once all words are known.
     command: Option<usize>,
 }
 
-/// Where a `case` is.
+/// The position within a `case`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Case {
     Subject,
@@ -100,35 +100,35 @@ enum Case {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Redirection {
-    /// `<<<`, whose operand is what the command reads.
-    Text,
+    /// `<<<`, whose operand is the input of the command.
+    HereString,
     Other,
 }
 
 #[derive(Default)]
 struct CommandFrame {
-    words: Vec<Word>,
+    words: Vec<ShellWord>,
     cases: Vec<Case>,
     /// The next word is the operand of this redirection.
     redirection: Option<Redirection>,
-    /// What the command reads, where it stands in the line.
-    input: Word,
+    /// The here-string of the command.
+    input: ShellWord,
 }
 
 struct Scanner<'a> {
     line: &'a [u8],
     at: usize,
-    /// Up to here is read, of a here-document.
+    /// The end of the text to scan, such as that of a here-document.
     end: usize,
     notation: &'a Notation,
     text: Vec<u8>,
-    word: Word,
+    word: ShellWord,
     documents: Vec<HereDocument>,
     depth: usize,
     found: Scanned,
 }
 
-/// What quotes mean in the word of a `${...}`.
+/// The kind of quotes around an expansion.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Quotes {
     Outside,
@@ -145,14 +145,14 @@ impl Scanner<'_> {
         self.rest().get(ahead).copied()
     }
 
-    /// Takes this many bytes as they are.
+    /// Copies this many bytes verbatim.
     fn copy(&mut self, bytes: usize) {
         let end = (self.at + bytes).min(self.end);
         self.text.extend_from_slice(&self.line[self.at..end]);
         self.at = end;
     }
 
-    /// The same, as a part of the word.
+    /// The same, as part of the current word.
     fn copy_word(&mut self, bytes: usize) {
         let end = (self.at + bytes).min(self.end);
         self.word.text.extend_from_slice(&self.line[self.at..end]);
@@ -166,7 +166,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Takes a placeholder that begins here.
+    /// Reads a placeholder at the current position. False: there is none.
     fn placeholder(&mut self, piece: fn(Placeholder) -> Piece) -> Result<bool> {
         self.notation.check_start(self.rest())?;
         let Some((placeholder, length)) = self.notation.at_start(self.rest()) else { return Ok(false) };
@@ -180,7 +180,7 @@ impl Scanner<'_> {
         Ok(true)
     }
 
-    /// Commands up to the end, or to a parenthesis that closes them.
+    /// Reads commands up to the end or a closing parenthesis.
     fn commands(&mut self) -> Result<()> {
         let outer = std::mem::take(&mut self.word);
         self.depth += 1;
@@ -210,7 +210,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// One step outside of quotes.
+    /// Reads one element outside of quotes.
     fn unquoted(&mut self, byte: u8, frame: &mut CommandFrame) -> Result<()> {
         let starts_word = !self.word.has_begun;
         if let Some((_, length)) = self.notation.at_start(self.rest()) {
@@ -252,7 +252,7 @@ impl Scanner<'_> {
             }
             b'<' | b'>' => self.redirection(frame)?,
             b'(' => {
-                if self.is_arithmetic(1)? {
+                if self.read_arithmetic(1)? {
                     return Ok(());
                 }
                 self.end_command(frame);
@@ -271,7 +271,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// What is between parentheses, of which the opening one has this length.
+    /// Reads a group in parentheses whose opening token has this length.
     fn parentheses(&mut self, opening: usize) -> Result<()> {
         let start = self.at;
         self.copy(opening);
@@ -279,7 +279,7 @@ impl Scanner<'_> {
         self.commands()?;
         self.found.ends_open |= self.at == self.end;
         self.copy(1);
-        // What an inner command has is in the word around it, too.
+        // Placeholders of an inner command also belong to the word around it.
         self.word.text.extend_from_slice(&self.line[start..self.at]);
         self.word.has_begun |= opening > 1;
         for command in &self.found.commands[commands..] {
@@ -287,7 +287,7 @@ impl Scanner<'_> {
             self.word.placeholders.extend(words.flat_map(|word| &word.placeholders));
         }
         if opening == 1 {
-            self.word = Word::default();
+            self.word = ShellWord::default();
         }
         Ok(())
     }
@@ -298,7 +298,7 @@ impl Scanner<'_> {
             return;
         }
         match frame.redirection.take() {
-            Some(Redirection::Text) => return frame.input = word,
+            Some(Redirection::HereString) => return frame.input = word,
             Some(Redirection::Other) => return,
             None => {}
         }
@@ -316,7 +316,7 @@ impl Scanner<'_> {
             _ if is_first && RESERVED.iter().any(|reserved| is_keyword(reserved)) => {}
             _ => {
                 let loops = frame.words.first().is_some_and(|first| matches!(&first.text[..], b"for" | b"select"));
-                // `for name do` goes over the parameters.
+                // `for name do` iterates over the positional parameters.
                 self.found.names_parameters |= loops && frame.words.len() == 2 && is_keyword(b"do");
                 // `function name {`
                 let begins = frame.words.first().is_some_and(|first| first.text == b"function") && is_keyword(b"{");
@@ -329,7 +329,7 @@ impl Scanner<'_> {
         self.end_word(frame);
         frame.redirection = None;
         let words = std::mem::take(&mut frame.words);
-        let is_about_parameters = |first: &Word| matches!(&first.text[..], b"shift" | b"getopts");
+        let is_about_parameters = |first: &ShellWord| matches!(&first.text[..], b"shift" | b"getopts");
         self.found.names_parameters |= words.first().is_some_and(is_about_parameters);
         self.found.names_parameters |= words.len() == 2 && words[0].text == b"for";
         let document = std::mem::take(&mut frame.input);
@@ -343,23 +343,23 @@ impl Scanner<'_> {
         self.found.commands.push(SimpleCommand { words, document });
     }
 
-    /// A redirection, or a process substitution.
+    /// Reads a redirection or a process substitution.
     fn redirection(&mut self, frame: &mut CommandFrame) -> Result<()> {
         if self.byte(1) == Some(b'(') {
             return self.parentheses(2);
         }
-        // A number before it is that of a descriptor.
+        // A number before it is a descriptor.
         if self.word.text.iter().all(u8::is_ascii_digit) {
-            self.word = Word::default();
+            self.word = ShellWord::default();
         }
         self.end_word(frame);
         if self.rest().starts_with(b"<<") && self.byte(2) != Some(b'<') {
             return self.document();
         }
         let length = self.rest().iter().skip(1).take_while(|byte| b"<>&|".contains(byte)).count() + 1;
-        let is_text = self.rest().starts_with(b"<<<");
+        let is_here_string = self.rest().starts_with(b"<<<");
         self.copy(length);
-        frame.redirection = Some(if is_text { Redirection::Text } else { Redirection::Other });
+        frame.redirection = Some(if is_here_string { Redirection::HereString } else { Redirection::Other });
         Ok(())
     }
 
@@ -369,7 +369,7 @@ impl Scanner<'_> {
         self.copy(end.unwrap_or(self.rest().len()));
     }
 
-    /// Copies this many bytes, in which no placeholder may be.
+    /// Copies this many bytes, which must not contain a placeholder.
     fn opaque(&mut self, length: usize, place: &str, remedy: &str) -> Result<()> {
         let end = (self.at + length).min(self.end);
         while self.at < end {
@@ -381,23 +381,23 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// The error for the placeholder that begins here.
+    /// The error for the placeholder at the current position.
     fn misplaced(&self, place: &str, remedy: &str) -> Error {
         let length = self.notation.at_start(self.rest()).map_or(0, |(_, length)| length);
         let text = String::from_utf8_lossy(&self.rest()[..length]).into_owned();
         Error::Invalid {
             argument: Some("-c".to_owned()),
-            message: format!("the placeholder {text} stands {place}"),
+            message: format!("the placeholder {text} {place}"),
             remediation: remedy.to_owned(),
         }
     }
 }
 
-/// Words that a command may follow.
+/// Reserved words that a command may follow.
 const RESERVED: [&[u8]; 11] =
     [b"if", b"then", b"elif", b"else", b"while", b"until", b"do", b"!", b"{", b"}", b"coproc"];
 
-/// Ends a word.
+/// True for a byte that ends a word.
 fn is_boundary(byte: u8) -> bool {
     byte.is_ascii_whitespace() || b";&|()<>".contains(&byte)
 }

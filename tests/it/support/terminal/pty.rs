@@ -72,6 +72,14 @@ impl Screen {
 }
 
 impl Terminal {
+    /// Whether the terminal is on the alternate screen, hides its cursor, reports the mouse and marks pastes.
+    pub(crate) fn full_screen_modes(&self) -> [bool; 4] {
+        let drawn = self.screen.drawn();
+        let screen = drawn.parser.screen();
+        let mouse = screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None;
+        [screen.alternate_screen(), screen.hide_cursor(), mouse, screen.bracketed_paste()]
+    }
+
     /// A program as leader of a session on a new terminal.
     #[track_caller]
     pub(crate) fn run(command: &mut Command) -> Self {
