@@ -106,8 +106,7 @@ Placeholders:
   a line of -c it is the value of a readonly variable. If the command has no
   placeholder, the items are appended. Parts of paths are those of GNU
   parallel; other text in braces is passed on unchanged. A number beyond the
-  items of a job, and a placeholder of GNU parallel that is not supported, are
-  errors.
+  items, a form of GNU parallel that does not exist here, and {Q} are errors.
   {}       the item; all of them, each a word of its own, with -n
   {.}      the item without its extension
   {/}      without its directories
@@ -118,26 +117,42 @@ Placeholders:
   {q}      the item quoted for another shell; also {1q}
 
 Items and code:
-  An item that a command would run as code is an error before any job starts.
-  These commands are recognised:
-    - eval, trap, alias, shell arithmetic such as let, and variable names, as
-      for read, unset and declare
-    - the argument of -c of sh, ash, bash, dash, ksh, mksh, yash, zsh, fish and
-      csh
-    - the argument of -c of su, runuser, sg, script, flock and runner
-    - the command that ssh, watch and parallel run
-    - the argument of -c, -e and the like of python, perl, ruby, node, php and
-      lua
-    - awk programs, and here-documents that the above read
-  They are also found after assignments, xargs, find -exec, sudo, doas, env,
-  nice, timeout and the like; shells and interpreters after any command.
+  Where a command would run an item as code, it is refused before any job
+  starts. These are known:
+    - eval, trap, alias, arithmetic of the shell, such as let, and names of
+      variables, as for read, unset, declare, printf -v and test -v; what a
+      command prints in $(...) there, as in $(( $(stat -c %s {}) / 1024 )), is
+      left alone
+    - code behind -c of sh, ash, bash, dash, ksh, mksh, yash, zsh, fish and csh
+    - code behind -c of su, runuser, sg, script and flock
+    - the command that ssh, watch and parallel run; what stands behind ::: of
+      parallel is data
+    - lines of runner itself: -c, --on-done, and cmd:LINE of wait-for
+    - code behind -c, -e and the like of python, perl, ruby, node, php and lua,
+      and python -m timeit
+    - the text of env -S
+    - programs of awk
+    - what the above read from a here-document, also as /dev/stdin or - or
+      from around a compound command
+  They are found as commands of the line, and behind programs that run one:
+    - assignments, env, also with -S, exec, command, nohup, nice, ionice,
+      stdbuf, time, timeout, setsid, taskset, chrt, numactl, choom, busybox,
+      xargs, find -exec, flock and runner
+    - sudo, doas, pkexec, runuser, chroot, setpriv, prlimit, setarch, strace,
+      ltrace, nsenter, unshare, systemd-run, gosu, setuidgid, faketime
+    - exec and run of docker, podman, nerdctl, kubectl, oc, lxc and flatpak;
+      ip netns exec, machinectl shell, toolbox run, distrobox enter
+    - -- of any other program
+  Elsewhere among the arguments of other programs, as in grep node -e {}, a
+  name is text.
 
-  For a shell write {q} outside of quotes: ssh host cat {q}; trap 'rm {q}'
-  EXIT. Or pass the item as an argument: sh -c 'cat \"$1\"' sh {}. Pass it to
-  other interpreters as an argument or a variable: item={} awk '{ print
-  ENVIRON[\"item\"] }'. Programs that are not on this list and run an argument
-  as code, such as sed and sqlite3, are not recognised; neither is code that a
-  shell reads from a pipe or a file.
+  For a shell write {q} as a plain word of the code, outside of quotes,
+  backquotes and comments: ssh host cat {q}; trap 'rm {q}' EXIT. Or pass the item on as an argument: sh -c 'cat \"$1\"' sh {}. Other
+  interpreters get it as an argument or a variable: item={} awk '{ print
+  ENVIRON[\"item\"] }'. Programs outside of this list that run an argument as
+  code, such as sed and sqlite3, cannot be recognised; nor can what reaches a
+  shell through a pipe or a file. With -I, a {} of find -exec is that of find,
+  and its names are not checked.
 
 Limits of the system:
   Where descriptors, processes or memory are short (ulimit -n, -u or -v,

@@ -20,6 +20,7 @@ mod json;
 mod json_array;
 mod list;
 pub mod log_name;
+mod option_words;
 mod placeholder;
 mod programs;
 mod reading;

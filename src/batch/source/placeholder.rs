@@ -1,9 +1,9 @@
 //! Placeholders of a command, and what of an item each of them stands for. They are those of GNU parallel.
 //!
 //! `{}` is the item, `{.}` the item without its extension, `{/}` its last component, `{//}` its directory, `{/.}` its last
-//! component without extension, `{q}` the item quoted for another shell, `{#}` the number of the job. `{2}`, `{2.}`,
-//! `{2/}`, `{2//}`, `{2/.}` and `{2q}` are about the second item of the job. A number beyond the items of a job is an
-//! error, and so is a placeholder of GNU parallel that is not supported. Other text in braces is unchanged.
+//! component without extension, `{q}` the item quoted for one more shell, `{#}` the number of the job. `{2}`, `{2.}`,
+//! `{2/}`, `{2//}`, `{2/.}` and `{2q}` are about the second item of the job. A number that is higher than a job has items
+//! is an error, and so is a form of GNU parallel that does not exist here. Any other text in braces is text.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ pub(super) enum Placeholder {
     Number,
 }
 
-/// The part of an item that a placeholder stands for. All but the first and the last treat the item as a path.
+/// What of an item is taken. All but the first and the last read it as the name of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Part {
     Whole,
@@ -32,17 +32,17 @@ pub(super) enum Part {
     Quoted,
 }
 
-/// The placeholder syntax of one command.
+/// How placeholders are written in one command.
 #[derive(Clone, Debug)]
 pub(super) struct Notation {
-    /// Maximum number of items of a job.
+    /// A job has up to this many items.
     items: usize,
-    /// The placeholder of `-I`; `{}` and `{N}` are text then.
+    /// What stands for the item in place of `{}`; then `{}` and `{N}` are text.
     replacement: Option<Vec<u8>>,
 }
 
-/// Placeholders of GNU parallel that are not supported, without a leading number.
-const UNSUPPORTED: [&[u8]; 13] =
+/// Forms of GNU parallel that do not exist here, without what may stand before them: a number.
+const FOREIGN: [&[u8]; 13] =
     [b"%", b"0%", b"00%", b"##", b"0#", b"00#", b"..", b"...", b"/..", b"/...", b"+/", b"+.", b"+.."];
 
 impl Notation {
@@ -50,12 +50,12 @@ impl Notation {
         Self { items, replacement: replacement.map(<[u8]>::to_vec) }
     }
 
-    /// The placeholder for all items.
+    /// What stands for all items.
     pub(super) fn whole(&self) -> &[u8] {
         self.replacement.as_deref().unwrap_or(b"{}")
     }
 
-    /// The placeholder at the start of these bytes, and its length.
+    /// The placeholder that begins with the first of these bytes, and its length.
     pub(super) fn at_start(&self, bytes: &[u8]) -> Option<(Placeholder, usize)> {
         if let Some(replacement) = &self.replacement
             && bytes.starts_with(replacement)
@@ -79,25 +79,31 @@ impl Notation {
         (1..=self.items).contains(&number).then(|| (Placeholder::Nth(number - 1, part), length))
     }
 
-    /// Refuses text at the start of these bytes that looks like a placeholder but is not valid.
+    /// Refuses what looks like a placeholder at the start of these bytes and is none.
     pub(super) fn check_start(&self, bytes: &[u8]) -> Result<()> {
         if bytes.starts_with(b"{=") && bytes[2..].windows(2).any(|end| end == b"=}") {
-            return Err(unsupported("{= perl expression =}"));
+            return Err(foreign("{= perl expression =}"));
         }
         let Some(inside) = in_braces(bytes) else { return Ok(()) };
         let text = String::from_utf8_lossy(&bytes[..inside.len() + 2]).into_owned();
         let unsigned = inside.strip_prefix(b"-").unwrap_or(inside);
         let digits = unsigned.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let is_unsupported = |form: &[u8]| UNSUPPORTED.contains(&form) || form == b"+...";
-        if is_unsupported(inside) || is_unsupported(&unsigned[digits..]) && digits > 0 {
-            return Err(unsupported(&text));
+        let is_foreign = |form: &[u8]| FOREIGN.contains(&form) || form == b"+...";
+        if is_foreign(inside) || is_foreign(&unsigned[digits..]) && digits > 0 {
+            return Err(foreign(&text));
+        }
+        if let Some(meant) = misspelled(inside) {
+            return Err(wrong(
+                format!("unknown placeholder {text}; did you mean {meant}?"),
+                format!("Write {meant} for the item quoted for one more shell"),
+            ));
         }
         match number_and_part(unsigned) {
             Some((digits, part)) if !digits.is_empty() && (part != Part::Whole || self.replacement.is_none()) => {}
             _ => return Ok(()),
         }
         if unsigned.len() < inside.len() {
-            return Err(unsupported(&text));
+            return Err(foreign(&text));
         }
         if self.at_start(bytes).is_some() {
             return Ok(());
@@ -108,14 +114,14 @@ impl Notation {
         };
         Err(wrong(
             format!("the placeholder {text} is beyond the items of a job, which has {has}"),
-            format!("Items are numbered from 1; to pass {text} as text, set another placeholder, as in: -I ITEM"),
+            format!("Items count from 1; to keep {text} as text, name another placeholder, as in: -I ITEM"),
         ))
     }
 }
 
-fn unsupported(text: &str) -> Error {
+fn foreign(text: &str) -> Error {
     wrong(
-        format!("the placeholder {text} of GNU parallel is not supported"),
+        format!("the placeholder {text} of GNU parallel does not exist here"),
         "Use one of {}, {.}, {/}, {//}, {/.}, {q}, {#}, {1}, {1.} and so on".to_owned(),
     )
 }
@@ -124,12 +130,21 @@ fn wrong(message: String, remediation: String) -> Error {
     Error::Invalid { argument: Some("COMMAND".to_owned()), message, remediation }
 }
 
-/// The text between an opening brace at the start and the next closing one within 24 bytes.
+/// What stands between a brace at the start and the next closing one, which is not far.
 fn in_braces(bytes: &[u8]) -> Option<&[u8]> {
     let inside = bytes.strip_prefix(b"{")?;
     // The longest number and the longest part are far shorter.
     let end = inside.iter().take(24).position(|byte| *byte == b'}')?;
     Some(&inside[..end])
+}
+
+/// What was meant by `{Q}`, `{q1}` and the like.
+fn misspelled(inside: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(inside).ok()?;
+    let number: String = text.chars().filter(char::is_ascii_digit).collect();
+    let is_letter = text.trim_matches(|letter: char| letter.is_ascii_digit()).eq_ignore_ascii_case("q");
+    let meant = format!("{number}q");
+    (is_letter && meant != text).then(|| format!("{{{meant}}}"))
 }
 
 fn number_and_part(inside: &[u8]) -> Option<(&[u8], Part)> {
@@ -160,7 +175,7 @@ impl Part {
     }
 }
 
-/// The path without its last dot and the text after it, also if the name starts with that dot, as in GNU parallel.
+/// The name without its last dot and what is behind it, as GNU parallel has it: a name may begin with that dot.
 fn without_extension(item: &[u8]) -> &[u8] {
     match item.iter().rposition(|byte| matches!(byte, b'.' | b'/')) {
         Some(at) if item[at] == b'.' => &item[..at],
@@ -168,7 +183,7 @@ fn without_extension(item: &[u8]) -> &[u8] {
     }
 }
 
-/// The text after the last slash; empty if the item ends with one.
+/// What is behind the last slash, which is nothing where the item ends in one.
 fn base(item: &[u8]) -> &[u8] {
     &item[item.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1)..]
 }
@@ -232,7 +247,6 @@ mod tests {
             "{-}",
             "{,}",
             "{+}",
-            "{q1}",
             "{:-x}",
         ] {
             assert_eq!(notation.at_start(text.as_bytes()), None, "{text}");
@@ -257,13 +271,17 @@ mod tests {
         ] {
             assert_eq!(notation.at_start(text.as_bytes()), None, "{text}");
             let error = notation.check_start(text.as_bytes()).expect_err(text);
-            assert_eq!(error.to_string(), format!("the placeholder {text} of GNU parallel is not supported"));
+            assert_eq!(error.to_string(), format!("the placeholder {text} of GNU parallel does not exist here"));
         }
         assert!(notation.check_start(b"{= s/a/b/ =}").is_err());
+        for (text, meant) in [("{Q}", "{q}"), ("{q1}", "{1q}"), ("{1Q}", "{1q}"), ("{Q2}", "{2q}")] {
+            let error = notation.check_start(text.as_bytes()).expect_err(text);
+            assert_eq!(error.to_string(), format!("unknown placeholder {text}; did you mean {meant}?"));
+        }
     }
 
     #[test]
-    fn a_replacement_is_the_placeholder_in_place_of_the_braces() {
+    fn another_text_takes_the_place_of_the_braces() {
         let notation = Notation::new(2, Some(b",,"));
         assert_eq!(notation.at_start(b",,x"), Some((Placeholder::All(Part::Whole), 2)));
         assert_eq!(notation.at_start(b"{.}"), Some((Placeholder::All(Part::WithoutExtension), 3)));
@@ -274,7 +292,7 @@ mod tests {
         }
     }
 
-    /// Expected values are the output of GNU parallel 20221122 for `{.}`, `{/}`, `{//}` and `{/.}`.
+    /// What GNU parallel 20221122 makes of `{.}`, `{/}`, `{//}` and `{/.}`.
     #[test]
     fn parts_are_those_of_gnu_parallel() {
         let cases: &[(&str, &str, &str, &str, &str)] = &[

@@ -1,44 +1,45 @@
 //! A line for a shell with placeholders.
 //!
-//! Items never become part of the line. They are passed as positional parameters, and a prologue assigns them to
-//! readonly variables that are not exported; each placeholder becomes a quoted reference such as `"${_r1}"`, whose
-//! value no shell reads as code. This also works in functions, traps and sourced files, and after `set --`. A line that
-//! uses `$1`, `$@` and the like itself gets the items as positional parameters; any other line has none.
+//! Items never become a part of the line. They are positional parameters of the shell, which a prologue on the same line
+//! puts into readonly variables that are not exported; what replaces a placeholder is a quoted reference such as
+//! `"${_r1}"`, whose value no shell reads as code. It holds in functions, traps and sourced files, too, and behind `set --`.
+//! A line that uses `$1`, `$@` and the like itself finds the items there; in any other, there are no parameters.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use crate::batch::source::code_argument;
+use crate::batch::source::code_argument::{self, Origin};
 use crate::batch::source::placeholder::{Notation, Placeholder};
 use crate::batch::source::shell_scanner::{Piece, scan};
 use crate::batch::source::template::write;
 use crate::error::{Error, Result};
 
-/// Maximum number of variables that are assigned one by one; more are assigned in a loop, to keep the line short.
-const MAX_LISTED_VARIABLES: usize = 64;
+/// With more variables than these, a loop sets them, since a line has a maximum length.
+const LONGEST_LIST: usize = 64;
 
 /// The line, taken apart.
 #[derive(Debug)]
 pub(super) struct ShellLine {
     pieces: Vec<Piece>,
-    /// The line itself uses positional parameters.
+    /// The line uses the positional parameters itself.
     names_parameters: bool,
-    /// Prefix of the variable names, which occurs nowhere else in the line.
+    /// How the names of variables begin; no other name in the line does.
     prefix: String,
 }
 
 impl ShellLine {
-    /// Parses a line.
+    /// Takes a line apart.
     pub(super) fn read(line: &[u8], notation: &Notation) -> Result<Self> {
         let mut line = line.to_vec();
         let mut scanned = scan(&line, notation)?;
-        if !scanned.has_placeholder && !scanned.names_parameters {
+        let is_appended = !scanned.has_placeholder && !scanned.names_parameters;
+        if is_appended {
             let open =
                 matches!(line.trim_ascii_end().last(), Some(b';' | b'&' | b'|' | b'(' | b'<' | b'>' | b'\\') | None);
             if open || scanned.ends_open {
                 return Err(Error::Invalid {
                     argument: Some("--each".to_owned()),
-                    message: "the line for the shell has no placeholder for the items".to_owned(),
+                    message: "no placeholder says where in the line for the shell the items go".to_owned(),
                     remediation: "Put {} where the item belongs, as in: -c 'gzip < {} > {}.gz'".to_owned(),
                 });
             }
@@ -46,7 +47,7 @@ impl ShellLine {
             line.extend_from_slice(notation.whole());
             scanned = scan(&line, notation)?;
         }
-        code_argument::check(&scanned.commands, notation, true)?;
+        code_argument::check(&scanned.commands, Origin { notation, is_appended })?;
         let mut prefix = "_r".to_owned();
         while line.windows(prefix.len()).any(|window| window == prefix.as_bytes()) {
             prefix.push('r');
@@ -64,7 +65,7 @@ impl ShellLine {
         })
     }
 
-    /// The line for one job. The values that it refers to are appended to `argv`.
+    /// The line for one job. What it refers to is appended to `argv`.
     pub(super) fn expand(&self, items: &[OsString], seq: u64, argv: &mut Vec<OsString>) -> OsString {
         let mut values = Values { items, seq, prefix: &self.prefix, known: Vec::new() };
         let mut line = Vec::new();
@@ -86,17 +87,17 @@ impl ShellLine {
         OsString::from_vec(whole)
     }
 
-    /// Assigns this many parameters to variables and keeps those that the line uses itself.
+    /// Puts this many parameters into variables, and leaves those that the line uses itself.
     fn prologue(&self, count: usize) -> String {
         let prefix = &self.prefix;
         let parameters = if self.names_parameters { format!("shift {count}") } else { "set --".to_owned() };
         if count == 0 {
             return String::new();
         }
-        if count <= MAX_LISTED_VARIABLES {
+        if count <= LONGEST_LIST {
             let names: String = (1..=count).map(|at| format!(" {prefix}{at}")).collect();
             let values: String = (1..=count).map(|at| format!(" {prefix}{at}=\"${{{at}}}\"")).collect();
-            // A variable inherited from the environment would stay exported.
+            // One that came with the environment would be exported.
             return format!("unset{names}; readonly{values}; {parameters}; ");
         }
         format!(
@@ -106,7 +107,7 @@ impl ShellLine {
     }
 }
 
-/// The values of the variables of one job.
+/// What the variables of one job hold.
 struct Values<'a> {
     items: &'a [OsString],
     seq: u64,
@@ -132,13 +133,13 @@ impl Values<'_> {
         }
     }
 
-    /// Writes one reference between these texts.
+    /// One reference, between these texts.
     fn write(&mut self, placeholder: Placeholder, before: &str, behind: &str, line: &mut Vec<u8>) {
         let number = self.number(placeholder);
         line.extend_from_slice(format!("{before}{}{number}{behind}", self.prefix).as_bytes());
     }
 
-    /// The number of the variable for a placeholder.
+    /// The number of the variable that holds what a placeholder stands for.
     fn number(&mut self, placeholder: Placeholder) -> usize {
         let placeholder = match placeholder {
             Placeholder::All(part) if self.items.len() == 1 => Placeholder::Nth(0, part),

@@ -3,17 +3,18 @@
 //! An item is never read as anything: its bytes are a part of one argument, whatever they are. A word that is nothing but
 //! a placeholder for all items becomes an argument for each of them; inside of a longer word they are joined with spaces.
 //! Where the last job has fewer items than the others, a word that is nothing but a placeholder for a missing one is left
-//! out. The items are appended to a command without a placeholder. A template whose command would run an item as code
-//! is refused.
+//! out. A command without any placeholder gets its items as arguments behind it. Where a command would take an item for
+//! code, the template is refused.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::batch::source::code_argument::{self, Origin};
 use crate::batch::source::placeholder::{Notation, Part, Placeholder};
+use crate::batch::source::programs;
 use crate::batch::source::shell_line::ShellLine;
 use crate::batch::source::shell_scanner::{self, SimpleCommand};
-use crate::batch::source::{code_argument, programs};
 use crate::error::{Error, Result};
 use crate::model::job::Command;
 use crate::model::request::TemplateCommand;
@@ -40,7 +41,7 @@ pub(super) enum Piece {
 }
 
 impl Expander {
-    /// Parses a command.
+    /// Takes a command apart.
     pub(super) fn new(command: &TemplateCommand, notation: &Notation) -> Result<Self> {
         match command {
             TemplateCommand::Argv(words) => {
@@ -53,25 +54,26 @@ impl Expander {
                 }
                 let mut texts = words.clone();
                 let mut words = words.iter().map(|word| take_apart(word, notation)).collect::<Result<Vec<Word>>>()?;
-                if words.iter().all(|word| matches!(word, Word::Plain(_))) {
+                let is_appended = words.iter().all(|word| matches!(word, Word::Plain(_)));
+                if is_appended {
                     words.push(Word::Placeholder(Placeholder::All(Part::Whole)));
                     texts.push(OsString::from_vec(notation.whole().to_vec()));
                 }
-                let checked = words.iter().zip(texts).map(|(word, text)| word.to_shell_word(text)).collect();
-                let command = SimpleCommand { words: checked, document: shell_scanner::ShellWord::default() };
-                code_argument::check(&[command], notation, true)?;
+                let checked = words.iter().zip(texts).map(|(word, text)| word.checked(text)).collect();
+                let command = SimpleCommand { words: checked, document: shell_scanner::Word::default() };
+                code_argument::check(&[command], Origin { notation, is_appended })?;
                 Ok(Self::Argv(words))
             }
             TemplateCommand::Shell { shell, line } => {
                 if !programs::is_posix_shell(shell.as_bytes()) {
-                    return Err(unsupported_shell(shell));
+                    return Err(foreign_shell(shell));
                 }
                 Ok(Self::Shell { shell: shell.clone(), line: ShellLine::read(line.as_bytes(), notation)? })
             }
         }
     }
 
-    /// True if the command contains the number of the job.
+    /// The number of the job is a part of its command.
     pub(super) fn names_number(&self) -> bool {
         match self {
             Self::Argv(words) => words.iter().any(|word| word.placeholders().contains(&Placeholder::Number)),
@@ -100,14 +102,14 @@ impl Expander {
     }
 }
 
-/// The error for a shell without POSIX syntax, for which items cannot be quoted.
-fn unsupported_shell(shell: &OsString) -> Error {
+/// A line with items needs a shell whose language is known.
+fn foreign_shell(shell: &OsString) -> Error {
     let name = shell.to_string_lossy();
     Error::Invalid {
         argument: Some("--shell".to_owned()),
-        message: format!("'{name}' is not a POSIX shell, and -c with items works only with one"),
+        message: format!("'{name}' is not a POSIX shell; a line with items needs one"),
         remediation: format!(
-            "Use sh, bash, dash, ksh, mksh, yash or zsh; or pass the item as an argument, as in: \
+            "Give sh, bash, dash, ksh, mksh, yash or zsh; or run it as a command that gets the item as an argument, as in: \
              runner batch -- {name} -c CODE {{}} ::: ITEM..."
         ),
     }
@@ -158,12 +160,12 @@ impl Word {
         }
     }
 
-    /// The word in the form that `code_argument` checks, with its original text.
-    fn to_shell_word(&self, text: OsString) -> shell_scanner::ShellWord {
-        shell_scanner::ShellWord {
+    /// The word as it is checked for code, with the text that it was made of.
+    fn checked(&self, text: OsString) -> shell_scanner::Word {
+        shell_scanner::Word {
             text: text.into_vec(),
             placeholders: self.placeholders(),
-            ..shell_scanner::ShellWord::default()
+            ..shell_scanner::Word::default()
         }
     }
 

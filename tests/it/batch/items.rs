@@ -23,8 +23,8 @@ const HOSTILE: [&[u8]; 14] = [
     b"\"; touch pwned; \"",
 ];
 
-/// Lines, and their output with `@` for the item.
-const LINES: [(&str, &str); 60] = [
+/// Lines, and what they print where the item is `@`.
+const LINES: [(&str, &str); 61] = [
     ("printf %s {}", "@"),
     ("printf %s \"<{}>\"", "<@>"),
     ("printf %s '<{}>'", "<@>"),
@@ -34,6 +34,7 @@ const LINES: [(&str, &str); 60] = [
     ("printf %s \\\\{}", "\\@"),
     ("printf %s \"\\{}\\$\"", "\\@$"),
     ("printf %s {} # it's {}", "@"),
+    ("echo $(( $(printf 1) + `printf 2` )) >/dev/null; if :; then printf %s {}; fi <<E\nE", "@"),
     ("# don't\nprintf %s {}", "@"),
     // Substitutions.
     ("printf %s \"$(printf \"%s.\" \"{}\")\"", "@."),
@@ -212,7 +213,89 @@ const CODE: &[(&str, &str)] = &[
     ("read -r {}", "read"),
     ("function f { eval {}; }", "eval"),
     ("gawk -f lib.awk -e '{}'", "gawk"),
-    // One level of quoting is not enough for two shells or another language.
+    // Programs that run another one.
+    ("docker exec c awk '{print \"{}\"}'", "awk"),
+    ("docker exec -it -e A=b --user root c su -c 'echo {}'", "su"),
+    ("docker exec c ssh h {}", "ssh"),
+    ("docker run --rm --name x --entrypoint bash image -c 'echo {}'", "bash"),
+    ("docker compose exec -T web sh -c 'echo {}'", "sh"),
+    ("podman run --rm -v a:b image watch {}", "watch"),
+    ("kubectl exec -n ns pod -c box -- flock lk -c 'echo {}'", "flock"),
+    ("ip netns exec ns script -c 'echo {}'", "script"),
+    ("setpriv --reuid 0 --clear-groups awk '{print \"{}\"}'", "awk"),
+    ("prlimit --nofile=64 ssh host {}", "ssh"),
+    ("strace -f -o out sh -c 'echo {}'", "sh"),
+    ("setarch x86_64 -R awk '{}'", "awk"),
+    ("setarch -R su -c 'echo {}'", "su"),
+    ("linux32 watch {}", "watch"),
+    ("nsenter -t 1 -m env -S {}", "env"),
+    ("systemd-run --unit x -p A=b --pipe sh -c '{}'", "sh"),
+    ("unshare -r runner exec -c 'echo {}'", "runner"),
+    ("chroot /x parallel echo {}", "parallel"),
+    ("runuser -u bob awk '{}'", "awk"),
+    ("some-wrapper --option x -- sh -c 'echo {}'", "sh"),
+    // runner itself.
+    ("runner exec --timeout 5 -c 'echo {}'", "runner"),
+    ("runner exec --name x --env A=b -c 'echo {}'", "runner"),
+    ("runner batch -j 2 --timeout 5 -c 'echo {}' ::: a", "runner"),
+    ("runner batch list -c 'echo {}'", "runner"),
+    ("runner op wait-for --timeout 5 'cmd:test -e {}'", "runner"),
+    ("runner task submit --on-done 'echo {}' -- true", "runner"),
+    ("runner task submit --group g -- awk '{}'", "awk"),
+    ("runner timeout -k 1 5 sh -c 'echo {}'", "sh"),
+    // Options.
+    ("/usr/bin/env -S bash -c 'echo {}'", "bash"),
+    ("env -S 'sh -c' 'echo {}'", "sh"),
+    ("env -S 'VAR=1 bash -c' 'echo {}'", "bash"),
+    ("env --split-string='bash -c' 'echo {}'", "bash"),
+    ("env -iS 'bash -c' 'echo {}'", "bash"),
+    ("env -u A -S 'bash -c' 'echo {}'", "bash"),
+    ("env -u A -S '-u B \"bash\" -c' 'echo {}'", "bash"),
+    ("env -S 'ls {q}'", "env"),
+    ("su --comm 'echo {}'", "su"),
+    ("node -p -e {}", "node"),
+    ("flock --timeout 1 lk -c 'echo {}'", "flock"),
+    ("sg root 'echo {}'", "sg"),
+    ("sg root -c 'echo {}'", "sg"),
+    ("fish -C {}", "fish"),
+    ("perl -M{} -e 1", "perl"),
+    ("python3 -m timeit -s {}", "python3"),
+    ("bash +c {}", "bash"),
+    ("parallel --jobs 4 ::: {}", "parallel"),
+    ("printf -v {} x", "printf"),
+    ("test -v {}", "test"),
+    ("[ -v {} ]", "["),
+    ("declare -n r={}", "declare"),
+    ("declare -i x; x={}", "an integer or name reference"),
+    ("declare -i x; for x in {}; do :; done", "an integer or name reference"),
+    // What is read.
+    ("sh - <<E\necho {}\nE", "sh"),
+    ("bash /dev/stdin <<E\necho {}\nE", "bash"),
+    (". /dev/stdin <<E\necho {}\nE", "."),
+    ("source /dev/stdin <<< {}", "source"),
+    ("source <(echo {})", "source"),
+    ("su <<E\necho {}\nE", "su"),
+    ("su root <<E\necho {}\nE", "su"),
+    ("sudo -s <<E\necho {}\nE", "sudo"),
+    ("{ sh; } <<E\necho {}\nE", "sh"),
+    ("time { sh; } <<< {}", "sh"),
+    ("{ { sh; }; } <<< {}", "sh"),
+    ("f() { sh; } <<< {}", "sh"),
+    ("( cd x; sh ) <<E\necho {}\nE", "sh"),
+    ("if true; then sh; fi <<E\necho {}\nE", "sh"),
+    ("while sh; do break; done <<< {}", "sh"),
+    ("case x in x) sh;; esac <<E\necho {}\nE", "sh"),
+    ("exec <<E\necho {}\nE\nsh", "sh"),
+    ("python3 - x <<E\n{}\nE", "python3"),
+    ("python3 -u - a <<E\n{}\nE", "python3"),
+    ("python3 -W ignore - <<E\n{}\nE", "python3"),
+    ("perl - <<E\n{}\nE", "perl"),
+    ("node - <<E\n{}\nE", "node"),
+    ("awk -f - <<E\n{}\nE", "awk"),
+    ("gawk --file=/dev/stdin <<E\n{}\nE", "gawk"),
+    ("sudo python3 - <<E\n{}\nE", "python3"),
+    ("docker exec -i c sh <<E\n{}\nE", "sh"),
+    // The quotes of one shell do not suffice for two, nor for another language.
     ("sh -c 'sh -c {q}'", "sh"),
     ("ssh host sh -c {q}", "sh"),
     ("python3 -c 'print({q})'", "python3"),
@@ -229,10 +312,24 @@ fn an_item_in_code_is_refused_before_anything_starts() {
             "{line}: {stderr}"
         );
     }
-    for line in ["sh -c 'echo \"{q}\"'", "trap \"rm '{q}'\" EXIT", "sh -c 'cat <<E\n{q}\nE'"] {
-        let done = batch("-c").arg(line).args([":::", "x"]).run();
+    for line in [
+        "sh -c 'echo \"{q}\"'",
+        "trap \"rm '{q}'\" EXIT",
+        "sh -c 'cat <<E\n{q}\nE'",
+        "sh -c 'cp dir/\\{q} .'",
+        "bash -c 'cat ${q}'",
+        "su -c 'cat $'{q}",
+        "eval echo \\${q}",
+        "sh -c 'ls # {q}'",
+        "eval \"ls {q} # {q}\"",
+        "ssh h 'ls # {q}'",
+        "ssh h ls '#' {q}",
+        "sh -c 'echo `cat {q}`'",
+    ] {
+        let done = batch("-c").arg(line).args([":::", "x\ntouch pwned"]).run();
         done.assert_code(125);
-        assert!(done.stderr_text().contains("{q} is inside of quotes in the code"), "{line}: {}", done.stderr_text());
+        let stderr = done.stderr_text();
+        assert!(stderr.contains("{q} is not a plain word in the code that"), "{line}: {stderr}");
     }
 }
 
@@ -251,6 +348,18 @@ fn an_item_in_code_is_refused_in_a_command_without_a_shell_too() {
         let stderr = done.stderr_text();
         assert!(stderr.contains(&format!("{name} would run the item as code")), "{command:?}: {stderr}");
         assert!(stderr.contains("{q}"), "{command:?}: {stderr}");
+    }
+    for (args, remedy) in [
+        (&["--", "ssh", "host", "rm"][..], "Append {q}: the item quoted for one more shell, as in: ssh host cat {q}\""),
+        (
+            &["--", "ssh", "host", "rm", "{}"],
+            "Write {q} in place of {}, outside of quotes: the item quoted for one more shell, as in: ssh host cat {q}\"",
+        ),
+        (&["-c", "ssh host rm"], "Append {q}: "),
+    ] {
+        let done = batch("").args(args).args([":::", "x"]).run();
+        done.assert_code(125);
+        assert!(done.stderr_text().contains(remedy), "{args:?}: {}", done.stderr_text());
     }
     let done = batch("-- sh -c").arg("printf %s {q}").args([":::", "$(touch pwned) 'x'"]).run();
     done.assert_code(0);
@@ -287,8 +396,39 @@ fn commands_that_only_look_like_code_are_not_refused() {
         "awk -f program.awk -- {}",
         "flock lock gzip -c {}",
         "runner exec -- gzip -c {}",
+        "runner exec --timeout 5 gzip -c {}",
+        "runner op wait-for file:{}",
+        "echo $(( $(stat -c %s {}) / 1024 ))",
+        "echo $(( `stat -c %s {}` / 1024 ))",
+        "(( $(wc -l < {}) > 10 ))",
+        "let x=$(wc -l < {})",
+        "[[ $(stat -c %s {}) -gt 5 ]]",
+        "declare -i n=$(stat -c %s {})",
+        "parallel gzip ::: {}",
+        "parallel --jobs 4 gzip ::: {}",
+        "grep -rn node -e {} .",
+        "grep perl -e {}",
+        "pgrep bash -c {}",
+        "pip install ruby -e {}",
+        "docker exec c grep node -e {}",
+        "docker run --rm -v {}:/data image gzip -c /data",
+        "strace -o {} gzip x",
+        "env -S 'gzip -9' {}",
+        "printf 'sh -c %s' {}",
+        "printf -- {}",
+        "test -f {}",
+        "{ read x; cat; } <<E\n{}\nE",
+        "if sh; then :; fi; cat <<E\n{}\nE",
+        "exec < {}; sh",
+        "python3 - <<E\npass\nE\necho {}",
+        "python3 -m json.tool <<E\n{}\nE",
+        "awk -f program <<E\n{}\nE",
+        "docker exec -i c psql <<E\n{}\nE",
+        "xargs rm <<E\n{}\nE",
+        "xargs -n 1 gzip <<< {}",
     ] {
-        batch("--dry-run -c").arg(line).args([":::", "x"]).run().assert_code(0);
+        let done = batch("--dry-run -c").arg(line).args([":::", "x"]).run();
+        assert_eq!(done.status.code(), Some(0), "{line}: {}", done.stderr_text());
     }
 }
 
@@ -297,7 +437,11 @@ fn a_line_with_items_needs_a_posix_shell() {
     for shell in ["fish", "python3", "/usr/bin/perl", "busybox", "csh"] {
         let done = batch("--shell").arg(shell).args(["-c", "echo {}", ":::", "x"]).run();
         done.assert_code(125);
-        assert!(done.stderr_text().contains(&format!("'{shell}' is not a POSIX shell")), "{}", done.stderr_text());
+        assert!(
+            done.stderr_text().contains(&format!("'{shell}' is not a POSIX shell; a line with items needs one")),
+            "{}",
+            done.stderr_text()
+        );
     }
     for shell in ["bash", "/bin/dash", "ksh93", "/opt/zsh-5.9"] {
         batch("--dry-run --shell").arg(shell).args(["-c", "echo {}", ":::", "x"]).run().assert_code(0);
@@ -327,12 +471,14 @@ fn other_text_in_braces_passes_unchanged() {
         ("{2}", "is beyond the items"),
         ("{0}", "is beyond the items"),
         ("{3/.}", "is beyond the items"),
-        ("{%}", "is not supported"),
-        ("{##}", "is not supported"),
-        ("{..}", "is not supported"),
-        ("{+/}", "is not supported"),
-        ("{-1}", "is not supported"),
-        ("{= s/x/y/ =}", "is not supported"),
+        ("{%}", "does not exist here"),
+        ("{##}", "does not exist here"),
+        ("{..}", "does not exist here"),
+        ("{+/}", "does not exist here"),
+        ("{-1}", "does not exist here"),
+        ("{Q}", "did you mean {q}?"),
+        ("{q1}", "did you mean {1q}?"),
+        ("{= s/x/y/ =}", "does not exist here"),
     ] {
         for args in [vec!["--", "echo", word], vec!["-c", "echo '{= s/x/y/ =}'"]] {
             let is_line = args[0] == "-c";

@@ -1,12 +1,12 @@
-//! Here-documents of a line: their delimiters, and their text, in which placeholders are treated as in double quotes.
+//! Here-documents of a line: their delimiters, and their text, in which a placeholder stands as in double quotes.
 //!
-//! Part of the scanner, called at `<<` and at the end of that line.
+//! A part of the scanner of a line, called at `<<` and at the end of the line with it.
 
 use crate::batch::source::shell_scanner::{HereDocument, Quotes, Scanner, is_boundary};
 use crate::error::Result;
 
 impl Scanner<'_> {
-    /// Reads the operator of a here-document and its delimiter.
+    /// The operator of a here-document and its delimiter.
     pub(super) fn document(&mut self) -> Result<()> {
         let strips_tabs = self.byte(2) == Some(b'-');
         self.copy(if strips_tabs { 3 } else { 2 });
@@ -16,9 +16,7 @@ impl Scanner<'_> {
         let (mut delimiter, mut is_quoted, mut quote) = (Vec::new(), false, None);
         while let Some(byte) = self.byte(0) {
             if self.notation.at_start(self.rest()).is_some() {
-                return Err(
-                    self.misplaced("is in the delimiter of a here-document", "Use a fixed delimiter, as in: <<EOF")
-                );
+                return Err(self.misplaced("names the end of a here-document", "Give it a fixed name, as in: <<EOF"));
             }
             match (byte, quote) {
                 (_, Some(open)) if byte == open => quote = None,
@@ -34,11 +32,11 @@ impl Scanner<'_> {
             }
             self.copy(1);
         }
-        self.documents.push(HereDocument { delimiter, is_quoted, strips_tabs, depth: self.depth, command: None });
+        self.documents.push(HereDocument { delimiter, is_quoted, strips_tabs, depth: self.depth, commands: None });
         Ok(())
     }
 
-    /// Reads the here-documents whose text starts with this line.
+    /// The here-documents that begin with this line.
     pub(super) fn read_documents(&mut self) -> Result<()> {
         for document in std::mem::take(&mut self.documents) {
             let length = body_length(self.rest(), &document);
@@ -48,8 +46,8 @@ impl Scanner<'_> {
             while let Some(byte) = self.byte(0) {
                 if document.is_quoted {
                     if self.notation.at_start(self.rest()).is_some() {
-                        let remedy = "Remove the quotes of the delimiter, and write \\$ for a literal $";
-                        return Err(self.misplaced("is in a here-document with a quoted delimiter", remedy));
+                        let remedy = "Leave the quotes of its delimiter out, and write \\$ where a $ shall stay";
+                        return Err(self.misplaced("in a here-document in which nothing is expanded", remedy));
                     }
                     self.copy_word(1);
                 } else {
@@ -58,11 +56,10 @@ impl Scanner<'_> {
             }
             self.end = outer_end;
             let text = std::mem::replace(&mut self.word, outer_word);
-            if let Some(command) = document.command.and_then(|number| self.found.commands.get_mut(number)) {
-                command.document.text.extend(text.text);
-                command.document.placeholders.extend(text.placeholders);
+            for command in self.found.commands.get_mut(document.commands.unwrap_or_default()).into_iter().flatten() {
+                command.document.append(&text);
             }
-            // The line with the delimiter is not part of any word.
+            // Its last line, which no word is part of.
             let line = self.rest().iter().position(|byte| *byte == b'\n');
             self.found.needs_newline = line.is_none();
             self.copy(line.map_or(self.rest().len(), |at| at + 1));

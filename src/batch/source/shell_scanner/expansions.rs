@@ -1,10 +1,10 @@
-//! Quotes and expansions inside of words: `$...`, backquotes and arithmetic, and the placeholders in them.
+//! What a shell expands inside of words: quotes, `$...`, backquotes and arithmetic, and where a placeholder may stand in it.
 //!
-//! Part of the scanner, called for each word and for the text of here-documents.
+//! A part of the scanner of a line, called for each word and for the text of here-documents.
 
 use crate::batch::source::placeholder::Placeholder;
-use crate::batch::source::shell_scanner::{Piece, Quotes, Scanner, scan};
-use crate::error::Result;
+use crate::batch::source::shell_scanner::{Piece, Quotes, Scanner, print_item, scan};
+use crate::error::{Error, Result};
 
 impl Scanner<'_> {
     pub(super) fn single(&mut self) -> Result<()> {
@@ -64,7 +64,7 @@ impl Scanner<'_> {
             }
             _ => {
                 self.copy_word(1);
-                // The reference starts with `$`, which this backslash would escape.
+                // The reference begins with what a backslash would take its meaning from.
                 if self.notation.at_start(self.rest()).is_some() {
                     self.text.push(b'\\');
                 }
@@ -72,7 +72,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Reads an expansion that starts with a dollar sign.
+    /// What a dollar sign begins.
     pub(super) fn dollar(&mut self, quotes: Quotes) -> Result<()> {
         let is_parameter = |byte: Option<u8>| matches!(byte, Some(b'1'..=b'9' | b'@' | b'*' | b'#'));
         let next = self.byte(1);
@@ -80,7 +80,7 @@ impl Scanner<'_> {
         match next {
             Some(b'{') => self.parameter(quotes),
             Some(b'(') => {
-                if self.read_arithmetic(2)? {
+                if self.is_arithmetic(2)? {
                     Ok(())
                 } else {
                     self.parentheses(2)
@@ -88,11 +88,11 @@ impl Scanner<'_> {
             }
             Some(b'[') if self.rest().contains(&b']') => {
                 let length = until(&self.rest()[2..], |byte| byte == b']');
-                self.arithmetic(2 + length)
+                self.arithmetic(2, length)
             }
             Some(b'\'') if quotes == Quotes::Outside => {
                 let length = until(&self.rest()[2..], |byte| byte == b'\'');
-                self.opaque(2 + length, "is inside of $'...'", "Close these quotes before it, as in: $'...'{}$'...'")
+                self.opaque(2 + length, "inside of $'...'", "Leave these quotes for it, as in: $'...'{}$'...'")
             }
             Some(b'$') => {
                 self.copy_word(2);
@@ -105,7 +105,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Reads `${...}` and the placeholders in its word.
+    /// `${...}`, with what a placeholder in its word becomes.
     fn parameter(&mut self, quotes: Quotes) -> Result<()> {
         let (line, end) = (self.line, self.end);
         let behind = &line[self.at + 2..end];
@@ -123,17 +123,16 @@ impl Scanner<'_> {
             [b'}', ..] => (0, false),
             _ => {
                 let length = until(behind, |byte| byte == b'}');
-                return self.arithmetic(2 + length);
+                return self.arithmetic(2, length);
             }
         };
         self.copy_word(2 + sign + name + length);
         let inner = if is_pattern && quotes == Quotes::Double { Quotes::Outside } else { quotes };
         while let Some(byte) = self.byte(0) {
             if let Some((placeholder, _)) = self.notation.at_start(self.rest()) {
-                let message = |text: &str| format!("{text} of ${{...}} in a here-document");
+                let shown = |text: &str| format!("{text} of ${{...}} in a here-document");
                 if is_pattern && quotes == Quotes::Document && placeholder != Placeholder::Number {
-                    return Err(self
-                        .misplaced(&message("is in the pattern"), "Assign it to a variable before the here-document"));
+                    return Err(self.misplaced(&shown("in the pattern"), "Set a variable before the here-document"));
                 }
                 self.placeholder(if inner == Quotes::Outside { Piece::Bare } else { Piece::Double })?;
                 continue;
@@ -145,11 +144,11 @@ impl Scanner<'_> {
                 }
                 b'\'' if inner == Quotes::Outside => self.single()?,
                 b'"' if inner == Quotes::Outside => self.double()?,
-                // Shells disagree about quotes inside of quotes here.
+                // Shells differ in what quotes inside of quotes do here.
                 b'"' if inner == Quotes::Double => {
                     let length = until(&self.rest()[1..], |byte| byte == b'"');
-                    let remedy = "Remove the inner quotes; a placeholder needs none there";
-                    self.opaque(1 + length, "is inside of quotes of ${...} in quotes", remedy)?;
+                    let remedy = "Leave the inner quotes out; the value of a placeholder needs none there";
+                    self.opaque(1 + length, "inside of quotes of ${...} in quotes", remedy)?;
                 }
                 b'\\' if inner == Quotes::Outside => self.copy_word(2),
                 b'$' => self.dollar(inner)?,
@@ -166,7 +165,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Reads a command in backquotes. If it contains a placeholder, it is rewritten as `$(...)`.
+    /// A command between backquotes. With a placeholder in it, it becomes `$(...)`, which has the same meaning.
     pub(super) fn backquotes(&mut self, quotes: Quotes) -> Result<()> {
         let start = self.at;
         let length = until(&self.rest()[1..], |byte| byte == b'`');
@@ -193,6 +192,7 @@ impl Scanner<'_> {
             return Ok(());
         }
         self.found.has_placeholder = true;
+        self.found.is_backquoted = true;
         self.text.extend_from_slice(if command.starts_with(b"(") { b"$( " } else { b"$(" });
         self.flush();
         self.found.pieces.extend(inner.pieces);
@@ -200,53 +200,76 @@ impl Scanner<'_> {
         self.at = (self.at + 1 + length).min(self.end);
         self.word.text.extend_from_slice(&self.line[start..self.at]);
         self.word.has_begun = true;
-        let words = inner.commands.iter().flat_map(|command| command.words.iter().chain([&command.document]));
-        self.word.placeholders.extend(words.flat_map(|word| &word.placeholders));
+        let first = self.found.commands.len();
         self.found.commands.extend(inner.commands);
+        self.add_outputs(first);
         Ok(())
     }
 
-    /// Reads an expression whose second parenthesis is at this distance. False: there is none.
-    pub(super) fn read_arithmetic(&mut self, ahead: usize) -> Result<bool> {
+    /// Takes an expression whose second parenthesis is at this distance. False: there is none.
+    pub(super) fn is_arithmetic(&mut self, ahead: usize) -> Result<bool> {
         let length = match self.byte(ahead) {
             Some(b'(') => arithmetic_length(&self.rest()[ahead + 1..]),
             _ => None,
         };
         if let Some(length) = length {
-            self.arithmetic(ahead + 1 + length)?;
+            self.arithmetic(ahead + 1, length)?;
         }
         Ok(length.is_some())
     }
 
-    /// Reads an arithmetic expression of this length. The number of the job is allowed in it, an item is not.
-    fn arithmetic(&mut self, length: usize) -> Result<()> {
-        let end = (self.at + length).min(self.end);
+    /// What a shell evaluates as an expression, of this length behind its opening. A number and what commands print
+    /// may be in it, and no item.
+    fn arithmetic(&mut self, opening: usize, length: usize) -> Result<()> {
+        let end = (self.at + opening + length).min(self.end);
+        self.copy_word(opening);
         let outer = std::mem::replace(&mut self.end, end);
         while self.at < self.end {
+            let opens = matches!(self.rest(), [b'$', b'(', ..] | [b'`', ..]);
+            if opens && !(self.byte(0) == Some(b'$') && self.is_arithmetic(2)?) {
+                let first = self.found.commands.len();
+                let word = std::mem::take(&mut self.word);
+                match self.byte(0) {
+                    Some(b'$') => self.parentheses(2)?,
+                    _ => self.backquotes(Quotes::Double)?,
+                }
+                let commands = std::mem::replace(&mut self.word, word);
+                self.word.append(&commands);
+                if print_item(&self.found.commands[first..])
+                    && commands.placeholders.iter().any(|item| *item != Placeholder::Number)
+                {
+                    return Err(self.evaluated());
+                }
+                continue;
+            }
+            if opens {
+                continue;
+            }
             if self.byte(0) == Some(b'$') {
                 let is_parameter = matches!(self.rest(), [b'$', b'1'..=b'9' | b'@' | b'*' | b'#', ..])
                     || matches!(self.rest(), [b'$', b'{', b'1'..=b'9' | b'@' | b'*', ..]);
                 self.found.names_parameters |= is_parameter;
-                // The parameter name follows.
+                // What follows belongs to it.
                 self.copy_word(if self.byte(1) == Some(b'{') { 2 } else { 1 });
                 continue;
             }
             match self.notation.at_start(self.rest()) {
                 Some((Placeholder::Number, _)) => _ = self.placeholder(Piece::Double)?,
-                Some(_) => {
-                    let remedy =
-                        "Validate it first, as in: n={}; case $n in ''|*[!0-9]*) exit 1;; esac; echo $((n + 1))";
-                    return Err(self.misplaced("is inside of an arithmetic expression", remedy));
-                }
+                Some(_) => return Err(self.evaluated()),
                 None => self.copy_word(1),
             }
         }
         self.end = outer;
         Ok(())
     }
+
+    fn evaluated(&self) -> Error {
+        let remedy = "Check it before, as in: n={}; case $n in ''|*[!0-9]*) exit 1;; esac; echo $((n + 1))";
+        self.misplaced("where the shell evaluates it as an expression", remedy)
+    }
 }
 
-/// The length up to and including the closing byte; a backslash escapes the next byte.
+/// The length of what a closing byte ends, that byte included; a backslash makes the next byte text.
 fn until(rest: &[u8], mut ends: impl FnMut(u8) -> bool) -> usize {
     let mut at = 0;
     while at < rest.len() {
@@ -259,7 +282,7 @@ fn until(rest: &[u8], mut ends: impl FnMut(u8) -> bool) -> usize {
     rest.len()
 }
 
-/// The length of an expression with its two closing parentheses. None: it is a subshell in another one.
+/// The length of an expression with the two parentheses behind it. None: these are commands in two pairs of parentheses.
 fn arithmetic_length(rest: &[u8]) -> Option<usize> {
     let mut depth = 0_usize;
     let length = until(rest, |byte| {

@@ -1,8 +1,10 @@
-//! Scans a line for a POSIX shell: the context of each placeholder, and the words of each command.
+//! Reads a line for a POSIX shell as far as is needed to say where each placeholder stands and which words make a command.
 //!
-//! Called for the line of a template and for code in its arguments. It follows quotes, substitutions, here-documents
-//! and `case`, and expands nothing. A mistake puts a reference into the wrong kind of quotes: its value may then be
-//! split into words, but never becomes code.
+//! Called for the line of a template, and for code in an argument of it. It follows quotes, substitutions, here-documents
+//! and `case`; it expands nothing. Where it is mistaken, a reference ends up in the wrong kind of quotes. Its value may
+//! then be split into words; it never becomes code.
+
+use std::ops::Range;
 
 use crate::batch::source::placeholder::{Notation, Placeholder};
 use crate::error::{Error, Result};
@@ -20,42 +22,46 @@ pub(super) enum Piece {
     Bare(Placeholder),
     /// Inside of double quotes or of a here-document.
     Double(Placeholder),
-    /// Inside of single quotes, which are closed before and reopened after it.
+    /// Inside of single quotes, which have to be left for it.
     Single(Placeholder),
 }
 
-/// The result of a scan.
+/// What was found in a line.
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
     pub(super) pieces: Vec<Piece>,
     pub(super) commands: Vec<SimpleCommand>,
     pub(super) has_placeholder: bool,
-    /// The line itself uses `$1`, `$@` and the like.
+    /// The line uses `$1`, `$@` and the like itself.
     pub(super) names_parameters: bool,
     /// It ends inside of quotes, a comment or a here-document.
     pub(super) ends_open: bool,
-    /// It ends with a comment or a here-document, so a newline must come before any further text.
+    /// A newline has to follow before anything else can: it ends with a comment, or with a here-document.
     pub(super) needs_newline: bool,
+    /// A placeholder stands between backquotes.
+    pub(super) is_backquoted: bool,
 }
 
 /// The words of one command, without redirections and reserved words.
 #[derive(Debug, Default)]
 pub(super) struct SimpleCommand {
-    pub(super) words: Vec<ShellWord>,
+    pub(super) words: Vec<Word>,
     /// The text of its here-documents.
-    pub(super) document: ShellWord,
+    pub(super) document: Word,
 }
 
-/// A word with its quotes removed; expansions and placeholders are kept verbatim.
+/// A word with its quotes removed; expansions and placeholders stand in it as they are written.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ShellWord {
+pub(super) struct Word {
     pub(super) text: Vec<u8>,
     pub(super) placeholders: Vec<Placeholder>,
+    /// Those in commands whose output is a part of the word.
+    pub(super) outputs: Vec<Placeholder>,
     pub(super) is_quoted: bool,
     pub(super) has_begun: bool,
 }
 
-/// Scans a line.
+/// Reads a line.
 pub(super) fn scan(line: &[u8], notation: &Notation) -> Result<Scanned> {
     let mut scanner = Scanner {
         line,
@@ -63,34 +69,59 @@ pub(super) fn scan(line: &[u8], notation: &Notation) -> Result<Scanned> {
         end: line.len(),
         notation,
         text: Vec::new(),
-        word: ShellWord::default(),
+        word: Word::default(),
         documents: Vec::new(),
         depth: 0,
         found: Scanned::default(),
     };
     while scanner.at < scanner.end {
         scanner.commands()?;
-        // An unmatched closing parenthesis.
+        // A parenthesis that nothing opened.
         scanner.copy(1);
     }
     scanner.flush();
     scanner.found.ends_open |= scanner.found.needs_newline || !scanner.documents.is_empty();
+    pass_input_on(&mut scanner.found.commands);
     Ok(scanner.found)
 }
 
-/// A here-document whose text starts after the next newline.
-struct HereDocument {
-    delimiter: Vec<u8>,
-    /// The delimiter is quoted, so nothing is expanded.
-    is_quoted: bool,
-    /// Leading tabs are stripped (`<<-`).
-    strips_tabs: bool,
-    depth: usize,
-    /// The index of its command, once all words are known.
-    command: Option<usize>,
+/// What `exec <<EOF` reads is the input of all commands behind it.
+fn pass_input_on(commands: &mut [SimpleCommand]) {
+    let mut input = Word::default();
+    for command in commands {
+        command.document.append(&input);
+        if matches!(&command.words[..], [exec] if exec.text == b"exec") {
+            input.append(&command.document);
+        }
+    }
 }
 
-/// The position within a `case`.
+impl Word {
+    fn append(&mut self, other: &Self) {
+        self.text.extend_from_slice(&other.text);
+        self.placeholders.extend(&other.placeholders);
+        self.outputs.extend(&other.outputs);
+    }
+}
+
+/// Some of these commands print an item as it is.
+fn print_item(commands: &[SimpleCommand]) -> bool {
+    matches!(commands, [SimpleCommand { words, .. }] if words.first().is_some_and(|first| matches!(&first.text[..], b"echo" | b"printf")))
+}
+
+/// A here-document whose text begins behind the next newline.
+struct HereDocument {
+    delimiter: Vec<u8>,
+    /// Nothing is expanded in it.
+    is_quoted: bool,
+    /// Tabs at the start of its lines do not count.
+    strips_tabs: bool,
+    depth: usize,
+    /// The commands that read it, once all words are known.
+    commands: Option<Range<usize>>,
+}
+
+/// Where a `case` is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Case {
     Subject,
@@ -100,35 +131,39 @@ enum Case {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Redirection {
-    /// `<<<`, whose operand is the input of the command.
-    HereString,
+    /// `<<<`, whose operand is what the command reads.
+    Text,
     Other,
 }
 
 #[derive(Default)]
 struct CommandFrame {
-    words: Vec<ShellWord>,
+    words: Vec<Word>,
     cases: Vec<Case>,
     /// The next word is the operand of this redirection.
     redirection: Option<Redirection>,
-    /// The here-string of the command.
-    input: ShellWord,
+    /// What the command reads, where it stands in the line.
+    input: Word,
+    /// The first command of each compound command around.
+    opened: Vec<usize>,
+    /// That of the one that ended here, whose redirections may follow.
+    closed: Option<usize>,
 }
 
 struct Scanner<'a> {
     line: &'a [u8],
     at: usize,
-    /// The end of the text to scan, such as that of a here-document.
+    /// Up to here is read, of a here-document.
     end: usize,
     notation: &'a Notation,
     text: Vec<u8>,
-    word: ShellWord,
+    word: Word,
     documents: Vec<HereDocument>,
     depth: usize,
     found: Scanned,
 }
 
-/// The kind of quotes around an expansion.
+/// What quotes mean in the word of a `${...}`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Quotes {
     Outside,
@@ -145,14 +180,14 @@ impl Scanner<'_> {
         self.rest().get(ahead).copied()
     }
 
-    /// Copies this many bytes verbatim.
+    /// Takes this many bytes as they are.
     fn copy(&mut self, bytes: usize) {
         let end = (self.at + bytes).min(self.end);
         self.text.extend_from_slice(&self.line[self.at..end]);
         self.at = end;
     }
 
-    /// The same, as part of the current word.
+    /// The same, as a part of the word.
     fn copy_word(&mut self, bytes: usize) {
         let end = (self.at + bytes).min(self.end);
         self.word.text.extend_from_slice(&self.line[self.at..end]);
@@ -166,7 +201,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Reads a placeholder at the current position. False: there is none.
+    /// Takes a placeholder that begins here.
     fn placeholder(&mut self, piece: fn(Placeholder) -> Piece) -> Result<bool> {
         self.notation.check_start(self.rest())?;
         let Some((placeholder, length)) = self.notation.at_start(self.rest()) else { return Ok(false) };
@@ -180,7 +215,7 @@ impl Scanner<'_> {
         Ok(true)
     }
 
-    /// Reads commands up to the end or a closing parenthesis.
+    /// Commands up to the end, or to a parenthesis that closes them.
     fn commands(&mut self) -> Result<()> {
         let outer = std::mem::take(&mut self.word);
         self.depth += 1;
@@ -210,7 +245,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Reads one element outside of quotes.
+    /// One step outside of quotes.
     fn unquoted(&mut self, byte: u8, frame: &mut CommandFrame) -> Result<()> {
         let starts_word = !self.word.has_begun;
         if let Some((_, length)) = self.notation.at_start(self.rest()) {
@@ -252,11 +287,13 @@ impl Scanner<'_> {
             }
             b'<' | b'>' => self.redirection(frame)?,
             b'(' => {
-                if self.read_arithmetic(1)? {
+                if self.is_arithmetic(1)? {
                     return Ok(());
                 }
                 self.end_command(frame);
+                let first = self.found.commands.len();
                 self.parentheses(1)?;
+                frame.closed = Some(first);
             }
             b'\'' => self.single()?,
             b'"' => self.double()?,
@@ -271,7 +308,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Reads a group in parentheses whose opening token has this length.
+    /// What is between parentheses, of which the opening one has this length.
     fn parentheses(&mut self, opening: usize) -> Result<()> {
         let start = self.at;
         self.copy(opening);
@@ -279,17 +316,26 @@ impl Scanner<'_> {
         self.commands()?;
         self.found.ends_open |= self.at == self.end;
         self.copy(1);
-        // Placeholders of an inner command also belong to the word around it.
+        // What an inner command has is in the word around it, too.
         self.word.text.extend_from_slice(&self.line[start..self.at]);
         self.word.has_begun |= opening > 1;
-        for command in &self.found.commands[commands..] {
-            let words = command.words.iter().chain([&command.document]);
-            self.word.placeholders.extend(words.flat_map(|word| &word.placeholders));
-        }
+        self.add_outputs(commands);
         if opening == 1 {
-            self.word = ShellWord::default();
+            self.word = Word::default();
         }
         Ok(())
+    }
+
+    /// The output of the commands from this one on is a part of the word.
+    fn add_outputs(&mut self, first: usize) {
+        let commands = &self.found.commands[first..];
+        let words = commands.iter().flat_map(|command| command.words.iter().chain([&command.document]));
+        let placeholders = words.flat_map(|word| word.placeholders.iter().chain(&word.outputs));
+        if print_item(commands) {
+            self.word.placeholders.extend(placeholders);
+        } else {
+            self.word.outputs.extend(placeholders);
+        }
     }
 
     fn end_word(&mut self, frame: &mut CommandFrame) {
@@ -298,25 +344,39 @@ impl Scanner<'_> {
             return;
         }
         match frame.redirection.take() {
-            Some(Redirection::HereString) => return frame.input = word,
+            Some(Redirection::Text) => return frame.input = word,
             Some(Redirection::Other) => return,
             None => {}
         }
         let is_keyword = |keyword: &[u8]| !word.is_quoted && word.text == keyword;
-        let is_first = frame.words.is_empty();
+        // The `time` of a pipeline may stand before a compound command.
+        let is_first = frame.words.iter().all(|word| matches!(&word.text[..], b"time" | b"-p"));
         match frame.cases.last() {
             Some(Case::Subject) if is_keyword(b"in") => {
                 frame.cases.pop();
                 frame.cases.push(Case::Patterns);
                 frame.words.clear();
             }
-            Some(Case::Patterns) if is_keyword(b"esac") && is_first => _ = frame.cases.pop(),
-            Some(Case::Commands) if is_keyword(b"esac") && is_first => _ = frame.cases.pop(),
-            _ if is_first && is_keyword(b"case") => frame.cases.push(Case::Subject),
-            _ if is_first && RESERVED.iter().any(|reserved| is_keyword(reserved)) => {}
+            Some(Case::Patterns | Case::Commands) if is_keyword(b"esac") && is_first => {
+                frame.cases.pop();
+                frame.closed = frame.opened.pop();
+            }
+            _ if is_first && is_keyword(b"case") => {
+                frame.cases.push(Case::Subject);
+                frame.opened.push(self.found.commands.len());
+            }
+            _ if is_first && CLOSING.iter().any(|reserved| is_keyword(reserved)) => frame.closed = frame.opened.pop(),
+            _ if is_first && RESERVED.iter().any(|reserved| is_keyword(reserved)) => {
+                if [b"{" as &[u8], b"if", b"while", b"until"].iter().any(|opening| is_keyword(opening)) {
+                    frame.opened.push(self.found.commands.len());
+                }
+            }
             _ => {
+                if is_first && (is_keyword(b"for") || is_keyword(b"select")) {
+                    frame.opened.push(self.found.commands.len());
+                }
                 let loops = frame.words.first().is_some_and(|first| matches!(&first.text[..], b"for" | b"select"));
-                // `for name do` iterates over the positional parameters.
+                // `for name do` goes over the parameters.
                 self.found.names_parameters |= loops && frame.words.len() == 2 && is_keyword(b"do");
                 // `function name {`
                 let begins = frame.words.first().is_some_and(|first| first.text == b"function") && is_keyword(b"{");
@@ -329,37 +389,45 @@ impl Scanner<'_> {
         self.end_word(frame);
         frame.redirection = None;
         let words = std::mem::take(&mut frame.words);
-        let is_about_parameters = |first: &ShellWord| matches!(&first.text[..], b"shift" | b"getopts");
+        let is_about_parameters = |first: &Word| matches!(&first.text[..], b"shift" | b"getopts");
         self.found.names_parameters |= words.first().is_some_and(is_about_parameters);
         self.found.names_parameters |= words.len() == 2 && words[0].text == b"for";
-        let document = std::mem::take(&mut frame.input);
-        if words.is_empty() {
-            return;
-        }
+        let input = std::mem::take(&mut frame.input);
+        let closed = frame.closed.take();
         let number = self.found.commands.len();
-        for document in self.documents.iter_mut().filter(|document| document.depth == self.depth) {
-            document.command.get_or_insert(number);
+        let readers = match closed {
+            Some(first) if words.is_empty() => first..number,
+            _ if words.is_empty() => return,
+            _ => number..number + 1,
+        };
+        if !words.is_empty() {
+            self.found.commands.push(SimpleCommand { words, document: Word::default() });
         }
-        self.found.commands.push(SimpleCommand { words, document });
+        for document in self.documents.iter_mut().filter(|document| document.depth == self.depth) {
+            document.commands.get_or_insert(readers.clone());
+        }
+        for command in &mut self.found.commands[readers] {
+            command.document.append(&input);
+        }
     }
 
-    /// Reads a redirection or a process substitution.
+    /// A redirection, or a process substitution.
     fn redirection(&mut self, frame: &mut CommandFrame) -> Result<()> {
         if self.byte(1) == Some(b'(') {
             return self.parentheses(2);
         }
-        // A number before it is a descriptor.
+        // A number before it is that of a descriptor.
         if self.word.text.iter().all(u8::is_ascii_digit) {
-            self.word = ShellWord::default();
+            self.word = Word::default();
         }
         self.end_word(frame);
         if self.rest().starts_with(b"<<") && self.byte(2) != Some(b'<') {
             return self.document();
         }
         let length = self.rest().iter().skip(1).take_while(|byte| b"<>&|".contains(byte)).count() + 1;
-        let is_here_string = self.rest().starts_with(b"<<<");
+        let is_text = self.rest().starts_with(b"<<<");
         self.copy(length);
-        frame.redirection = Some(if is_here_string { Redirection::HereString } else { Redirection::Other });
+        frame.redirection = Some(if is_text { Redirection::Text } else { Redirection::Other });
         Ok(())
     }
 
@@ -369,7 +437,7 @@ impl Scanner<'_> {
         self.copy(end.unwrap_or(self.rest().len()));
     }
 
-    /// Copies this many bytes, which must not contain a placeholder.
+    /// Copies this many bytes, in which no placeholder may be.
     fn opaque(&mut self, length: usize, place: &str, remedy: &str) -> Result<()> {
         let end = (self.at + length).min(self.end);
         while self.at < end {
@@ -381,23 +449,25 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// The error for the placeholder at the current position.
+    /// The error for the placeholder that begins here.
     fn misplaced(&self, place: &str, remedy: &str) -> Error {
-        let length = self.notation.at_start(self.rest()).map_or(0, |(_, length)| length);
-        let text = String::from_utf8_lossy(&self.rest()[..length]).into_owned();
+        let here = self.notation.at_start(self.rest()).map(|(_, length)| &self.rest()[..length]);
+        let text = String::from_utf8_lossy(here.unwrap_or(self.notation.whole())).into_owned();
         Error::Invalid {
             argument: Some("-c".to_owned()),
-            message: format!("the placeholder {text} {place}"),
+            message: format!("the placeholder {text} stands {place}"),
             remediation: remedy.to_owned(),
         }
     }
 }
 
-/// Reserved words that a command may follow.
-const RESERVED: [&[u8]; 11] =
-    [b"if", b"then", b"elif", b"else", b"while", b"until", b"do", b"!", b"{", b"}", b"coproc"];
+/// Words that a command may follow.
+const RESERVED: [&[u8]; 10] = [b"if", b"then", b"elif", b"else", b"while", b"until", b"do", b"!", b"{", b"coproc"];
 
-/// True for a byte that ends a word.
+/// Words that end a compound command; redirections may follow.
+const CLOSING: [&[u8]; 3] = [b"}", b"fi", b"done"];
+
+/// Ends a word.
 fn is_boundary(byte: u8) -> bool {
     byte.is_ascii_whitespace() || b";&|()<>".contains(&byte)
 }
