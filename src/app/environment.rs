@@ -76,7 +76,7 @@ pub fn for_job(
     set(&mut env, OsStr::new(ATTEMPT), attempt.to_string().into());
     let deadline = [DEADLINE, DEADLINE_BOOTTIME, DEADLINE_BOOT_ID, DEADLINE_OWNER];
     env.retain(|(name, _)| deadline.iter().all(|known| name != known));
-    if let (Some(wall), Some(own)) = (wall, process::own_identity()) {
+    if let Some(wall) = wall {
         let deadline = unix_time().saturating_add(wall).as_millis();
         set(&mut env, OsStr::new(DEADLINE), deadline.to_string().into());
         if let Some(boot) = this_boot() {
@@ -84,7 +84,10 @@ pub fn for_job(
             set(&mut env, OsStr::new(DEADLINE_BOOTTIME), deadline.to_string().into());
             set(&mut env, OsStr::new(DEADLINE_BOOT_ID), boot.into());
         }
-        set(&mut env, OsStr::new(DEADLINE_OWNER), format!("{}:{}", own.pid, own.start_time).into());
+        // Without it a nested runner obeys none of these, which are for other programs then.
+        if let Some(own) = process::own_identity() {
+            set(&mut env, OsStr::new(DEADLINE_OWNER), format!("{}:{}", own.pid, own.start_time).into());
+        }
     }
     env
 }

@@ -100,16 +100,21 @@ impl Backend for Local {
                 };
                 // A start of the thread that fails takes nothing with it.
                 let watch = Mutex::new(Some(watch));
-                let take = || watch.lock().ok().and_then(|mut watch| watch.take());
-                let failed = || Error::Internal("the watchdog failed".to_owned());
+                let failed = || Err(Error::Internal("the watchdog failed".to_owned()));
+                let run = || watch.lock().ok().and_then(|mut watch| watch.take()).map_or_else(failed, |watch| watch());
                 thread::scope(|scope| {
-                    let watchdog = shortage::retry(|| {
+                    let thread = shortage::retry(|| {
                         let named = thread::Builder::new().name("watchdog".to_owned());
-                        let run = || take().map_or_else(|| Err(failed()), |watch| watch());
                         named.spawn_scoped(scope, run).map_err(Error::system("start a thread"))
-                    })?;
+                    });
+                    let thread = match thread {
+                        Err(error @ Error::Shortage { .. }) => return Err(error),
+                        thread => thread.ok(),
+                    };
+                    // A sandbox may allow no thread: then one after the other, and all is told at the end.
+                    let ended = if thread.is_none() { Some(run()) } else { None };
                     meanwhile();
-                    watchdog.join().unwrap_or_else(|_| Err(failed()))
+                    ended.or_else(|| thread?.join().ok()).unwrap_or_else(failed)
                 })
             }
             // Nothing else is done meanwhile, so no thread is paid for.

@@ -217,7 +217,7 @@ impl Tries {
         };
         // Nobody reads what another attempt would write.
         let in_vain = outcome.reader_gone;
-        let gone = outcome.survivors.is_empty() && outcome.leftovers.is_empty();
+        let gone = outcome.survivors == Some(Vec::new()) && outcome.leftovers == Some(Vec::new());
         if !failed || !possible || in_vain || !gone {
             return false;
         }

@@ -123,7 +123,7 @@ fn a_cancel_is_never_tried_again_nor_the_end_of_all_time() {
 #[test]
 fn nothing_begins_beside_what_is_left_or_without_a_reader() {
     let leftover = Leftover { pid: 9, command: "sleep".to_owned(), holds_output: false };
-    assert!(!is_tried_again(&three(), Outcome { leftovers: vec![leftover], ..exited(1) }));
+    assert!(!is_tried_again(&three(), Outcome { leftovers: Some(vec![leftover]), ..exited(1) }));
     assert!(!is_tried_again(&three(), Outcome { reader_gone: true, ..exited(1) }));
 }
 

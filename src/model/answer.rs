@@ -143,7 +143,7 @@ pub fn of_lost_task(outcome: &Outcome) -> ErrorBody {
             reason: Some(Reason::Task(TaskReason::WorkerLost)),
             partial_result,
             output,
-            processes: (!outcome.survivors.is_empty()).then(|| outcome.survivors.clone()),
+            processes: outcome.survivors.clone().filter(|survivors| !survivors.is_empty()),
             ..Details::default()
         },
         remediation: "See what it had done, then 'runner task retry' it; --on-crash retry does so by itself".to_owned(),
@@ -185,7 +185,7 @@ fn error_body(outcome: &Outcome, command: &str, extent: Extent) -> Option<ErrorB
     let (partial_result, output) = partial_result(outcome, extent);
     let extensions = (outcome.extensions != Extensions::default()).then_some(outcome.extensions);
     let elapsed_seconds = Some((outcome.elapsed.as_secs_f64() * 1e3).round() / 1e3);
-    let leftovers = (!outcome.leftovers.is_empty()).then(|| outcome.leftovers.clone());
+    let leftovers = (outcome.leftovers != Some(Vec::new())).then(|| outcome.leftovers.clone());
     let stopped = Details {
         elapsed_seconds,
         partial_result: partial_result.clone(),

@@ -4,7 +4,7 @@
 //! version keeps loading.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::model::attempt::Attempt;
@@ -43,7 +43,8 @@ pub struct CommandData {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
     pub usage: Usage,
-    pub leftovers: Vec<Leftover>,
+    /// Processes that live after the command ended. Null where it cannot be known whether there are any.
+    pub leftovers: Option<Vec<Leftover>>,
     /// It succeeded after an attempt that did not.
     #[serde(default, skip_serializing_if = "is_false")]
     pub flaky: bool,
@@ -164,8 +165,9 @@ pub struct Details {
     pub processes: Option<Vec<ProcessRow>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leftovers: Option<Vec<Leftover>>,
+    /// Processes that live after the command ended, where there are any. Null where that cannot be known.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub leftovers: Option<Option<Vec<Leftover>>>,
     /// Every attempt, where there was more than one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
@@ -195,15 +197,15 @@ pub enum TaskReason {
 /// How the job was ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Termination {
-    /// Signals sent to the tree, in order.
+    /// Signals that reached a process of the tree, in order.
     pub signals: Vec<Signal>,
     /// The leader's exit code, where it exited.
     pub exit_code: Option<i32>,
     /// The signal that the leader died of, where it did.
     pub signal: Option<Signal>,
     pub containment: Containment,
-    /// Processes that outlived a kill.
-    pub survivors: Vec<ProcessRow>,
+    /// Processes that outlived a kill. Null where it cannot be known whether there are any.
+    pub survivors: Option<Vec<ProcessRow>>,
 }
 
 /// Facts about the answer itself.
@@ -235,6 +237,11 @@ pub struct Metadata {
 
 /// The version that every envelope names.
 pub const API_VERSION: &str = "v1";
+
+/// A field that is null, as one that is there.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
 
 fn is_zero(number: &u64) -> bool {
     *number == 0

@@ -32,7 +32,7 @@ impl Secrets {
         if let Some(result) = &mut data.result {
             self.mask_value(result);
         }
-        self.mask_leftovers(&mut data.leftovers);
+        self.mask_leftovers(data.leftovers.iter_mut().flatten());
         self.mask_attempts(&mut data.attempts);
     }
 
@@ -53,9 +53,9 @@ impl Secrets {
             self.mask_output(output);
         }
         let Details { termination, processes, leftovers, attempts, .. } = &mut error.details;
-        let survivors = termination.iter_mut().flat_map(|termination| &mut termination.survivors);
-        self.mask_processes(survivors.chain(processes.iter_mut().flatten()));
-        self.mask_leftovers(leftovers.iter_mut().flatten());
+        let survivors = termination.iter_mut().filter_map(|termination| termination.survivors.as_mut());
+        self.mask_processes(survivors.flatten().chain(processes.iter_mut().flatten()));
+        self.mask_leftovers(leftovers.iter_mut().flatten().flatten());
         self.mask_attempts(attempts);
     }
 
@@ -77,8 +77,8 @@ impl Secrets {
         if self.is_empty() {
             return;
         }
-        self.mask_processes(outcome.survivors.iter_mut().chain(&mut outcome.processes));
-        self.mask_leftovers(&mut outcome.leftovers);
+        self.mask_processes(outcome.survivors.iter_mut().flatten().chain(&mut outcome.processes));
+        self.mask_leftovers(outcome.leftovers.iter_mut().flatten());
         self.mask_told(&mut outcome.told);
         self.mask_each(&mut outcome.troubles);
     }
@@ -185,9 +185,9 @@ mod tests {
         Outcome {
             stdout: stream.clone(),
             stderr: stream,
-            survivors: vec![row.clone()],
+            survivors: Some(vec![row.clone()]),
             processes: vec![row],
-            leftovers: vec![leftover()],
+            leftovers: Some(vec![leftover()]),
             told,
             ..Outcome::plain(cause, End::Exited(code))
         }

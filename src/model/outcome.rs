@@ -30,12 +30,12 @@ pub struct Outcome {
     /// Signals sent to end it, in order, each once.
     pub signals: Vec<Signal>,
     pub containment: Containment,
-    /// Processes that outlived a kill.
-    pub survivors: Vec<ProcessRow>,
+    /// Processes that outlived a kill. None: it could not be known whether there are any.
+    pub survivors: Option<Vec<ProcessRow>>,
     /// The tree as it stood just before the stop signal; at most 64 rows.
     pub processes: Vec<ProcessRow>,
-    /// Processes that live after the leader ended by itself.
-    pub leftovers: Vec<Leftover>,
+    /// Processes that live after the leader ended by itself. None: it could not be known whether there are any.
+    pub leftovers: Option<Vec<Leftover>>,
     pub usage: Usage,
     /// The leader had stopped itself on this signal when we acted: TTIN and TTOU are the terminal's.
     pub stopped_by: Option<Signal>,
@@ -65,9 +65,9 @@ impl Outcome {
             merged: false,
             signals: Vec::new(),
             containment: Containment::Walk,
-            survivors: Vec::new(),
+            survivors: Some(Vec::new()),
             processes: Vec::new(),
-            leftovers: Vec::new(),
+            leftovers: Some(Vec::new()),
             usage: Usage::default(),
             stopped_by: None,
             reader_gone: false,
@@ -189,6 +189,9 @@ pub enum Containment {
     Cgroup,
     /// A subreaper, and a walk over its descendants until none is left.
     Walk,
+    /// Without a /proc of our own PID namespace: the leader, its process group where that is the job's own, and the
+    /// children of a subreaper, until none is left.
+    Leader,
 }
 
 /// What was kept of one stream.

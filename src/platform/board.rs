@@ -9,13 +9,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use super::doorbell::Doorbell;
-use crate::error::Result;
+use super::shareable::Shareable;
+use crate::error::{Error, Result};
 
 /// The list of those that have news.
 #[derive(Debug)]
 pub struct Board {
     doorbell: Doorbell,
-    first: First,
+    first: Shareable<First>,
     /// Taken off the list, and not told on yet.
     collected: Mutex<Vec<usize>>,
 }
@@ -60,6 +61,7 @@ impl Note {
 impl Board {
     pub fn new() -> Result<Self> {
         let first = First(AtomicPtr::new(null_mut()));
+        let first = Shareable::mapped(first).map_err(Error::system("get memory for processes to share"))?;
         Ok(Self { doorbell: Doorbell::new()?, first, collected: Mutex::new(Vec::new()) })
     }
 
@@ -87,7 +89,7 @@ impl Board {
     }
 
     pub(super) fn first(&self) -> *const First {
-        &raw const self.first
+        &raw const *self.first
     }
 
     fn collect(&self) {

@@ -173,9 +173,14 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// Ends every process in it, at once.
-    pub fn kill(&self) {
-        kill(self.directory.as_fd());
+    /// Ends every process in it, at once. False where the system refuses that.
+    pub fn kill(&self) -> bool {
+        kill(self.directory.as_fd())
+    }
+
+    /// A process lives in it, or in a group below it, as far as can be told.
+    pub(super) fn is_populated(&self) -> bool {
+        read_file(self.directory.as_fd(), c"cgroup.events").is_none_or(|events| !events.contains("populated 0"))
     }
 
     /// No process is in it, and no group below it.
@@ -284,8 +289,8 @@ fn has_kill(directory: BorrowedFd<'_>) -> bool {
     rustix::fs::accessat(directory, c"cgroup.kill", rustix::fs::Access::WRITE_OK, AtFlags::empty()).is_ok()
 }
 
-fn kill(directory: BorrowedFd<'_>) {
-    let _ = write_file(directory, c"cgroup.kill", b"1");
+fn kill(directory: BorrowedFd<'_>) -> bool {
+    write_file(directory, c"cgroup.kill", b"1").is_ok()
 }
 
 fn write_file(directory: BorrowedFd<'_>, name: &CStr, content: &[u8]) -> io::Result<()> {

@@ -40,12 +40,14 @@ pub(super) type Entry = extern "C" fn(*mut c_void) -> !;
 /// # Safety
 ///
 /// `args` must name a stack that lives as long as the process, and `entry` must keep to the rule at the top of this
-/// file. `args.flags` must hold `CLONE_VM`.
+/// file. Without `CLONE_VM` in `args.flags` it is a copy of us, as after fork(2).
 pub(super) unsafe fn clone_process(args: &CloneArgs, entry: Entry, argument: *mut c_void) -> isize {
     // SAFETY: as promised by our caller.
     let result = unsafe { clone3(args, entry, argument) };
-    if result == -(libc::ENOSYS as isize) && args.flags & CLONE_INTO_CGROUP == 0 {
-        // SAFETY: as promised by our caller. A sandbox may forbid clone3 alone.
+    let is_refused =
+        [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EINVAL].map(|errno| -(errno as isize)).contains(&result);
+    if is_refused && args.flags & CLONE_INTO_CGROUP == 0 {
+        // SAFETY: as promised by our caller. A sandbox may forbid clone3 alone, with the error that it likes.
         return unsafe { clone(args, entry, argument) };
     }
     result
@@ -104,7 +106,7 @@ unsafe fn clone3(args: &CloneArgs, entry: Entry, argument: *mut c_void) -> isize
     result
 }
 
-/// Other processors go without clone3(2), and so without control groups.
+/// Other processors go without clone3(2).
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 unsafe fn clone3(_: &CloneArgs, _: Entry, _: *mut c_void) -> isize {
     -(libc::ENOSYS as isize)

@@ -208,7 +208,7 @@ fn runnable(file: &Path) -> std::result::Result<(), Refusal> {
     if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory {
         return Err(Refusal::Seen(io::ErrorKind::IsADirectory.into()));
     }
-    rustix::fs::accessat(rustix::fs::CWD, file, rustix::fs::Access::EXEC_OK, rustix::fs::AtFlags::EACCESS)
+    super::process::may_access(rustix::fs::CWD, file, rustix::fs::Access::EXEC_OK)
         .map_err(|error| Refusal::Seen(error.into()))
 }
 

@@ -203,7 +203,7 @@ fn become_program(pipe: i32, command: &PreparedCommand, defaults: &ProcessDefaul
         if libc::dup2(pipe, NUMBER) < 0 {
             refuse(pipe, STEP_NULL);
         }
-        guard::close_range(NUMBER as usize + 1, u32::MAX as usize, 0);
+        guard::close_range(NUMBER as usize + 1, u32::MAX as usize);
         let none: libc::sigset_t = std::mem::zeroed();
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
         // There is one candidate: it was looked for before.

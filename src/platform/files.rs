@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{Access, CWD, Mode, OFlags};
 
 use super::descriptors::{self, Moved};
 use super::folder::{self, Folder};
@@ -63,7 +63,7 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     if metadata.is_ok_and(|metadata| !metadata.is_file()) {
         let found = path_walk::locate(path)?;
         found.name.map_or(Ok(()), |name| path_walk::check_entry(&found.folder, &name))?;
-        return Ok(rustix::fs::accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS)?);
+        return Ok(super::process::may_access(CWD, path, Access::WRITE_OK)?);
     }
     let (folder, name) = path_walk::locate_file(path)?;
     path_walk::check_entry(&folder, &name)?;

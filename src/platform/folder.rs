@@ -135,7 +135,7 @@ impl Folder {
 
     /// Fails if entries may not be created and removed.
     pub fn check_writable(&self) -> io::Result<()> {
-        Ok(rustix::fs::accessat(&self.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+        Ok(super::process::may_access(self.fd.as_fd(), Path::new("."), Access::WRITE_OK | Access::EXEC_OK)?)
     }
 
     /// What stands under this name. None: nothing.
@@ -285,7 +285,9 @@ pub fn mode_of_new_file() -> u32 {
     // The system call that tells it also sets it, for all threads.
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let text = status.lines().find_map(|line| line.strip_prefix("Umask:")).unwrap_or_default();
-    0o666 & !u32::from_str_radix(text.trim(), 8).unwrap_or(0o022)
+    // Without /proc: files that another thread makes in this moment are for us alone.
+    let mask = u32::from_str_radix(text.trim(), 8).unwrap_or_else(|_| super::process::own_umask());
+    0o666 & !mask
 }
 
 /// The mode that a new folder would have by the umask.

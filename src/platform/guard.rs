@@ -7,69 +7,49 @@
 //! storage: raw system calls on memory that `Plan` owns.
 
 use std::ffi::c_void;
-use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr::null;
 use std::sync::atomic::Ordering;
 
 use syscalls::{Errno, Sysno, syscall};
 
-use super::clone::{CLONE_INTO_CGROUP, CloneArgs, Stack, clone_process};
-use super::leader::{exit, leader};
+use self::signaling::{Search, kill_cgroup, kill_tree, send_wanted, signal_command};
+use super::clone::{CLONE_INTO_CGROUP, CloneArgs, clone_process};
+use super::leader::{UNUSED_LIMIT, exit, leader};
 use super::plan::{ORDER_KILL, PHASE_FAILED, PHASE_STARTED, Plan, REAPED_MEMORY, STEP_SPAWN, Shared};
 use super::shortage::is_shortage;
-use super::signals;
-use crate::error::Error;
+
+mod signaling;
 
 /// The signal that runner wakes the guard with; what to do stands in memory.
 pub(super) const WAKE_SIGNAL: i32 = libc::SIGUSR1;
 /// The signal that the kernel sends when runner is gone; the guard asks who its parent is.
 const ORPHANED_SIGNAL: i32 = libc::SIGTERM;
-/// How many levels below our own children are visited in one round; each takes some of the stack.
-const KILL_DEPTH: u32 = 8;
 /// After runner's death a tree is given up after so many rounds of about 10 ms in which nothing could be signalled.
 const ORPHANED_ROUNDS: u32 = 1_000;
+
+/// How often the guard looks whether runner lives where the kernel does not announce its death, in seconds.
+const PARENT_PERIOD: i64 = 1;
 
 /// Minus one: wait4(2) for any child.
 const ANY_CHILD: usize = usize::MAX;
 
+/// Where there is no close_range(2), numbers below this are closed whether or not many of them are free.
+const USUAL_DESCRIPTORS: usize = 65_536;
+
 /// rusage as the kernel writes it.
 type Usage = libc::rusage;
-
-/// Starts the guard, with every signal blocked: it looks for its own when it has time. Called by runner, and the only
-/// part of this file that runs there.
-pub(super) fn start(plan: &mut Plan, stack: &Stack) -> Result<(i32, OwnedFd), Error> {
-    let mut pidfd: i32 = -1;
-    let (stack, stack_size) = stack.range();
-    let args = CloneArgs {
-        flags: (libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_PIDFD) as u64,
-        pidfd: &raw mut pidfd as u64,
-        // No signal announces its end, so nobody who waits for children of ours in general can meet it.
-        exit_signal: 0,
-        stack,
-        stack_size,
-        ..CloneArgs::default()
-    };
-    let result = signals::with_all_blocked(|| {
-        // SAFETY: stack and plan live in the tree until the guard is gone; `guard` keeps to the rules.
-        unsafe { clone_process(&args, guard, std::ptr::from_mut(plan).cast::<c_void>()) }
-    });
-    if result < 0 {
-        let error = io::Error::from_raw_os_error(-result as i32);
-        return Err(Error::System { action: "make a process", source: error });
-    }
-    // SAFETY: the kernel made it for us.
-    Ok((result as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))
-}
 
 /// Where the guard begins. `plan` is a `*mut Plan`.
 pub(super) extern "C" fn guard(plan: *mut c_void) -> ! {
     // SAFETY: runner keeps the plan until this process is gone.
     let plan = unsafe { &mut *plan.cast::<Plan>() };
+    let announced;
     // SAFETY: plain system calls with valid arguments.
     unsafe {
-        let _ = syscall!(Sysno::prctl, libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-        let _ = syscall!(Sysno::prctl, libc::PR_SET_PDEATHSIG, ORPHANED_SIGNAL, 0, 0, 0);
+        if syscall!(Sysno::prctl, libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0).is_err() {
+            plan.shared.subreaper_refused.store(1, Ordering::Release);
+        }
+        announced = syscall!(Sysno::prctl, libc::PR_SET_PDEATHSIG, ORPHANED_SIGNAL, 0, 0, 0).is_ok();
         let _ = syscall!(Sysno::prctl, libc::PR_SET_NAME, c"job-guard".as_ptr(), 0, 0, 0);
         if plan.terminal >= 0 {
             // The session is the guard's, so that the leader's end is not the end of the terminal for all others.
@@ -87,18 +67,29 @@ pub(super) extern "C" fn guard(plan: *mut c_void) -> ! {
         exit(0);
     }
     // First our own table: once runner knows that the leader runs, it closes its copy of the job's terminal.
-    close_all_but([plan.doorbell, plan.cgroup, plan.cgroup_parent, plan.terminal, plan.keyboard]);
+    let kept = [plan.doorbell, plan.cgroup, plan.cgroup_parent, plan.terminal, plan.keyboard, plan.life];
+    close_all_but(kept, plan.shares_descriptors);
     plan.shared.phase.store(PHASE_STARTED, Ordering::Release);
     ring(plan);
-    watch(plan)
+    watch(plan, announced)
 }
 
 /// Makes the leader and waits until it executes its program.
 fn start_leader(plan: &mut Plan) -> Result<(), (u32, i32)> {
     let (stack, stack_size) = plan.leader_stack;
-    let mut flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::CLONE_PARENT_SETTID) as u64;
-    if plan.cgroup >= 0 {
-        flags |= CLONE_INTO_CGROUP;
+    let mut flags = match plan.is_forked {
+        true => 0,
+        false => (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID) as u64,
+    };
+    let mut ends: [i32; 2] = [-1; 2];
+    if plan.is_forked {
+        // SAFETY: the kernel writes both numbers.
+        let piped = unsafe { syscall!(Sysno::pipe2, ends.as_mut_ptr(), libc::O_CLOEXEC) };
+        piped.map_err(|errno| (STEP_SPAWN, errno.into_raw()))?;
+        plan.until_exec = ends[1];
+    }
+    if plan.shares_descriptors {
+        flags |= libc::CLONE_PIDFD as u64;
     }
     let args = CloneArgs {
         flags,
@@ -107,15 +98,17 @@ fn start_leader(plan: &mut Plan) -> Result<(), (u32, i32)> {
         exit_signal: libc::SIGCHLD as u64,
         stack,
         stack_size,
-        cgroup: plan.cgroup.max(0) as u64,
         ..CloneArgs::default()
     };
-    // SAFETY: the stack is the plan's; `leader` keeps to the rules; CLONE_VFORK holds us until it is done with both.
-    let mut pid = unsafe { clone_process(&args, leader, std::ptr::from_mut(plan).cast()) };
-    if pid < 0 && plan.cgroup >= 0 && !is_shortage(-pid as i32) {
-        // A sandbox, or the group itself, may not let us place a process; the walk holds it as well.
-        plan.shared.cgroup_refused.store(1, Ordering::Release);
-        let args = CloneArgs { flags: flags & !CLONE_INTO_CGROUP, cgroup: 0, ..args };
+    let mut pid: isize = -1;
+    if plan.cgroup >= 0 {
+        let args = CloneArgs { flags: flags | CLONE_INTO_CGROUP, cgroup: plan.cgroup as u64, ..args };
+        // SAFETY: the stack is the plan's; `leader` keeps to the rules; CLONE_VFORK holds us until it is done with both.
+        pid = unsafe { clone_process(&args, leader, std::ptr::from_mut(plan).cast()) };
+    }
+    if pid < 0 && !is_shortage(-pid as i32) {
+        // A sandbox, or the group itself, may not let us place a process; then it tries to move there by itself.
+        plan.joins_cgroup = plan.cgroup >= 0;
         // SAFETY: as above.
         pid = unsafe { clone_process(&args, leader, std::ptr::from_mut(plan).cast()) };
     }
@@ -125,6 +118,9 @@ fn start_leader(plan: &mut Plan) -> Result<(), (u32, i32)> {
         return Err((STEP_SPAWN, -pid as i32));
     }
     plan.shared.leader_pid.store(pid as i32, Ordering::Release);
+    if plan.is_forked {
+        await_execve(ends);
+    }
     let errno = plan.shared.failed_errno.load(Ordering::Acquire);
     if errno == 0 {
         return Ok(());
@@ -134,9 +130,21 @@ fn start_leader(plan: &mut Plan) -> Result<(), (u32, i32)> {
     Err((plan.shared.failed_step.load(Ordering::Acquire), errno))
 }
 
-/// The guard's life: reap, obey, look whether runner still lives, sleep.
-fn watch(plan: &mut Plan) -> ! {
+/// Waits for the end of a pipe whose other end is closed by execve(2), and by the end of the leader.
+fn await_execve([read, write]: [i32; 2]) {
+    let mut byte: u8 = 0;
+    // SAFETY: both are ours; the kernel writes one byte, if any.
+    unsafe {
+        let _ = syscall!(Sysno::close, write);
+        while syscall!(Sysno::read, read, &raw mut byte, 1) == Err(Errno::EINTR) {}
+        let _ = syscall!(Sysno::close, read);
+    }
+}
+
+/// The guard's life: reap, obey, look whether runner still lives, sleep. `announced`: its death comes as a signal.
+fn watch(plan: &mut Plan, announced: bool) -> ! {
     let shared = &plan.shared;
+    let mut search = Search::default();
     let mut wanted: u64 = 0;
     for signal in [libc::SIGCHLD, WAKE_SIGNAL, ORPHANED_SIGNAL] {
         wanted |= 1 << (signal - 1);
@@ -168,7 +176,8 @@ fn watch(plan: &mut Plan) -> ! {
         if orphaned && killing {
             kill_cgroup(plan);
         }
-        let met = if killing { kill_below(0, 0) } else { 0 };
+        send_wanted(plan);
+        let met = if killing { kill_tree(plan, &mut search) } else { 0 };
         if orphaned && killing && met == 0 {
             rounds += 1;
             if rounds > ORPHANED_ROUNDS {
@@ -177,24 +186,14 @@ fn watch(plan: &mut Plan) -> ! {
         }
         // Signals come when there is news; a kill is repeated though, at once while it still finds new processes.
         let pause = libc::timespec { tv_sec: 0, tv_nsec: if met > 0 { 200_000 } else { 10_000_000 } };
-        let timeout = if killing || orphaned { &raw const pause } else { null() };
+        let period = libc::timespec { tv_sec: PARENT_PERIOD, tv_nsec: 0 };
+        let timeout = match () {
+            () if killing || orphaned => &raw const pause,
+            () if announced => null(),
+            () => &raw const period,
+        };
         // SAFETY: waits for one of our blocked signals.
         let _ = unsafe { syscall!(Sysno::rt_sigtimedwait, &raw const wanted, 0, timeout, 8) };
-    }
-}
-
-/// Signals the command after runner died, and its group if the guard leads it.
-fn signal_command(plan: &Plan) {
-    let leader_pid = plan.shared.leader_pid.load(Ordering::Relaxed);
-    let ended = plan.shared.leader_ended.load(Ordering::Relaxed) == 1;
-    if plan.orphan_signal == 0 || leader_pid <= 1 || ended {
-        return;
-    }
-    // 0 is the guard's own group; only the guard itself blocks these signals.
-    let target = if plan.guard_leads_group { 0 } else { leader_pid as isize };
-    for signal in [plan.orphan_signal, libc::SIGCONT] {
-        // SAFETY: takes numbers; only the guard reaps the leader, so its pid and group id are not reused.
-        let _ = unsafe { syscall!(Sysno::kill, target, signal) };
     }
 }
 
@@ -288,89 +287,10 @@ fn add_usage(shared: &Shared, usage: &Usage) {
     shared.max_rss_kib.fetch_max(usage.ru_maxrss as u64, Ordering::AcqRel);
 }
 
-/// Kills every child of `parent` (zero is ourselves), and below each as far as the stack allows. What a killed process
-/// leaves becomes ours, so rounds reach the whole tree. Gives how many were met that could be signalled.
-fn kill_below(parent: i32, depth: u32) -> u32 {
-    let mut path = [0_u8; 64];
-    write_children_path(&mut path, parent);
-    let mut buffer = [0_u8; 1024];
-    let mut met: u32 = 0;
-    // SAFETY: the path is a string, the buffer is ours.
-    unsafe {
-        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-        let Ok(file) = syscall!(Sysno::openat, libc::AT_FDCWD, path.as_ptr(), flags, 0) else {
-            return 0;
-        };
-        let mut pid: i32 = 0;
-        while let Ok(length) = syscall!(Sysno::read, file, &raw mut buffer, buffer.len()) {
-            if length == 0 {
-                break;
-            }
-            for byte in buffer.iter().take(length) {
-                if byte.is_ascii_digit() {
-                    pid = pid.wrapping_mul(10).wrapping_add(i32::from(*byte - b'0'));
-                } else if pid > 1 {
-                    if depth < KILL_DEPTH {
-                        met = met.wrapping_add(kill_below(pid, depth + 1));
-                    }
-                    // Of our own children only we reap, so the pid is still that child; below, it was a moment ago.
-                    if syscall!(Sysno::kill, pid, libc::SIGKILL).is_ok() {
-                        met = met.wrapping_add(1);
-                    }
-                    pid = 0;
-                }
-            }
-        }
-        let _ = syscall!(Sysno::close, file);
-    }
-    met
-}
-
-/// Writes the path of a process's list of children, with its end.
-fn write_children_path(path: &mut [u8; 64], pid: i32) {
-    let mut digits = [0_u8; 12];
-    let mut count: usize = 0;
-    let mut rest = pid;
-    while rest > 0 && count < digits.len() {
-        digits[count] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        count += 1;
-    }
-    let own: &[u8] = b"/proc/thread-self/children";
-    let parts: [&[u8]; 3] = if pid == 0 { [own, b"", b""] } else { [b"/proc/", b"/task/", b"/children"] };
-    let mut length: usize = 0;
-    for (index, part) in parts.iter().enumerate() {
-        for byte in part.iter() {
-            path[length] = *byte;
-            length += 1;
-        }
-        if pid > 0 && index < 2 {
-            for digit in digits[..count].iter().rev() {
-                path[length] = *digit;
-                length += 1;
-            }
-        }
-    }
-}
-
 fn runner_is_gone(plan: &Plan) -> bool {
     // SAFETY: takes no argument.
     let parent = unsafe { syscall!(Sysno::getppid) };
     parent != Ok(plan.runner_pid as usize)
-}
-
-fn kill_cgroup(plan: &Plan) {
-    if plan.cgroup < 0 {
-        return;
-    }
-    // SAFETY: the descriptor is kept open, the strings are constants.
-    unsafe {
-        let flags = libc::O_WRONLY | libc::O_CLOEXEC;
-        if let Ok(file) = syscall!(Sysno::openat, plan.cgroup, c"cgroup.kill".as_ptr(), flags, 0) {
-            let _ = syscall!(Sysno::write, file, c"1".as_ptr(), 1);
-            let _ = syscall!(Sysno::close, file);
-        }
-    }
 }
 
 fn remove_cgroup(plan: &Plan) {
@@ -397,46 +317,49 @@ fn ring(plan: &Plan) {
     }
 }
 
-/// Leaves the descriptor table that we share with runner, and keeps these of its entries.
-fn close_all_but(mut kept: [i32; 5]) {
+/// Leaves the descriptor table that we share with runner, where we do, and keeps these of its entries.
+fn close_all_but(mut kept: [i32; 6], shares: bool) {
     kept.sort_unstable();
-    // The first call leaves the shared table; from the top down it copies only what lies below.
-    let mut flags = libc::CLOSE_RANGE_UNSHARE as usize;
     let mut upper = u32::MAX as usize;
+    if shares {
+        // The table is copied up to the highest entry that is kept.
+        let above = (kept[5] + 1) as usize;
+        // SAFETY: closes descriptors of a table that is ours alone from then on.
+        let left = unsafe {
+            syscall!(Sysno::close_range, above, upper, libc::CLOSE_RANGE_UNSHARE).is_ok()
+                || syscall!(Sysno::unshare, libc::CLONE_FILES).is_ok()
+        };
+        // What is closed in a shared table is closed for runner.
+        if !left {
+            return;
+        }
+    }
     for descriptor in kept.into_iter().rev() {
         // Minus one stands for none, and one may be given twice.
         if descriptor < 0 || descriptor as usize > upper {
             continue;
         }
-        if !close_range(descriptor as usize + 1, upper, flags) {
-            return;
-        }
-        flags = 0;
+        close_range(descriptor as usize + 1, upper);
         if descriptor == 0 {
             return;
         }
         upper = descriptor as usize - 1;
     }
-    close_range(0, upper, flags);
+    close_range(0, upper);
 }
 
-/// Closes descriptors that this process does not use. False where it was to leave a shared table first and could not.
-pub(super) fn close_range(from: usize, to: usize, flags: usize) -> bool {
-    if from > to {
-        return true;
-    }
+/// Closes what is open from one number to another.
+pub(super) fn close_range(from: usize, to: usize) {
     // SAFETY: closes descriptors that this process does not use.
-    unsafe {
-        if syscall!(Sysno::close_range, from, to, flags).is_err() {
-            // Before Linux 5.9: one by one, as far as descriptors usually go.
-            if flags != 0 && syscall!(Sysno::unshare, libc::CLONE_FILES).is_err() {
-                // For want of memory we keep the table that we share with runner, whose entries must stay.
-                return false;
-            }
-            for descriptor in from..=to.min(65_535) {
-                let _ = syscall!(Sysno::close, descriptor);
-            }
-        }
+    if from > to || unsafe { syscall!(Sysno::close_range, from, to, 0) }.is_ok() {
+        return;
     }
-    true
+    // Before Linux 5.9: one by one, as far as descriptors usually go, and on while there are more.
+    let (mut descriptor, mut unused) = (from, 0_u32);
+    while descriptor <= to && (descriptor < USUAL_DESCRIPTORS || unused < UNUSED_LIMIT) {
+        // SAFETY: as above.
+        let closed = unsafe { syscall!(Sysno::close, descriptor) };
+        unused = if closed == Err(Errno::EBADF) { unused.wrapping_add(1) } else { 0 };
+        descriptor = descriptor.wrapping_add(1);
+    }
 }

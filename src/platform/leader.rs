@@ -11,7 +11,7 @@ use syscalls::{Errno, Sysno, syscall};
 use super::plan::{Plan, STEP_CHDIR, STEP_EXEC, STEP_INPUT, STEP_SPAWN};
 
 /// So many free numbers in a row are taken for the end of the open descriptors.
-const UNUSED_LIMIT: u32 = 1024;
+pub(super) const UNUSED_LIMIT: u32 = 1024;
 
 /// Where the leader begins: becomes the job's program. Still shares our memory, and holds the guard suspended.
 pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
@@ -21,6 +21,9 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
     unsafe {
         // If the guard is killed alone, the leader must not go on without one.
         let _ = syscall!(Sysno::prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+        if plan.joins_cgroup {
+            join_cgroup(plan);
+        }
         for signal in 1..=64 {
             // Two cannot be changed.
             let fixed = matches!(signal, libc::SIGKILL | libc::SIGSTOP);
@@ -52,7 +55,7 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
         }
         if !plan.late_input.is_null() {
             if plan.input_may_wait {
-                close_what_execve_closes();
+                close_what_execve_closes(plan.until_exec);
             }
             match syscall!(Sysno::openat, libc::AT_FDCWD, plan.late_input, libc::O_RDONLY, 0) {
                 Ok(0) => {}
@@ -82,9 +85,25 @@ pub(super) extern "C" fn leader(plan: *mut c_void) -> ! {
     }
 }
 
+/// Moves to the job's control group, where clone3(2) could not place us.
+fn join_cgroup(plan: &Plan) {
+    // SAFETY: the descriptor is kept open, the strings are constants.
+    unsafe {
+        let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+        let joined = syscall!(Sysno::openat, plan.cgroup, c"cgroup.procs".as_ptr(), flags, 0).and_then(|file| {
+            let written = syscall!(Sysno::write, file, c"0".as_ptr(), 1);
+            let _ = syscall!(Sysno::close, file);
+            written
+        });
+        if joined.is_err() {
+            plan.shared.cgroup_refused.store(1, Ordering::Release);
+        }
+    }
+}
+
 /// Until execve(2) this process has copies of all that runner has open, other jobs' pipes among them: to wait with those
 /// would keep such pipes from ending.
-fn close_what_execve_closes() {
+fn close_what_execve_closes(kept: i32) {
     let mut unused: u32 = 0;
     let mut descriptor: usize = 3;
     // Numbers are given from the lowest on, so there is nothing behind many that are free.
@@ -94,7 +113,7 @@ fn close_what_execve_closes() {
             match syscall!(Sysno::fcntl, descriptor, libc::F_GETFD) {
                 Ok(flags) => {
                     unused = 0;
-                    if flags & libc::FD_CLOEXEC as usize != 0 {
+                    if flags & libc::FD_CLOEXEC as usize != 0 && descriptor as i32 != kept {
                         let _ = syscall!(Sysno::close, descriptor);
                     }
                 }

@@ -37,6 +37,7 @@ pub mod procfs;
 pub mod pty;
 pub mod remains;
 pub mod room;
+mod shareable;
 pub mod shortage;
 pub mod signals;
 pub mod state_folder;

@@ -23,6 +23,16 @@ pub(super) const STEP_CHDIR: u32 = 1;
 pub(super) const STEP_EXEC: u32 = 2;
 pub(super) const STEP_INPUT: u32 = 3;
 
+/// Whom of the tree the guard is asked to signal: an index into `Shared::wanted`.
+pub(super) const TO_TREE: usize = 0;
+pub(super) const TO_LEADER: usize = 1;
+/// The leader, and its process group where that is the job's own.
+pub(super) const TO_GROUP: usize = 2;
+/// What `TO_GROUP` leaves out.
+pub(super) const TO_OUTSIDE: usize = 3;
+/// What `TO_LEADER` leaves out.
+pub(super) const TO_OTHERS: usize = 4;
+
 /// How many pids of reaped processes are remembered.
 pub(super) const REAPED_MEMORY: usize = 64;
 
@@ -35,6 +45,12 @@ pub(super) struct Shared {
     /// By which the guard says that there is news.
     pub(super) note: Note,
     pub(super) order: AtomicU32,
+    /// Signals that the guard is to send, one bit each (bit 0 is signal 1), for each part of the tree.
+    pub(super) wanted: [AtomicU64; 5],
+    /// Signals of which one at least has reached a process of the tree.
+    pub(super) delivered: AtomicU64,
+    /// What the job forks may leave the guard: the system refused to make it a subreaper.
+    pub(super) subreaper_refused: AtomicU32,
     pub(super) phase: AtomicU32,
     pub(super) failed_step: AtomicU32,
     pub(super) failed_errno: AtomicI32,
@@ -67,6 +83,9 @@ impl Shared {
         Self {
             note: Note::new(job),
             order: AtomicU32::new(ORDER_WATCH),
+            wanted: [const { AtomicU64::new(0) }; 5],
+            delivered: AtomicU64::new(0),
+            subreaper_refused: AtomicU32::new(0),
             phase: AtomicU32::new(PHASE_STARTING),
             failed_step: AtomicU32::new(STEP_SPAWN),
             failed_errno: AtomicI32::new(0),
@@ -93,6 +112,18 @@ impl Shared {
 pub(super) struct Plan {
     pub(super) shared: Shared,
     pub(super) runner_pid: i32,
+    /// /proc numbers processes as we do, and so its lists of children may be used.
+    pub(super) proc_is_own: bool,
+    /// The guard begins in runner's descriptor table, and so what it opens is runner's too.
+    pub(super) shares_descriptors: bool,
+    /// Guard and leader are copies of us that share this plan and nothing else.
+    pub(super) is_forked: bool,
+    /// Open in a forked leader until it executes its program, or -1.
+    pub(super) until_exec: i32,
+    /// Open in the guard alone, and so the other end tells when it is gone; or -1.
+    pub(super) life: i32,
+    /// The leader moves itself into the control group.
+    pub(super) joins_cgroup: bool,
     /// Where the note goes when there is news, and what is rung then.
     pub(super) board: *const First,
     pub(super) doorbell: i32,

@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 
 /// Events that are taken at once. What is left is told the next time.
 const EVENTS: usize = 256;
+/// The longest wait in milliseconds that epoll_wait(2) takes is some days longer; it comes back for nothing then.
+const LONGEST_WAIT: Duration = Duration::from_secs(20 * 86_400);
 /// The key of the timer; never told.
 const TIMER: u64 = u64::MAX;
 
@@ -28,7 +30,8 @@ pub enum Interest {
 /// A set of descriptors with a key each. Keys are less than the greatest number.
 pub struct Poller {
     epoll: OwnedFd,
-    timer: OwnedFd,
+    /// None where the system has no timers; milliseconds have to do then.
+    timer: Option<OwnedFd>,
     /// When the timer goes off. One that goes off too early wakes us for nothing, and only once.
     armed: Option<Duration>,
     events: Vec<epoll::Event>,
@@ -39,8 +42,13 @@ impl Poller {
         let failed = || Error::system("make an event queue");
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(failed())?;
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags).map_err(failed())?;
-        epoll::add(&epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN).map_err(failed())?;
+        let timer = match rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags) {
+            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => None,
+            timer => Some(timer.map_err(failed())?),
+        };
+        if let Some(timer) = &timer {
+            epoll::add(&epoll, timer, EventData::new_u64(TIMER), EventFlags::IN).map_err(failed())?;
+        }
         Ok(Self { epoll, timer, armed: None, events: Vec::with_capacity(EVENTS) })
     }
 
@@ -64,13 +72,20 @@ impl Poller {
         ready.clear();
         self.events.clear();
         let due = until.is_some_and(|until| until <= now);
-        if let (Some(until), false) = (until, due)
-            && self.armed.is_none_or(|armed| until < armed)
-        {
-            self.arm(until - now)?;
-            self.armed = Some(until);
+        let mut timeout = due.then_some(Timespec { tv_sec: 0, tv_nsec: 0 });
+        if let (Some(until), false) = (until, due) {
+            match &self.timer {
+                Some(timer) if self.armed.is_none_or(|armed| until < armed) => {
+                    arm(timer, until - now)?;
+                    self.armed = Some(until);
+                }
+                Some(_) => {}
+                // Never early.
+                None => {
+                    timeout = Some(timespec((until - now).saturating_add(Duration::from_millis(1)).min(LONGEST_WAIT)))
+                }
+            }
         }
-        let timeout = due.then_some(Timespec { tv_sec: 0, tv_nsec: 0 });
         match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(Error::system("wait for events")(errno)),
@@ -79,7 +94,7 @@ impl Poller {
             let key = event.data.u64();
             if key == TIMER {
                 let mut count = [0; 8];
-                let _ = rustix::io::read(&self.timer, &mut count);
+                let _ = self.timer.as_ref().map(|timer| rustix::io::read(timer, &mut count));
                 self.armed = None;
             } else {
                 ready.push(key as usize);
@@ -87,14 +102,13 @@ impl Poller {
         }
         Ok(())
     }
+}
 
-    fn arm(&self, after: Duration) -> Result<()> {
-        let value = timespec(after);
-        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
-        rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)
-            .map_err(Error::system("set a timer"))?;
-        Ok(())
-    }
+fn arm(timer: &OwnedFd, after: Duration) -> Result<()> {
+    let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: timespec(after) };
+    rustix::time::timerfd_settime(timer, TimerfdTimerFlags::empty(), &once)
+        .map(drop)
+        .map_err(Error::system("set a timer"))
 }
 
 impl fmt::Debug for Poller {

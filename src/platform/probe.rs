@@ -13,15 +13,18 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 
-use super::poller;
+use super::poller::{self, Until};
 use super::procfs::{self, Identity};
 use super::signals::IGNORED;
 use crate::model::signal::Signal;
 
 /// What the variables of a job are called by which a process speaks to runner. A probe does not speak for the job.
 const JOB_VARIABLES: [&str; 2] = ["RUNNER_NOTIFY_SOCKET", "RUNNER_NOTIFY_PATH"];
+
+/// How often a child is looked at where the system gives no handle on it.
+const LOOK_PERIOD: Duration = Duration::from_millis(10);
 
 /// True for a name that fits into the address of a socket.
 pub fn is_socket_name(path: &Path) -> bool {
@@ -47,6 +50,8 @@ pub enum Watched {
     Handle(OwnedFd),
     /// For what has no handle: a thread, or any process on a kernel that refuses handles.
     Row(Identity),
+    /// The same without a /proc of ours: whatever has this number.
+    Number(Pid),
     /// There was no such process.
     Ended,
 }
@@ -58,6 +63,7 @@ impl Watched {
         match rustix::process::pidfd_open(number, PidfdFlags::empty()) {
             Ok(handle) => Self::Handle(handle),
             Err(Errno::SRCH) => Self::Ended,
+            Err(_) if !procfs::is_own() => Self::Number(number),
             Err(_) => procfs::stat(pid).map_or(Self::Ended, |stat| Self::Row(stat.identity())),
         }
     }
@@ -69,6 +75,7 @@ impl Watched {
             Self::Row(identity) => {
                 procfs::stat(identity.pid).is_none_or(|stat| stat.identity() != *identity || stat.is_dead())
             }
+            Self::Number(pid) => rustix::process::test_kill_process(*pid) == Err(Errno::SRCH),
             Self::Ended => true,
         }
     }
@@ -118,7 +125,9 @@ pub fn shell_line(line: &str, limit: Duration, stop: BorrowedFd<'_>) -> io::Resu
 
 /// Waits for the end of a child that stays unreaped. Some: why it must be killed.
 fn await_end(pid: Pid, limit: Duration, stop: BorrowedFd<'_>) -> Option<LineEnd> {
-    let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return Some(LineEnd::TooSlow) };
+    let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else {
+        return watch_child(pid, limit, stop);
+    };
     let timeout = poller::timespec(limit);
     loop {
         let mut polled = [PollFd::new(&handle, PollFlags::IN), PollFd::from_borrowed_fd(stop, PollFlags::IN)];
@@ -129,6 +138,23 @@ fn await_end(pid: Pid, limit: Duration, stop: BorrowedFd<'_>) -> Option<LineEnd>
             Ok(0) | Err(_) => return Some(LineEnd::TooSlow),
         }
     }
+}
+
+/// The same where the system gives no handle on a process: looks again and again.
+fn watch_child(pid: Pid, limit: Duration, stop: BorrowedFd<'_>) -> Option<LineEnd> {
+    let until = Until::after(Some(limit));
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    while matches!(rustix::process::waitid(WaitId::Pid(pid), options), Ok(None) | Err(Errno::INTR)) {
+        let rest = until.rest().unwrap_or_default();
+        if rest.is_zero() {
+            return Some(LineEnd::TooSlow);
+        }
+        poller::await_readable(stop, rest.min(LOOK_PERIOD));
+        if is_readable(stop) {
+            return Some(LineEnd::Stopped);
+        }
+    }
+    None
 }
 
 fn line_end(status: ExitStatus) -> LineEnd {

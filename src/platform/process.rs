@@ -1,16 +1,19 @@
 //! Single processes: their handles, and signals that can never reach a stranger who got the same pid.
 
-use std::ffi::OsString;
+use std::ffi::{CStr, OsStr, OsString, c_char};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use syscalls::{Errno, Sysno, syscall};
 
 use super::poller::{self, Until};
 use super::procfs::{self, Identity};
+use super::shortage::is_shortage;
 use crate::error::{Error, Result};
 use crate::model::signal::Signal;
 
@@ -30,10 +33,21 @@ pub fn own_identity() -> Option<Identity> {
 }
 
 /// The program that we are, to be run once more. Its own name reads better in a list of processes; the link holds even
-/// where that file was removed.
+/// where that file was removed. Without /proc it is what execve(2) was given, seen from the directory that we are in.
 pub fn own_program() -> OsString {
     let own = std::env::current_exe().ok().filter(|path| path.exists());
-    own.map_or_else(|| OsString::from("/proc/self/exe"), OsString::from)
+    let link = || PathBuf::from("/proc/self/exe");
+    own.or_else(|| link().exists().then(link)).or_else(executed_path).unwrap_or_else(link).into()
+}
+
+/// The path that execve(2) was given for this program, see getauxval(3).
+fn executed_path() -> Option<PathBuf> {
+    // SAFETY: takes a number; the string that it gives is kept by the kernel's first stack for as long as we live.
+    let path = unsafe {
+        let path = libc::getauxval(libc::AT_EXECFN) as *const c_char;
+        (!path.is_null()).then(|| CStr::from_ptr(path))?
+    };
+    std::path::absolute(OsStr::from_bytes(path.to_bytes())).ok().filter(|path| path.exists())
 }
 
 /// True where this very process is still our ancestor.
@@ -71,7 +85,8 @@ pub fn hide_arguments(kept: usize) {
     unsafe { std::ptr::with_exposed_provenance_mut::<u8>(start + from).write_bytes(0, end - start - from) };
 }
 
-/// What our files are made without, see umask(2). Only before there is a second thread: it is set for a moment.
+/// What our files are made without, see umask(2). For a moment all are made for us alone: best asked before there is a
+/// second thread.
 pub fn own_umask() -> u32 {
     let mask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
     rustix::process::umask(mask);
@@ -88,6 +103,17 @@ pub fn user_name() -> String {
 /// The effective user, whose permissions apply to file access.
 pub fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// Fails where this process may not use a file so: faccessat2(2). Before Linux 5.8, or where a sandbox refuses that, the kernel
+/// answers for the real user, who is another one in a program that lends its owner's rights.
+pub(super) fn may_access(folder: BorrowedFd<'_>, path: &Path, access: Access) -> rustix::io::Result<()> {
+    match rustix::fs::accessat(folder, path, access, AtFlags::EACCESS) {
+        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM | rustix::io::Errno::INVAL) => {
+            rustix::fs::accessat(folder, path, access, AtFlags::empty())
+        }
+        result => result,
+    }
 }
 
 /// A user for messages: `alice (uid 1000)`, or `uid 1000` without an entry in /etc/passwd.
@@ -116,18 +142,43 @@ pub enum Sent {
     Delivered,
     /// The process is gone.
     Gone,
-    /// It belongs to somebody else.
+    /// It belongs to another user.
     Refused,
+    /// The system refuses to send signals through a handle.
+    Unsupported,
 }
 
 /// Sends a signal to exactly this process.
 pub fn send(target: Identity, signal: Signal) -> Sent {
     let Some(pid) = Pid::from_raw(target.pid) else { return Sent::Gone };
-    let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return Sent::Gone };
+    let handle = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Sent::Gone,
+        // Its folder in /proc is a handle, too, see pidfd_send_signal(2).
+        handle => handle.or_else(|_| {
+            let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::open(format!("/proc/{}", target.pid), flags, Mode::empty())
+        }),
+    };
     // The handle is of whoever has the pid now; only if that is still our process may it be used.
-    match procfs::stat(target.pid) {
-        Some(stat) if stat.identity() == target => send_to(handle.as_fd(), signal),
-        _ => Sent::Gone,
+    let is_target = || procfs::stat(target.pid).is_some_and(|stat| stat.identity() == target);
+    if !is_target() {
+        return Sent::Gone;
+    }
+    match handle.map_or(Sent::Unsupported, |handle| send_to(handle.as_fd(), signal)) {
+        // A sandbox refuses the call with the same error as another user's process does. By its number, then, where it still
+        // was that process a moment ago.
+        Sent::Refused | Sent::Unsupported if is_target() => send_to_number(target.pid, signal),
+        sent => sent,
+    }
+}
+
+/// Sends a signal to whoever has this number. Only where that cannot be another process.
+fn send_to_number(pid: i32, signal: Signal) -> Sent {
+    // SAFETY: takes two numbers.
+    match unsafe { syscall!(Sysno::kill, pid, signal.number()) } {
+        Ok(_) => Sent::Delivered,
+        Err(Errno::ESRCH) => Sent::Gone,
+        Err(_) => Sent::Refused,
     }
 }
 
@@ -138,19 +189,51 @@ pub fn send_to(handle: BorrowedFd<'_>, signal: Signal) -> Sent {
     match sent {
         Ok(_) => Sent::Delivered,
         Err(Errno::EPERM) => Sent::Refused,
-        Err(_) => Sent::Gone,
+        Err(Errno::ESRCH) => Sent::Gone,
+        Err(_) => Sent::Unsupported,
     }
 }
 
-/// A child that is waited for through its handle alone.
+/// True where the system gives handles on processes: pidfd_open(2). It is asked once.
+pub(super) fn has_handles() -> bool {
+    static HAS_HANDLES: OnceLock<bool> = OnceLock::new();
+    let open = || rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty());
+    // What lacks only a free descriptor is there.
+    *HAS_HANDLES.get_or_init(|| open().map_or_else(|errno| is_shortage(errno.raw_os_error()), |_| true))
+}
+
+/// A handle on a child that was not waited for yet.
+pub(super) fn handle_of_child(pid: i32) -> rustix::io::Result<OwnedFd> {
+    rustix::process::pidfd_open(Pid::from_raw(pid).ok_or(rustix::io::Errno::SRCH)?, PidfdFlags::empty())
+}
+
+/// Kills the process group that this child of ours leads, unless it was waited for: then the number may be another's.
+pub(super) fn kill_group_of_child(pid: i32) {
+    let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 1) else { return };
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    if rustix::process::waitid(WaitId::Pid(pid), look).is_ok() {
+        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+    }
+}
+
+/// A child of ours that is waited for when asked alone: until then its number is its own.
 #[derive(Debug)]
 pub(super) struct Child {
+    pub(super) pid: i32,
+    /// A pidfd, or the end of a pipe that tells of its end.
     pub(super) handle: OwnedFd,
 }
 
 impl Child {
     pub(super) fn kill(&self) {
-        send_to(self.handle.as_fd(), Signal::KILL);
+        self.signal(Signal::KILL);
+    }
+
+    /// To be called only before `reap`.
+    pub(super) fn signal(&self, signal: Signal) {
+        if send_to(self.handle.as_fd(), signal) != Sent::Delivered {
+            send_to_number(self.pid, signal);
+        }
     }
 
     /// Waits until it has ended, or for so long.
@@ -162,8 +245,18 @@ impl Child {
     pub(super) fn reap(&self) {
         // Its end is announced by no signal (see `tree`), and such children are waited for only when asked.
         let options = WaitIdOptions::from_bits_retain(WaitIdOptions::EXITED.bits() | libc::__WALL as u32);
-        let wait = || rustix::process::waitid(WaitId::PidFd(self.handle.as_fd()), options);
-        while matches!(wait(), Err(rustix::io::Errno::INTR)) {}
+        let wait = |id: WaitId<'_>| loop {
+            match rustix::process::waitid(id.clone(), options) {
+                Err(rustix::io::Errno::INTR) => {}
+                result => return result.is_ok(),
+            }
+        };
+        // Before Linux 5.4, or where the handle is a pipe, by its number.
+        if !wait(WaitId::PidFd(self.handle.as_fd()))
+            && let Some(pid) = Pid::from_raw(self.pid)
+        {
+            wait(WaitId::Pid(pid));
+        }
     }
 }
 

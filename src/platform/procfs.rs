@@ -1,11 +1,12 @@
 //! What /proc says of processes: identity, parents, CPU time, command line, what they wait for.
 //!
-//! Reads only. A process may vanish between two reads, so everything gives an Option and the caller goes on.
+//! Reads only. A process may vanish between two reads, so everything gives an Option and the caller goes on. Where /proc
+//! is missing, or numbers processes as another PID namespace does, it says nothing of any process.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -56,6 +57,31 @@ impl Stat {
     }
 }
 
+/// True where /proc numbers processes as we do: a procfs of our own PID namespace. It is looked at once.
+///
+/// That of an outer namespace shows us under another number, that of an inner one does not show us at all.
+pub fn is_own() -> bool {
+    static OWN: OnceLock<bool> = OnceLock::new();
+    *OWN.get_or_init(|| {
+        // A sandbox may refuse to say; what is read below decides then.
+        let is_procfs = rustix::fs::statfs("/proc").map_or(true, |stat| stat.f_type == PROC_SUPER_MAGIC);
+        let own = super::process::own_pid().to_string();
+        let shown = rustix::fs::readlink("/proc/self", Vec::new());
+        is_procfs && shown.is_ok_and(|shown| shown.to_bytes() == own.as_bytes()) && has_one_number()
+    })
+}
+
+/// Our numbers in the namespace of /proc and in those below it, down to ours, see proc_pid_status(5). An outer namespace may
+/// have given us the same number by chance. Before Linux 4.1 there is no such line.
+fn has_one_number() -> bool {
+    let status = read("/proc/self/status").unwrap_or_default();
+    let mut lines = status.split(|byte| *byte == b'\n');
+    lines.find_map(|line| line.strip_prefix(b"NSpid:")).is_none_or(|line| numbers(line).count() == 1)
+}
+
+/// What statfs(2) calls a procfs.
+const PROC_SUPER_MAGIC: rustix::fs::FsWord = 0x9fa0;
+
 /// Reads a file of /proc, which has no size to go by.
 pub fn read(path: &str) -> Option<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
@@ -79,6 +105,9 @@ pub fn read(path: &str) -> Option<Vec<u8>> {
 
 /// Reads /proc/PID/stat.
 pub fn stat(pid: i32) -> Option<Stat> {
+    if !is_own() {
+        return None;
+    }
     let bytes = read(&format!("/proc/{pid}/stat"))?;
     // The name may hold spaces and parentheses; the last one ends it.
     let open = bytes.iter().position(|byte| *byte == b'(')?;
@@ -113,6 +142,9 @@ pub fn descendants(root: i32) -> Vec<Stat> {
 /// The same without those that `leave_out` names, and without what is below them.
 fn descendants_without(root: i32, leave_out: &dyn Fn(&Stat) -> bool) -> Vec<Stat> {
     let mut found: Vec<Stat> = Vec::new();
+    if !is_own() {
+        return found;
+    }
     let mut seen = BTreeSet::new();
     let threads = stat(root).map_or(1, |stat| stat.threads);
     let mut pending = match children(root, threads) {

@@ -247,9 +247,13 @@ impl Arrivals {
     }
 }
 
-/// Lets the language's interrupt handler know of us: INT goes through ctrlc, and `Arrivals` is chained behind it.
+/// Lets the language's interrupt handler know of us: INT goes through ctrlc, and `Arrivals` is chained behind it. Where the
+/// system refuses its thread `Arrivals` is enough.
 pub fn take_interrupts() -> Result<()> {
-    ctrlc::set_handler(|| {}).map_err(|error| Error::Internal(format!("failed to catch SIGINT: {error}")))
+    match ctrlc::set_handler(|| {}) {
+        Ok(()) | Err(ctrlc::Error::System(_)) => Ok(()),
+        Err(error) => Err(Error::Internal(format!("failed to catch SIGINT: {error}"))),
+    }
 }
 
 /// Runs the handlers of what is pending for the process in this thread, also where another one was chosen that has not

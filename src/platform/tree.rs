@@ -3,12 +3,15 @@
 //! The leader is a child of a guard (see `guard`), so the tree is exactly what lives below the guard. Two rungs hold it:
 //! a control group where one can be made, and always the walk over the guard's descendants.
 
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use self::starting::{new_stack, start_guard};
 use super::board::Board;
 use super::cgroup::{Cgroup, Home};
 use super::clone::Stack;
@@ -18,15 +21,17 @@ use super::guard;
 use super::limits;
 use super::plan::{self, Plan, Shared};
 use super::poller;
-use super::process::{self, Child, Sent};
-use super::procfs::{self, Lineage, Stat};
+use super::process::{self, Child};
+use super::procfs::{self, Identity, Lineage, Stat};
+use super::shareable::Shareable;
 use super::signals::Inherited;
 use super::strays::Strays;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::outcome::{Containment, End, Leftover, ProcessRow, StartFailure, StartStep, Usage};
 use crate::model::signal::Signal;
 
 mod signaling;
+mod starting;
 
 /// Rows of a black box.
 const ROW_LIMIT: usize = 64;
@@ -67,9 +72,12 @@ pub struct TreeSpec {
 #[derive(Debug)]
 pub struct Tree {
     /// Read and written by the guard until it is gone.
-    plan: Box<Plan>,
+    plan: Shareable<Plan>,
     guard: Child,
-    guard_pid: i32,
+    /// Signals that we sent ourselves and that reached a process, one bit each (bit 0 is signal 1).
+    delivered: Cell<u64>,
+    /// What was signalled, where it may leave the tree.
+    signalled: RefCell<BTreeSet<Identity>>,
     leader: Option<OwnedFd>,
     board: Arc<Board>,
     cgroup: Option<Cgroup>,
@@ -93,6 +101,8 @@ struct Beginning {
     _passed: Option<OwnedFd>,
     _terminal: Option<OwnedFd>,
     _stack: Stack,
+    /// The guard's end of `guard.handle`, where that is a pipe.
+    _life: Option<OwnedFd>,
 }
 
 /// What is new with a tree.
@@ -118,9 +128,15 @@ impl Tree {
         let cgroup = home.and_then(|home| home.create(!spec.is_measured));
         let (guard_stack, leader_stack) = (new_stack()?, new_stack()?);
         let raw = |descriptor: &Option<OwnedFd>| descriptor.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        let mut plan = Box::new(Plan {
+        let plan = Plan {
             shared: Shared::new(number),
             runner_pid: process::own_pid(),
+            proc_is_own: procfs::is_own(),
+            shares_descriptors: false,
+            is_forked: false,
+            until_exec: -1,
+            life: -1,
+            joins_cgroup: false,
             board: board.first(),
             doorbell: board.raw_doorbell(),
             cgroup: cgroup.as_ref().map_or(-1, Cgroup::raw),
@@ -148,12 +164,13 @@ impl Tree {
             input_may_wait: spec.late_input.as_deref().is_some_and(|path| path != descriptors::NULL),
             descriptors: [raw(&spec.descriptors[0]), raw(&spec.descriptors[1]), raw(&spec.descriptors[2])],
             passed: raw(&spec.passed),
-        });
-        let (guard_pid, handle) = guard::start(&mut plan, &guard_stack)?;
+        };
+        let (plan, guard, life) = start_guard(plan, &guard_stack)?;
         Ok(Self {
             plan,
-            guard: Child { handle },
-            guard_pid,
+            guard,
+            delivered: Cell::new(0),
+            signalled: RefCell::default(),
             leader: None,
             board: Arc::clone(board),
             cgroup,
@@ -165,6 +182,7 @@ impl Tree {
                 _passed: spec.passed,
                 _terminal: spec.terminal,
                 _stack: leader_stack,
+                _life: life,
             }),
             keyboard: spec.keyboard,
             _notify_path: spec.notify_path,
@@ -184,7 +202,11 @@ impl Tree {
     }
 
     pub fn containment(&self) -> Containment {
-        if self.group().is_some() { Containment::Cgroup } else { Containment::Walk }
+        match () {
+            () if self.group().is_some() => Containment::Cgroup,
+            () if procfs::is_own() && self.stays_below() => Containment::Walk,
+            () => Containment::Leader,
+        }
     }
 
     /// Looks what is new.
@@ -228,15 +250,15 @@ impl Tree {
     /// Wakes a guard that was stopped by its own job; harmless otherwise.
     pub fn nudge_guard(&self) {
         if !self.guard_gone {
-            process::send_to(self.guard.handle.as_fd(), Signal::CONT);
+            self.guard.signal(Signal::CONT);
         }
     }
 
     /// The guard was killed by somebody else: the kernel ends the leader with it, and what the guard held has come to
-    /// us. Ends that, too, and gives the leader's end and what may be left.
-    pub fn guard_lost(&mut self) -> (End, Vec<ProcessRow>) {
+    /// us. Ends that, too, and gives the leader's end and what may be left; none where that cannot be known.
+    pub fn guard_lost(&mut self) -> (End, Option<Vec<ProcessRow>>) {
         self.guard_gone = true;
-        let started = procfs::stat(self.guard_pid).map_or(0, |stat| stat.start_time);
+        let started = procfs::stat(self.guard.pid).map_or(0, |stat| stat.start_time);
         self.guard.reap();
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();
@@ -244,8 +266,11 @@ impl Tree {
         self.news();
         let strays = Strays { since: started, group: self.leader_pid(), mark: &self.mark };
         strays.end(self.leader.as_ref().map(AsFd::as_fd));
+        if !procfs::is_own() && (self.plan.own_group && !self.plan.guard_leads_group || self.plan.terminal >= 0) {
+            process::kill_group_of_child(self.leader_pid());
+        }
         // What may be the job's and bears no sign of it is named, and left to whoever reads the answer.
-        let unsure = procfs::rows_with_owners(&procfs::orphans(started));
+        let unsure = procfs::is_own().then(|| procfs::rows_with_owners(&procfs::orphans(started)));
         // The leader's status went to whoever adopted it.
         (End::Signaled { signal: Signal::KILL, core_dumped: false }, unsure)
     }
@@ -274,14 +299,14 @@ impl Tree {
     /// Kills everything that is there now. Forks may escape one look: repeat until the news says that it is empty.
     pub fn kill(&self) {
         self.plan.shared.order.store(plan::ORDER_KILL, Ordering::Release);
-        if let Some(cgroup) = self.group() {
-            cgroup.kill();
+        if self.group().is_some_and(Cgroup::kill) {
+            self.note_delivered(Signal::KILL);
         }
         self.nudge_guard();
         self.wake_guard();
         for _ in 0..KILL_ROUNDS {
             let living = self.living();
-            let met = living.iter().filter(|stat| process::send(stat.identity(), Signal::KILL) == Sent::Delivered);
+            let met = living.iter().filter(|stat| self.send(stat.identity(), Signal::KILL));
             if met.count() == 0 {
                 break;
             }
@@ -295,7 +320,7 @@ impl Tree {
         }
         let shared = &self.plan.shared;
         let reaped = shared.user_micros.load(Ordering::Acquire) + shared.system_micros.load(Ordering::Acquire);
-        let living: Duration = procfs::descendants(self.guard_pid).iter().map(|stat| stat.cpu).sum();
+        let living: Duration = procfs::descendants(self.guard.pid).iter().map(|stat| stat.cpu).sum();
         Duration::from_micros(reaped) + living
     }
 
@@ -312,25 +337,50 @@ impl Tree {
 
     /// The tree as it stands, parents first.
     pub fn rows(&self) -> Vec<ProcessRow> {
-        let mut found = procfs::descendants(self.guard_pid);
+        let mut found = procfs::descendants(self.guard.pid);
         found.truncate(ROW_LIMIT);
         procfs::rows(&found)
     }
 
-    /// What is still alive, with its owner.
-    pub fn survivors(&self) -> Vec<ProcessRow> {
-        procfs::rows_with_owners(&self.first_living())
+    /// What is still alive, with its owner. None: that cannot be known here.
+    pub fn survivors(&self) -> Option<Vec<ProcessRow>> {
+        if !self.is_known() {
+            return None;
+        }
+        let mut found = procfs::descendants(self.guard.pid);
+        let seen = !found.is_empty();
+        found.retain(|stat| !stat.is_dead());
+        found.truncate(ROW_LIMIT);
+        // The guard has a child that /proc does not show: one of another user, where `hidepid` hides those.
+        (seen || self.is_empty()).then(|| procfs::rows_with_owners(&found))
     }
 
-    /// What lives on after the leader, and whether it holds one of the pipes or terminals that /proc gives these names.
-    pub fn leftovers(&self, outputs: &[String]) -> Vec<Leftover> {
+    /// False where processes of the tree may live without being seen: /proc says nothing of them, or they can leave it.
+    pub fn is_known(&self) -> bool {
+        let never_ran = self.plan.shared.phase.load(Ordering::Acquire) == plan::PHASE_FAILED;
+        let is_held = self.stays_below() || self.group().is_some_and(|group| !group.is_populated());
+        never_ran || is_held && (self.is_empty() || procfs::is_own())
+    }
+
+    /// What lives on after the leader, and whether it holds one of the pipes or terminals that /proc gives these names. None:
+    /// that cannot be known here.
+    pub fn leftovers(&self, outputs: &[String]) -> Option<Vec<Leftover>> {
+        if !self.is_known() {
+            return None;
+        }
         let living = self.first_living();
         let leftover = |(stat, command): (&Stat, String)| Leftover {
             pid: stat.pid,
             command,
             holds_output: procfs::holds_one_of(stat.pid, outputs),
         };
-        living.iter().zip(procfs::command_lines(&living)).map(leftover).collect()
+        Some(living.iter().zip(procfs::command_lines(&living)).map(leftover).collect())
+    }
+
+    /// True where this signal has reached a process of the tree.
+    pub fn has_delivered(&self, signal: Signal) -> bool {
+        let delivered = self.delivered.get() | self.plan.shared.delivered.load(Ordering::Acquire);
+        delivered & bit(signal) != 0
     }
 
     /// How many processes of the tree live.
@@ -349,14 +399,14 @@ impl Tree {
         let shared = &self.plan.shared;
         let was_reaped = || shared.reaped.iter().any(|reaped| reaped.load(Ordering::Acquire) == process.pid);
         process.pid == self.leader_pid()
-            || process.above.contains(&self.guard_pid)
+            || process.above.contains(&self.guard.pid)
             // A pid that somebody has again is somebody else's.
             || (!process.lives && was_reaped())
     }
 
     /// True where this process lives below the guard.
     pub fn holds(&self, process: &Lineage) -> bool {
-        process.above.contains(&self.guard_pid)
+        process.above.contains(&self.guard.pid)
     }
 
     /// True where a process of this pid, which lives no more, was the leader or was waited for by the guard.
@@ -370,7 +420,7 @@ impl Tree {
     }
 
     fn living(&self) -> Vec<Stat> {
-        let mut found = procfs::descendants(self.guard_pid);
+        let mut found = procfs::descendants(self.guard.pid);
         found.retain(|stat| !stat.is_dead());
         found
     }
@@ -382,8 +432,8 @@ impl Tree {
     }
 
     fn wake_guard(&self) {
-        if let Some(signal) = Signal::from_number(guard::WAKE_SIGNAL) {
-            process::send_to(self.guard.handle.as_fd(), signal);
+        if let Some(signal) = Signal::from_number(guard::WAKE_SIGNAL).filter(|_| !self.guard_gone) {
+            self.guard.signal(signal);
         }
     }
 }
@@ -433,10 +483,6 @@ impl Drop for Tree {
     }
 }
 
-fn new_stack() -> Result<Stack> {
-    Stack::new().map_err(Error::system("get memory for a process"))
-}
-
 /// What a wait status says.
 fn end_of(status: i32) -> End {
     if libc::WIFSIGNALED(status) {
@@ -444,4 +490,9 @@ fn end_of(status: i32) -> End {
         return End::Signaled { signal, core_dumped: libc::WCOREDUMP(status) };
     }
     End::Exited(libc::WEXITSTATUS(status))
+}
+
+/// The bit of a signal in a set.
+fn bit(signal: Signal) -> u64 {
+    if signal == Signal::NULL { 0 } else { 1 << (signal.number() - 1) }
 }

@@ -111,9 +111,9 @@ fn envelopes() -> Vec<Envelope> {
     let outcome = |cause, code| Outcome {
         stdout: stream.clone(),
         stderr: stream.clone(),
-        survivors: vec![row()],
+        survivors: Some(vec![row()]),
         processes: vec![row()],
-        leftovers: vec![leftover()],
+        leftovers: Some(vec![leftover()]),
         told: Told { partial: Some(json!({"a": ["b"]})), status: "linking".to_owned(), ..Told::default() },
         ..Outcome::plain(cause, End::Exited(code))
     };

@@ -51,9 +51,9 @@ impl Format for Text {
             write_rows(&mut text, "processes before the stop:", processes);
         }
         if let Some(termination) = &error.details.termination
-            && !termination.survivors.is_empty()
+            && let Some(survivors) = termination.survivors.as_deref().filter(|survivors| !survivors.is_empty())
         {
-            write_rows(&mut text, "still alive, end them by hand:", &termination.survivors);
+            write_rows(&mut text, "still alive, end them by hand:", survivors);
         }
         let _ = writeln!(text, "  {} {}", paint.dim("hint:"), clean(&error.remediation));
         text
@@ -69,6 +69,9 @@ fn facts(details: &Details) -> Vec<String> {
         let how = match (&signals[..], details.elapsed_seconds) {
             // Nothing was there to be stopped: it was over, and another attempt was due.
             ([], Some(elapsed)) if !seen => format!("it was over after {elapsed} s"),
+            ([], Some(elapsed)) if termination.survivors.as_deref() != Some(&[]) => {
+                format!("no signal reached it after {elapsed} s")
+            }
             ([], Some(elapsed)) => format!("stopped after {elapsed} s by the terminal's own signal"),
             (_, Some(elapsed)) => format!("stopped after {elapsed} s with {}", signals.join(", then ")),
             (_, None) => format!("stopped with {}", signals.join(", then ")),
@@ -79,13 +82,12 @@ fn facts(details: &Details) -> Vec<String> {
             (None, None) => String::new(),
         };
         lines.push(format!("{how}{end}"));
-        lines.push(if termination.survivors.is_empty() {
-            match termination.containment {
-                Containment::Cgroup => "nothing is left of it (control group)".to_owned(),
-                Containment::Walk => "nothing is left of it (process tree)".to_owned(),
-            }
-        } else {
-            format!("{} of its processes could not be ended", termination.survivors.len())
+        lines.push(match (termination.survivors.as_deref(), termination.containment) {
+            (Some([]), Containment::Cgroup) => "nothing is left of it (control group)".to_owned(),
+            (Some([]), Containment::Walk) => "nothing is left of it (process tree)".to_owned(),
+            (Some([]), Containment::Leader) => "nothing is left of it (children of the guard)".to_owned(),
+            (Some(survivors), _) => format!("{} of its processes could not be ended", survivors.len()),
+            (None, _) => "whether a process is left of it is unknown: /proc does not show all of them".to_owned(),
         });
     }
     lines.extend(attempts(&details.attempts));

@@ -40,19 +40,19 @@ pub(super) fn recover(store: &Store) -> Result<Found> {
 }
 
 /// Ends the processes with these marks. After another start of the machine there are none.
-fn end_remains(store: &Store, marks: BTreeSet<Vec<u8>>) -> Result<(usize, Vec<ProcessRow>)> {
+fn end_remains(store: &Store, marks: BTreeSet<Vec<u8>>) -> Result<(usize, Option<Vec<ProcessRow>>)> {
     let Some(before) = store.worker()?.filter(|before| before.boot == boot_id()) else {
-        return Ok((0, Vec::new()));
+        return Ok((0, Some(Vec::new())));
     };
-    Ok(Remains { since: before.start_time, marks }.end().unwrap_or_default())
+    Ok(Remains { since: before.start_time, marks }.end().map_or((0, None), |(ended, left)| (ended, Some(left))))
 }
 
-fn conclude(store: &Store, row: &Row, survivors: &[ProcessRow]) -> Lost {
+fn conclude(store: &Store, row: &Row, survivors: &Option<Vec<ProcessRow>>) -> Lost {
     // What cannot be read is left out: the task has an end all the same.
     let job = store.job(row.seq).unwrap_or_default();
     let live = store.live(row.seq).ok().flatten().unwrap_or_default();
     let mut outcome = what_is_left(store, row, &job, live);
-    outcome.survivors = survivors.to_vec();
+    outcome.survivors.clone_from(survivors);
     let begun = Begun {
         id: row.id.clone(),
         name: row.name.clone(),

@@ -327,6 +327,8 @@ fn run(args: &[OsString]) -> ! {
         }
         // What it got.
         "exit" => exit(number(rest, 0)),
+        // Runs a program for which one system call fails with this error number, as below a sandbox.
+        "refuse" => refuse(number(rest, 0), number(rest, 1), rest.get(2..).unwrap_or_default()),
         "args" => {
             for argument in rest {
                 say(1, argument.as_bytes());
@@ -665,4 +667,32 @@ fn getpgid() -> i32 {
 fn getsid() -> i32 {
     // SAFETY: takes a number only.
     unsafe { libc::getsid(0) }
+}
+
+/// Leaves with 77 where no filter can be installed.
+fn refuse(call: u32, errno: u32, argv: &[OsString]) -> ! {
+    let statement = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut program = [
+        // The number of the system call is the first word of what the filter sees.
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call),
+        statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno),
+        statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    let words: Vec<CString> = argv.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
+    let mut pointers: Vec<*const libc::c_char> = words.iter().map(|word| word.as_ptr()).collect();
+    pointers.push(std::ptr::null());
+    // SAFETY: the kernel copies the filter; the words end with a null pointer and live until execve.
+    unsafe {
+        if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+            || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) != 0
+        {
+            exit(77);
+        }
+        // Set by this program, and not what the next one should die of.
+        libc::alarm(0);
+        libc::execv(pointers[0], pointers.as_ptr());
+    }
+    exit(127)
 }

@@ -97,6 +97,13 @@ pub(in crate::app) fn summon(store: &Store) -> Result<()> {
         );
         return Ok(());
     }
+    if !procfs::is_own() {
+        answer::say(
+            "runner: no worker runs, and none can run here, since /proc is not that of this PID namespace: the tasks wait \
+             until 'runner worker run' or another call of 'runner task' elsewhere starts one",
+        );
+        return Ok(());
+    }
     start(folder)
 }
 

@@ -21,7 +21,7 @@ use crate::model::unique_id::unique_id;
 use crate::ops::{self, child};
 use crate::platform::lock::{self, ProcessLock};
 use crate::platform::signals::{self, Inherited};
-use crate::platform::{detach, inheritance, limits, process, state_folder};
+use crate::platform::{detach, inheritance, limits, process, procfs, state_folder};
 use crate::store::Store;
 use crate::supervise::orders::Manners;
 use crate::time::clock::{rfc3339, unix_time};
@@ -60,6 +60,7 @@ fn work(idle_exit: Option<Duration>, max_task_age: Option<Duration>, detached: b
     signals::unblock_all();
     let folder = state::folder()?;
     check_file_size()?;
+    check_proc()?;
     let mut store = Store::open(&folder)?;
     let Some(lock) = take_over(&mut store, detached)? else {
         // Another one came first, and sees to what we were to see to.
@@ -105,6 +106,18 @@ fn check_file_size() -> Result<()> {
         }),
         _ => Ok(()),
     }
+}
+
+/// What an earlier worker left is told from other processes by number and start time.
+fn check_proc() -> Result<()> {
+    if procfs::is_own() {
+        return Ok(());
+    }
+    Err(Error::Unavailable {
+        message: "the worker cannot run here: /proc is missing, or is that of another PID namespace".to_owned(),
+        remediation: "Mount one in this namespace (mount -t proc proc /proc), or start the worker outside of it"
+            .to_owned(),
+    })
 }
 
 /// The lock of the store. None: another worker holds it and listens, and is not more restricted than this one.

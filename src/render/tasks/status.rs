@@ -142,9 +142,9 @@ impl Lines {
                 self.put("result", &text::shortened(result));
             }
             self.put_output(&gave.output);
-            self.put_leftovers(&gave.leftovers);
+            self.put_leftovers(gave.leftovers.as_deref().unwrap_or_default());
         }
-        if let Some(leftovers) = task.error.as_ref().and_then(|error| error.details.leftovers.as_ref()) {
+        if let Some(leftovers) = task.error.as_ref().and_then(|error| error.details.leftovers.as_ref()?.as_deref()) {
             self.put_leftovers(leftovers);
         }
         let partial = task.partial_result.as_ref();

@@ -6,6 +6,7 @@ use super::Job;
 use crate::model::event::Event;
 use crate::model::job::Scope;
 use crate::model::outcome::{End, Outcome, StreamRecord};
+use crate::model::signal::Signal;
 use crate::supervise::machine::{Effect, Input, Timer};
 use crate::supervise::surface::Surface;
 use crate::time::clock::Moment;
@@ -39,8 +40,8 @@ impl Job {
                 }
                 Effect::FindLeftovers => {
                     self.leftovers = self.tree.leftovers(&self.output.job_ends());
-                    if !self.leftovers.is_empty() {
-                        self.tell(Event::LeftoversFound(self.leftovers.clone()), surface);
+                    if let Some(found) = self.leftovers.clone().filter(|found| !found.is_empty()) {
+                        self.tell(Event::LeftoversFound(found), surface);
                     }
                 }
                 Effect::FindSurvivors => self.survivors = self.tree.survivors(),
@@ -78,6 +79,9 @@ impl Job {
 
     /// Lets go of everything and tells the outcome.
     fn finish(&mut self, surface: &mut Surface<'_>) {
+        if self.machine.cause().is_some() {
+            self.tree.kill_escaped();
+        }
         // The last words may have come with the end.
         let last = self.listening.last(&self.tree);
         last.into_iter().flat_map(|heard| heard.events).for_each(|event| self.tell(event, surface));
@@ -103,6 +107,14 @@ impl Job {
         self.tell(Event::JobFinished(outcome), surface);
     }
 
+    /// Those that reached a process, in the order of the ladder, whose end is a kill.
+    fn delivered_signals(&self) -> Vec<Signal> {
+        let ladder = self.machine.signals().iter().copied().filter(|sent| *sent != Signal::KILL);
+        let was_stopped = self.machine.cause().is_some() || self.machine.signals().contains(&Signal::KILL);
+        let last = was_stopped.then_some(Signal::KILL);
+        ladder.chain(last).filter(|sent| self.tree.has_delivered(*sent)).collect()
+    }
+
     /// What is known of it while it is being stopped.
     pub(super) fn outcome_so_far(&self, now: Moment) -> Outcome {
         let elapsed = now - self.standing.started_at();
@@ -117,9 +129,9 @@ impl Job {
             stdout,
             stderr,
             merged: self.output.is_merged(),
-            signals: self.machine.signals().to_vec(),
+            signals: self.delivered_signals(),
             containment: self.tree.containment(),
-            survivors: self.survivors.clone(),
+            survivors: self.survivors.clone().filter(|_| self.tree.is_known()),
             processes: self.processes.clone(),
             leftovers: self.leftovers.clone(),
             usage: self.tree.usage(),

@@ -85,8 +85,8 @@ pub(super) struct Job {
     /// The guard has ended.
     guard_gone: bool,
     processes: Vec<ProcessRow>,
-    survivors: Vec<ProcessRow>,
-    leftovers: Vec<Leftover>,
+    survivors: Option<Vec<ProcessRow>>,
+    leftovers: Option<Vec<Leftover>>,
     stopped_by: Option<Signal>,
     done: bool,
 }
@@ -156,8 +156,8 @@ impl Job {
             report_polls: 0,
             guard_gone: false,
             processes: Vec::new(),
-            survivors: Vec::new(),
-            leftovers: Vec::new(),
+            survivors: Some(Vec::new()),
+            leftovers: Some(Vec::new()),
             stopped_by: None,
             done: false,
         };

@@ -3,7 +3,9 @@
 mod bystanders;
 mod cgroups;
 mod containment;
+mod foreign_proc;
 mod killed_runner;
 mod leftovers;
 mod nested;
+mod refused_calls;
 mod survivors;
