@@ -16,7 +16,9 @@ impl Scanner<'_> {
         let (mut delimiter, mut is_quoted, mut quote) = (Vec::new(), false, None);
         while let Some(byte) = self.byte(0) {
             if self.notation.at_start(self.rest()).is_some() {
-                return Err(self.misplaced("in the delimiter of a here-document", "Use a fixed delimiter, as in: <<EOF"));
+                return Err(
+                    self.misplaced("in the delimiter of a here-document", "Use a fixed delimiter, as in: <<EOF")
+                );
             }
             match (byte, quote) {
                 (_, Some(open)) if byte == open => quote = None,
