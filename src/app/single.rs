@@ -19,7 +19,7 @@ use crate::time::clock::Moment;
 /// Between two attempts signals and deadlines are looked at, also where no delay was asked for.
 const BREATH: Duration = Duration::from_micros(1);
 
-/// A start for which something is short is tried again for so long, and not beyond the time limit of the job.
+/// How long a start is retried during a shortage; never beyond the time limit of the job.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What there is to say of a job that is over, beside its outcome.

@@ -158,7 +158,7 @@ struct LocalFeed<'a> {
 }
 
 impl LocalFeed<'_> {
-    /// Beside the abstract address, which is of one network namespace. Named after the first job, so that nobody can guess it.
+    /// Beside the abstract address, which is of one network namespace. Named after the id of the first job, which cannot be guessed.
     fn notify_path(&mut self, job_id: &str) -> Option<CString> {
         let find = || {
             let path = datagrams::runtime_path(job_id)?;

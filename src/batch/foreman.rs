@@ -31,7 +31,7 @@ mod starts;
 
 /// The least pause between two attempts.
 const LEAST_PAUSE: Duration = Duration::from_micros(1);
-/// Where no job runs, a start for which something is short is tried again for so long.
+/// How long a start is retried during a shortage while no job runs.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 /// So many entries are taken before signals and deadlines are looked at again.
 const ENTRIES_AT_ONCE: usize = 256;

@@ -15,7 +15,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(10);
 const MAX_DELAY: Duration = Duration::from_secs(1);
 /// What only this process itself can give back does not come back by itself where none of its jobs runs.
 const OWN_PATIENCE: Duration = Duration::from_secs(1);
-/// After so many jobs in a row that were given up, others are not tried any more.
+/// Number of consecutive jobs given up for a shortage after which the batch ends.
 const GIVE_UPS: u32 = 3;
 
 /// What follows a start that failed for a shortage.

@@ -32,7 +32,7 @@ const REPLY: &str = "X_RUNNER_REPLY";
 const REFUSED: &str = "X_RUNNER_REFUSED";
 /// The line of a reply where nothing was.
 const ACCEPTED: &str = "X_RUNNER_ACCEPTED=1";
-/// So many refusals are told in a reply.
+/// Maximum number of refusals in a reply.
 const REFUSALS: usize = 8;
 
 /// Words of sd_notify(3) that mean nothing to us, and yet show that the job is alive.

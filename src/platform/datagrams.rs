@@ -142,10 +142,10 @@ pub fn runtime_path(id: &str) -> Option<PathBuf> {
 /// Names of our sockets in the runtime directory begin and end so.
 const PREFIX: &str = "runner-";
 const SUFFIX: &str = ".sock";
-/// So many entries of a directory are looked at for sockets that were left.
+/// Maximum number of directory entries searched for stale sockets.
 const SWEPT: usize = 1024;
 
-/// Removes sockets of ours to which nobody listens: their runner was killed while no job ran that could have removed it.
+/// Removes our stale sockets: their runner was killed while no job ran whose guard could remove them.
 fn sweep(dir: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     let own = rustix::process::geteuid().as_raw();
@@ -166,7 +166,7 @@ fn sweep(dir: &Path) {
     }
 }
 
-/// Nobody else can replace what we make in this directory.
+/// Other users cannot replace what we create in this directory.
 fn is_safe(dir: &Path) -> bool {
     let writable = rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok();
     writable
@@ -201,7 +201,7 @@ pub fn reply(channel: BorrowedFd<'_>, bytes: &[u8]) {
     let _ = rustix::net::send(channel, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
 }
 
-/// Waits for the reply, for so long. None: there is none yet. Empty: the receiver has closed its end without one.
+/// Waits for the reply until the timeout. None: no reply yet. Empty: the receiver closed its end without one.
 pub fn await_reply(channel: BorrowedFd<'_>, limit: Duration) -> Option<Vec<u8>> {
     super::poller::await_readable(channel, limit);
     let mut buffer = vec![0; REPLY_LIMIT];

@@ -172,7 +172,7 @@ pub fn send(target: Identity, signal: Signal) -> Sent {
     }
 }
 
-/// Sends a signal to whoever has this number. Only where that cannot be another process.
+/// Sends a signal by pid. Only where the pid cannot have been reused.
 fn send_to_number(pid: i32, signal: Signal) -> Sent {
     // SAFETY: takes two numbers.
     match unsafe { syscall!(Sysno::kill, pid, signal.number()) } {

@@ -21,7 +21,7 @@ use crate::worker::post::{Ended, ForemanPost, Order, Report};
 
 /// The least pause between two attempts.
 const LEAST_PAUSE: Duration = Duration::from_micros(1);
-/// Where no task runs, a start for which something is short is tried again for so long: a queue is there to wait.
+/// How long a start is retried during a shortage while no task runs: longer than in a batch, since a queue may wait.
 const START_PATIENCE: Duration = Duration::from_secs(600);
 /// Begins what a task that is not started for a shortage shows as its message.
 const WAITING: &str = "waiting to start";
